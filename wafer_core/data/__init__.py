@@ -1,0 +1,1 @@
+"""A project on disk: its classes, pictures, split, and the workspace that holds projects."""

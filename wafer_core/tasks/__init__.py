@@ -1,0 +1,1 @@
+"""What is done with wafers: multiply, generate, train, predict. Arrays in, arrays out."""
