@@ -59,5 +59,5 @@ class StorageError(WaferError):
     """The disk is full, read-only, or locked by somebody else."""
 
 
-class Cancelled(WaferError):
+class Cancelled(WaferError):  # noqa: N818 – not an error, a wish
     """The user asked to stop; whatever was begun has been undone."""

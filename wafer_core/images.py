@@ -1,0 +1,182 @@
+"""What an image is: the one module that converts between files, pictures and numbers.
+
+A *picture* is an 8-bit grey array (H, W). A *wafer map* is a picture at its own die resolution that
+holds only ``NO_DIE``, ``PASS`` and ``FAIL``, one pixel a die. Networks see float32 (N, 1, H, W) in
+[0, 1]. Nothing else of the package knows these numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from wafer_core.errors import PictureError
+
+NO_DIE, PASS, FAIL = 0, 127, 255
+MIN_SIDE, MAX_SIDE = 4, 4096  # pixels; stored pictures lie between
+
+Picture = npt.NDArray[np.uint8]
+
+_MAP_VALUES = np.zeros(256, bool)
+_MAP_VALUES[[NO_DIE, PASS, FAIL]] = True
+
+
+@dataclass(frozen=True)
+class DieCounts:
+    """Dies of one wafer map."""
+
+    dies: int
+    passed: int
+    failed: int
+
+    @property
+    def yield_fraction(self) -> float | None:
+        """Passed dies over all dies, 0 to 1; ``None`` without dies."""
+        return self.passed / self.dies if self.dies else None
+
+
+def check_picture(picture: Picture, name: str = "picture") -> Picture:
+    """Return ``picture`` if it is one.
+
+    Raises:
+        PictureError: Wrong rank, type or size.
+    """
+    if picture.ndim != 2 or picture.dtype != np.uint8:
+        raise PictureError(
+            f"{name}: an array of shape {picture.shape} and type {picture.dtype} is no grey "
+            "picture; give 8-bit (height, width)."
+        )
+    H, W = picture.shape
+    if not (MIN_SIDE <= H <= MAX_SIDE and MIN_SIDE <= W <= MAX_SIDE):
+        raise PictureError(
+            f"{name}: {W}×{H} pixels is outside {MIN_SIDE} to {MAX_SIDE} a side; "
+            "crop or shrink it first."
+        )
+    return picture
+
+
+def is_map(picture: Picture) -> bool:
+    """Whether a picture is a wafer map: only the three values, passed dies among them.
+
+    A picture of 0 and 255 alone is a binarised grey picture: nothing in it tells a wafer's edge.
+    """
+    if not _MAP_VALUES[picture].all():
+        return False
+    return bool((picture == PASS).any())
+
+
+def from_die_codes(codes: npt.NDArray[np.generic], name: str = "array") -> Picture:
+    """Wafer map from the die codes 0 no die, 1 passed, 2 failed, shape (H, W).
+
+    Raises:
+        PictureError: Another rank or other values.
+    """
+    values = np.asarray(codes)
+    if values.ndim != 2 or not np.isin(values, (0, 1, 2)).all():
+        raise PictureError(
+            f"{name}: a wafer map is a table of 0 (no die), 1 (pass) and 2 (fail); "
+            f"this one has shape {values.shape} or other values."
+        )
+    return check_picture(np.array([NO_DIE, PASS, FAIL], np.uint8)[values.astype(np.int64)], name)
+
+
+def encode_png(picture: Picture) -> bytes:
+    """The stored form: 8-bit grey PNG, the same bytes for the same picture."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG", compress_level=6)
+    return stream.getvalue()
+
+
+def decode_png(data: bytes, name: str = "picture") -> Picture:
+    """Read a picture that this package has stored. Uploads go through ``wafer_core.importers``.
+
+    Raises:
+        PictureError: Not a PNG of ours.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.mode != "L" or max(image.size) > MAX_SIDE:
+                raise PictureError(f"{name}: not a stored grey picture; import it again.")
+            return np.array(image)
+    except (OSError, ValueError, SyntaxError) as exc:
+        raise PictureError(f"{name}: the stored picture is damaged; import it again.") from exc
+
+
+def read_png(path: Path) -> Picture:
+    """Read one stored picture.
+
+    Raises:
+        PictureError: Missing or damaged.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise PictureError(f"{path.name}: the picture is gone; reload the page.") from exc
+    return decode_png(data, path.name)
+
+
+def content_hash(picture: Picture) -> str:
+    """SHA-256 (hex) of shape and pixels: equal exactly when the pictures are equal."""
+    H, W = picture.shape
+    return hashlib.sha256(f"{H}x{W}:".encode() + picture.tobytes()).hexdigest()
+
+
+def orbit_hash(picture: Picture) -> str:
+    """One hash for a picture and its seven other rotations and reflections.
+
+    A turned copy of a wafer in the test part would be a leak; this hash keeps the copies together.
+    """
+    turned = [np.rot90(side, k) for side in (picture, picture[:, ::-1]) for k in range(4)]
+    return min(content_hash(np.ascontiguousarray(t)) for t in turned)
+
+
+def die_counts(picture: Picture) -> DieCounts:
+    """Count the dies of a wafer map (meaningless for other pictures)."""
+    counts = np.bincount(picture.ravel(), minlength=256)
+    passed, failed = int(counts[PASS]), int(counts[FAIL])
+    return DieCounts(passed + failed, passed, failed)
+
+
+def resize(picture: Picture, size: tuple[int, int]) -> Picture:
+    """Picture at another resolution.
+
+    A map keeps its three values, and every failed die stays visible: a cell is failed if the middle
+    of a failed die falls into it or its own middle falls on one; else passed if half of it is
+    wafer; else no die. Other pictures are resampled smoothly.
+
+    Args:
+        picture: (H, W).
+        size: New (height, width).
+    """
+    height, width = size
+    H, W = picture.shape
+    if picture.shape == size:
+        return picture
+    if not is_map(picture):
+        smooth = Image.Resampling.BOX if height * width < H * W else Image.Resampling.BILINEAR
+        return np.array(Image.fromarray(picture).resize((width, height), smooth))
+    wafer = Image.fromarray((picture != NO_DIE).astype(np.float32))
+    share = np.asarray(wafer.resize((width, height), Image.Resampling.BOX))
+    out = np.where(share >= 0.5, PASS, NO_DIE).astype(np.uint8)
+    rows = (2 * np.arange(height) + 1) * H // (2 * height)
+    columns = (2 * np.arange(width) + 1) * W // (2 * width)
+    out[picture[np.ix_(rows, columns)] == FAIL] = FAIL
+    y, x = np.nonzero(picture == FAIL)
+    out[(2 * y + 1) * height // (2 * H), (2 * x + 1) * width // (2 * W)] = FAIL
+    return out
+
+
+def to_float(pictures: Sequence[Picture], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Pictures as one batch: float32 (N, 1, H, W) in [0, 1], all resized to ``size`` (H, W)."""
+    H, W = size
+    batch = np.empty((len(pictures), 1, H, W), np.float32)
+    for index, picture in enumerate(pictures):
+        batch[index, 0] = resize(picture, size)
+    return batch / np.float32(255)
