@@ -1,0 +1,46 @@
+"""Small wafers and projects that the tests make for themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from wafer_core.data import pictures
+from wafer_core.data.project import Project
+from wafer_core.images import FAIL, NO_DIE, PASS, Picture
+
+
+def disc(size: int = 20) -> Picture:
+    """A round wafer without a failed die."""
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    return np.where(np.hypot(x, y) <= size / 2, PASS, NO_DIE).astype(np.uint8)
+
+
+def marked(number: int, size: int = 20) -> Picture:
+    """A wafer with failed dies that spell ``number``: different numbers, different wafers."""
+    picture = disc(size)
+    rng = np.random.default_rng(number)
+    y, x = np.nonzero(picture == PASS)
+    chosen = rng.choice(len(y), 5 + number % 7, replace=False)
+    picture[y[chosen], x[chosen]] = FAIL
+    return picture
+
+
+def fill(project: Project, name: str, count: int, start: int = 0, size: int = 20) -> str:
+    """Add a class with ``count`` different wafers; returns its slug."""
+    slug = project.ensure_class(name).slug
+    wafers = [
+        pictures.NewPicture(marked(start + i, size), f"{name}-{start + i}.png")
+        for i in range(count)
+    ]
+    pictures.add_originals(project, slug, wafers)
+    return slug
+
+
+def small_project(path: Path, counts: dict[str, int]) -> Project:
+    """A project with these classes; no wafer lies in two of them."""
+    project = Project.create(path, "Small")
+    for number, (name, count) in enumerate(counts.items()):
+        fill(project, name, count, start=1000 * number)
+    return project
