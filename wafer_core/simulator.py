@@ -146,7 +146,7 @@ def _edge_loc(w: _Wafer) -> Field:
 
 
 def _edge_ring(w: _Wafer) -> Field:
-    thickness = max(0.05 * w.size, 1.1 * w.pitch)
+    thickness = max(0.055 * w.size, 1.4 * w.pitch)
     # A ring may open on one side, but reaches around most of the wafer.
     closed = w.sector(w.between(0, 2 * math.pi), math.radians(w.between(180, 320)))
     depth = thickness - (1 - w.radius)

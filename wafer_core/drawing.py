@@ -1,0 +1,192 @@
+"""How a wafer is drawn: always round, notch down, no die transparent, two tones.
+
+Everything is RGBA on a transparent ground, so that one picture suits the light and the dark theme.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from wafer_core.errors import ParameterError
+from wafer_core.images import FAIL, MAX_SIDE, NO_DIE, PASS, Picture, is_map, resize
+
+# Okabe and Ito's vermillion against a paler sky blue: told apart by hue in every common colour
+# blindness and by lightness (2:1) in black and white; both stand out on white and on near-black.
+PASS_COLOUR = "#94BFDF"
+FAIL_COLOUR = "#D55E00"
+RIM_COLOUR = "#808A96"
+SELECTED_COLOUR = "#009E73"
+
+RIM_FROM_SIZE = 96  # smaller wafers are dies only: a rim would take their pixels
+_RIM_MARGIN = 0.035  # share of the side between the dies and the wafer's rim
+_GAP = 6  # pixels between the wafers of a contact sheet
+_FRAME = 3  # pixels around a selected one
+# Fonts of Windows, macOS and Linux with Hangul, tried in turn for captions beyond Latin.
+_WIDE_FONTS = ("malgun.ttf", "AppleSDGothicNeo.ttc", "NotoSansCJK-Regular.ttc", "NanumGothic.ttf")
+
+
+def _rgba(colour: str) -> tuple[int, int, int, int]:
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue, 255
+
+
+_TONES = np.zeros((256, 4), np.uint8)
+_TONES[NO_DIE] = 0
+_TONES[PASS] = _rgba(PASS_COLOUR)
+_TONES[FAIL] = _rgba(FAIL_COLOUR)
+
+
+def draw(picture: Picture, size: int | None = None) -> Image.Image:
+    """Draw one picture.
+
+    A wafer map becomes a round wafer whatever the shape of its dies; a failed die never
+    disappears, however small the drawing. From 96 pixels on it has a rim with the notch at the
+    bottom. Any other picture is drawn in opaque grey with its own proportions.
+
+    Args:
+        picture: (H, W).
+        size: Side of the square drawing in pixels; ``None`` gives one pixel a die, unstretched.
+
+    Raises:
+        ParameterError: ``size`` is not between 1 and 4096.
+    """
+    if size is None:
+        return Image.fromarray(_TONES[picture]) if is_map(picture) else _grey(picture)
+    if not 1 <= size <= MAX_SIDE:
+        raise ParameterError(f"A drawing of {size} pixels a side is not possible; give 1 to 4096.")
+    canvas = Image.new("RGBA", (size, size))
+    if not is_map(picture):
+        H, W = picture.shape
+        scale = size / max(H, W)
+        width, height = max(round(W * scale), 1), max(round(H * scale), 1)
+        smooth = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
+        image = _grey(picture).resize((width, height), smooth)
+        canvas.paste(image, ((size - width) // 2, (size - height) // 2))
+        return canvas
+    margin = round(size * _RIM_MARGIN) if size >= RIM_FROM_SIZE else 0
+    canvas.paste(Image.fromarray(_TONES[_stretch(picture, size - 2 * margin)]), (margin, margin))
+    if margin:
+        canvas.alpha_composite(_rim(size))
+    return canvas
+
+
+def _grey(picture: Picture) -> Image.Image:
+    return Image.fromarray(picture).convert("RGBA")
+
+
+def _stretch(picture: Picture, side: int) -> Picture:
+    """The map at ``side`` × ``side``: dies become even rectangles, or merge with fails kept."""
+    H, W = picture.shape
+    if side < max(H, W):
+        return resize(picture, (side, side))
+    index = np.arange(side)
+    return picture[np.ix_(index * H // side, index * W // side)]
+
+
+@lru_cache(maxsize=32)
+def _rim(size: int) -> Image.Image:
+    """The wafer's edge with its notch at the bottom, on a transparent square."""
+    fine = 4  # drawn four times larger, then shrunk: smooth lines
+    side = size * fine
+    image = Image.new("RGBA", (side, side), (*_rgba(RIM_COLOUR)[:3], 0))
+    pen = ImageDraw.Draw(image)
+    width = max(round(size / 160), 1) * fine
+    edge = width / 2
+    colour = _rgba(RIM_COLOUR)
+    half = max(0.022 * side, 2.5 * fine)  # half the notch's mouth; a real one is smaller still
+    middle, bottom = side / 2, side - edge
+    # The circle is left open where the notch is cut in: 90° is straight down.
+    opening = float(np.degrees(np.arcsin(half / (side / 2 - edge))))
+    pen.arc((0, 0, side - 1, side - 1), 90 + opening, 90 - opening + 360, fill=colour, width=width)
+    notch = [(middle - half, bottom), (middle, bottom - 1.3 * half), (middle + half, bottom)]
+    pen.line(notch, fill=colour, width=width, joint="curve")
+    return image.resize((size, size), Image.Resampling.BOX)
+
+
+def contact_sheet(
+    pictures: Sequence[Picture],
+    columns: int,
+    cell: int = 96,
+    selected: Collection[int] = (),
+    captions: Sequence[str] = (),
+) -> Image.Image:
+    """Many pictures in one image, row by row: one request instead of a hundred.
+
+    Args:
+        pictures: What to draw.
+        columns: How many side by side.
+        cell: Side of one wafer in pixels, 16 or more.
+        selected: Indices of pictures to frame.
+        captions: A line under each picture, cut to its width; empty, or one a picture.
+
+    Raises:
+        ParameterError: No column, a cell too small, or captions that do not match.
+    """
+    if columns < 1 or not 16 <= cell <= MAX_SIDE:
+        raise ParameterError(
+            f"A contact sheet of {columns} columns with cells of {cell} pixels is not possible; "
+            "give at least one column and cells of 16 to 4096 pixels."
+        )
+    if captions and len(captions) != len(pictures):
+        raise ParameterError(
+            f"{len(captions)} captions do not fit {len(pictures)} pictures; give one for each."
+        )
+    text_size = max(cell // 9, 10)
+    line = text_size + 6 if captions else 0
+    rows = -(-len(pictures) // columns)
+    step_x, step_y = cell + _GAP, cell + line + _GAP
+    sheet = Image.new("RGBA", (columns * step_x + _GAP, max(rows, 1) * step_y + _GAP))
+    pen = ImageDraw.Draw(sheet)
+    for index, picture in enumerate(pictures):
+        x = _GAP + index % columns * step_x
+        y = _GAP + index // columns * step_y
+        sheet.paste(draw(picture, cell), (x, y))
+        if index in selected:
+            frame = (x - _FRAME, y - _FRAME, x + cell + _FRAME - 1, y + cell + line + _FRAME - 1)
+            pen.rectangle(frame, outline=_rgba(SELECTED_COLOUR), width=_FRAME)
+        if captions:
+            font = _font(text_size, captions[index].isascii())
+            text = _fit(captions[index], font, cell)
+            place = (x + cell / 2, y + cell + line / 2)
+            pen.text(place, text, fill=_rgba(RIM_COLOUR), font=font, anchor="mm")
+    return sheet
+
+
+@lru_cache(maxsize=32)
+def _font(size: int, latin: bool) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    for name in () if latin else _WIDE_FONTS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return ImageFont.load_default(size)
+
+
+def _fit(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """The text cut to a width in pixels, with an ellipsis if something went."""
+    text = " ".join(text.split())
+    if font.getlength(text) <= width:
+        return text
+    # What does not fit in as many characters as pixels cannot fit at all.
+    text = text[:width]
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def to_png(image: Image.Image) -> bytes:
+    """PNG bytes of a drawing."""
+    stream = io.BytesIO()
+    image.save(stream, "PNG", compress_level=4)
+    return stream.getvalue()
+
+
+def to_data_url(image: Image.Image) -> str:
+    """A drawing as ``data:image/png;base64,…``, for a table's column of pictures."""
+    return "data:image/png;base64," + base64.b64encode(to_png(image)).decode("ascii")
