@@ -1,0 +1,32 @@
+"""Long work as processes of their own: a folder says what to do, what happens, and how it ended.
+
+For pages and scripts::
+
+    folder = create_job(project.path, "train", {"epochs": 20}, "auto")
+    start(folder)
+    read_state(folder).status  # queued, waiting, running, done, failed, cancelled
+"""
+
+from __future__ import annotations
+
+from wafer_core.jobs.control import cancel, clear_finished, delete_job, kill, request_stop
+from wafer_core.jobs.launch import start
+from wafer_core.jobs.spec import JobSpec, create_job, project_of, read_spec
+from wafer_core.jobs.state import JobState, list_jobs, log_tail, read_state
+
+__all__ = [
+    "JobSpec",
+    "JobState",
+    "cancel",
+    "clear_finished",
+    "create_job",
+    "delete_job",
+    "kill",
+    "list_jobs",
+    "log_tail",
+    "project_of",
+    "read_spec",
+    "read_state",
+    "request_stop",
+    "start",
+]

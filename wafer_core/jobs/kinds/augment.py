@@ -1,0 +1,102 @@
+"""The job that multiplies classes by transforms.
+
+Parameters: ``classes`` [{"name", "count"}], ``config`` (of ``AugmentConfig``; missing ones are
+default), ``seed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from wafer_core.errors import InputError
+from wafer_core.jobs.kinds.kind import Kind, Parameters, class_list, known_only, whole_number
+from wafer_core.jobs.kinds.made import undone_on_error
+
+if TYPE_CHECKING:
+    from wafer_core.data.pictures import MadePicture
+    from wafer_core.data.project import Project
+    from wafer_core.jobs.context import JobContext
+    from wafer_core.tasks.augment import AugmentConfig
+
+
+def check(parameters: Parameters) -> None:
+    """Check what ``run`` reads."""
+    from wafer_core.tasks.augment import MAX_COUNT, AugmentConfig
+    from wafer_core.tasks.parameters import check_seed
+
+    known_only(parameters, ("classes", "config", "seed"), "augment")
+    for entry in class_list(parameters.get("classes")):
+        whole_number(entry.get("count"), f"count of “{entry['name']}”", 1, MAX_COUNT)
+    AugmentConfig.from_json(parameters.get("config", {}))
+    check_seed(parameters.get("seed", 0))
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Make the pictures of one class after the other; returns the runs and counts."""
+    from wafer_core.data import pictures
+    from wafer_core.tasks.augment import AugmentConfig
+
+    config = AugmentConfig.from_json(context.parameters.get("config", {}))
+    seed = int(context.parameters.get("seed", 0))
+    entries = class_list(context.parameters["classes"])
+    total = sum(entry["count"] for entry in entries)
+    done = 0
+    results = []
+    with undone_on_error(context.project) as stored:
+        for entry in entries:
+            wafer_class = context.project.find_class(entry["name"])
+
+            def tell(made: int, name: str = wafer_class.name, before: int = done) -> None:
+                context.check_cancelled()
+                context.progress((before + made) / total, f"{name}: {made} pictures made")
+
+            run_name = pictures.add_made(
+                context.project,
+                wafer_class.slug,
+                "augmented",
+                _told(
+                    transforms_of(context.project, wafer_class.slug, entry["count"], config, seed),
+                    tell,
+                ),
+                {"method": "transforms", "config": config.to_json(), "seed": seed},
+            )
+            stored.append((wafer_class.slug, "augmented", run_name))
+            done += entry["count"]
+            results.append({"name": wafer_class.name, "run": run_name, "count": entry["count"]})
+        context.check_cancelled()
+    return {"classes": results, "count": done}
+
+
+def transforms_of(
+    project: Project, slug: str, count: int, config: AugmentConfig, seed: int
+) -> Iterator[MadePicture]:
+    """Pictures made from the training originals of a class.
+
+    Raises:
+        InputError: The class has none.
+    """
+    from wafer_core.data import pictures
+    from wafer_core.tasks import augment
+
+    records = [r for r in pictures.originals(project, slug) if r.part == "train"]
+    if not records:
+        name = next((c.name for c in project.classes() if c.slug == slug), slug)
+        raise InputError(f"The class “{name}” has no pictures to train on; add some to it first.")
+    originals = [pictures.load(project, slug, record) for record in records]
+    for picture, index, drawn in augment.augment(originals, count, config, seed):
+        yield pictures.MadePicture(picture, records[index].file, drawn)
+
+
+def _told(made: Iterator[MadePicture], tell: Any) -> Iterator[MadePicture]:
+    for number, picture in enumerate(made, 1):
+        tell(number)
+        yield picture
+
+
+def _describe(parameters: Parameters) -> str:
+    names = [entry["name"] for entry in parameters["classes"]]
+    return f"Augment {names[0]}" if len(names) == 1 else f"Augment {len(names)} classes"
+
+
+KIND = Kind("Augment", run, check, _describe)
