@@ -55,6 +55,7 @@ def job_environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         "PYTHONUNBUFFERED": "1",  # the log's last line before a crash is the one that is needed
         "PYTHONUTF8": "1",
+        "PYTHONFAULTHANDLER": "1",  # a crash inside a library leaves its stack in the log
     }
 
 

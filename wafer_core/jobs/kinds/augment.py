@@ -15,7 +15,7 @@ from wafer_core.jobs.kinds.made import undone_on_error
 
 if TYPE_CHECKING:
     from wafer_core.data.pictures import MadePicture
-    from wafer_core.data.project import Project
+    from wafer_core.data.project import Project, WaferClass
     from wafer_core.jobs.context import JobContext
     from wafer_core.tasks.augment import AugmentConfig
 
@@ -34,42 +34,58 @@ def check(parameters: Parameters) -> None:
 
 def run(context: JobContext) -> dict[str, Any]:
     """Make the pictures of one class after the other; returns the runs and counts."""
-    from wafer_core.data import pictures
     from wafer_core.tasks.augment import AugmentConfig
 
     config = AugmentConfig.from_json(context.parameters.get("config", {}))
     seed = int(context.parameters.get("seed", 0))
-    entries = class_list(context.parameters["classes"])
+    entries = context.parameters["classes"]
     total = sum(entry["count"] for entry in entries)
     done = 0
     results = []
     with undone_on_error(context.project) as stored:
         for entry in entries:
             wafer_class = context.project.find_class(entry["name"])
-
-            def tell(made: int, name: str = wafer_class.name, before: int = done) -> None:
-                context.check_cancelled()
-                context.progress((before + made) / total, f"{name}: {made} pictures made")
-
-            run_name = pictures.add_made(
-                context.project,
-                wafer_class.slug,
-                "augmented",
-                _told(
-                    transforms_of(context.project, wafer_class.slug, entry["count"], config, seed),
-                    tell,
-                ),
-                {"method": "transforms", "config": config.to_json(), "seed": seed},
-            )
+            count = entry["count"]
+            share = (done / total, count / total)
+            run_name = made_by_transforms(context, wafer_class, count, config, seed, share)
             stored.append((wafer_class.slug, "augmented", run_name))
-            done += entry["count"]
-            results.append({"name": wafer_class.name, "run": run_name, "count": entry["count"]})
+            results.append({"name": wafer_class.name, "run": run_name, "count": count})
+            done += count
         context.check_cancelled()
     return {"classes": results, "count": done}
 
 
+def made_by_transforms(
+    context: JobContext,
+    wafer_class: WaferClass,
+    count: int,
+    config: AugmentConfig,
+    seed: int,
+    share: tuple[float, float],
+) -> str:
+    """Store one run of pictures made by transforms; returns its name.
+
+    Args:
+        share: Where on the job's way this lies: begin and length, 0..1.
+    """
+    from wafer_core.data import pictures
+
+    def told() -> Iterator[MadePicture]:
+        made = transforms_of(context.project, wafer_class, count, config, seed)
+        for number, picture in enumerate(made):
+            context.check_cancelled()
+            context.progress(
+                share[0] + share[1] * number / count,
+                f"{wafer_class.name}: {number} of {count} pictures made",
+            )
+            yield picture
+
+    info = {"method": "transforms", "config": config.to_json(), "seed": seed}
+    return pictures.add_made(context.project, wafer_class.slug, "augmented", told(), info)
+
+
 def transforms_of(
-    project: Project, slug: str, count: int, config: AugmentConfig, seed: int
+    project: Project, wafer_class: WaferClass, count: int, config: AugmentConfig, seed: int
 ) -> Iterator[MadePicture]:
     """Pictures made from the training originals of a class.
 
@@ -79,19 +95,15 @@ def transforms_of(
     from wafer_core.data import pictures
     from wafer_core.tasks import augment
 
+    slug = wafer_class.slug
     records = [r for r in pictures.originals(project, slug) if r.part == "train"]
     if not records:
-        name = next((c.name for c in project.classes() if c.slug == slug), slug)
-        raise InputError(f"The class “{name}” has no pictures to train on; add some to it first.")
+        raise InputError(
+            f"The class “{wafer_class.name}” has no pictures to train on; add some to it first."
+        )
     originals = [pictures.load(project, slug, record) for record in records]
     for picture, index, drawn in augment.augment(originals, count, config, seed):
         yield pictures.MadePicture(picture, records[index].file, drawn)
-
-
-def _told(made: Iterator[MadePicture], tell: Any) -> Iterator[MadePicture]:
-    for number, picture in enumerate(made, 1):
-        tell(number)
-        yield picture
 
 
 def _describe(parameters: Parameters) -> str:

@@ -1,7 +1,239 @@
-"""The job generate."""
+"""The job that makes new pictures of classes, by a GAN or by transforms.
+
+Parameters: ``classes`` [{"name", "ai_use": true (GAN, the default) or false (transforms),
+"count"}], ``config`` (of ``GanConfig``, without its seed), ``augment`` (of ``AugmentConfig``: how
+originals are multiplied, for the GAN and instead of it), ``seed``.
+
+Live: metric ``step`` {"class", "step", "title", "seconds"} at the end of each step, and metric
+``gan_epoch`` {"class", "epoch", "epochs", "d_loss", "g_loss", "seconds", "samples"}, where
+``samples`` names a picture of 4 × 4 made ones in the job's folder, or is ``None``.
+"""
 
 from __future__ import annotations
 
-from wafer_core.jobs.kinds.kind import Kind
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
-KIND = Kind("Generate", lambda context: {})
+from wafer_core.errors import InputError, ParameterError
+from wafer_core.jobs.kinds.augment import made_by_transforms
+from wafer_core.jobs.kinds.kind import Kind, Parameters, class_list, known_only, whole_number
+from wafer_core.jobs.kinds.made import undone_on_error
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from wafer_core.data.pictures import PictureRecord
+    from wafer_core.data.project import Project, WaferClass
+    from wafer_core.jobs.context import JobContext
+    from wafer_core.tasks.generate import GenerateResult
+
+SAMPLES_FOLDER = "samples"
+_GAN_WEIGHT, _TRANSFORMS_WEIGHT = 20.0, 1.0  # shares of a job's time, roughly
+_TRAIN_BEGINS, _TRAIN_ENDS = 0.05, 0.95  # of one class's time
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One class to be made."""
+
+    wafer_class: WaferClass
+    records: list[PictureRecord]  # training originals
+    count: int
+    ai_use: bool
+
+    @property
+    def weight(self) -> float:
+        return _GAN_WEIGHT if self.ai_use else _TRANSFORMS_WEIGHT
+
+
+def check(parameters: Parameters) -> None:
+    """Check what ``run`` reads."""
+    from wafer_core.tasks.augment import AugmentConfig
+    from wafer_core.tasks.gan import GanConfig
+    from wafer_core.tasks.generate import MAX_COUNT
+
+    known_only(parameters, ("classes", "config", "augment", "seed"), "generate")
+    for entry in class_list(parameters.get("classes")):
+        title = f"“{entry['name']}”"
+        known_only(entry, ("name", "ai_use", "count"), f"generate, class {title},")
+        whole_number(entry.get("count"), f"count of {title}", 1, MAX_COUNT)
+        if not isinstance(entry.get("ai_use", True), bool):
+            raise ParameterError(f"ai_use of {title} is {entry['ai_use']!r}; give true or false.")
+    GanConfig.from_json({**parameters.get("config", {}), "seed": parameters.get("seed", 0)})
+    AugmentConfig.from_json(parameters.get("augment", {}))
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Make one class after the other; returns where the pictures lie, counts, times and scores."""
+    orders = [_order(context.project, entry) for entry in context.parameters["classes"]]
+    if len({order.wafer_class.slug for order in orders}) < len(orders):
+        raise ParameterError("A class is listed twice under two spellings; list it once.")
+    total = sum(order.weight for order in orders)
+    done = 0.0
+    results = []
+    with undone_on_error(context.project) as stored:
+        for order in orders:
+            share = (done / total, order.weight / total)
+            make = _by_gan if order.ai_use else _by_transforms
+            result = make(context, order, share)
+            origin = "generated" if order.ai_use else "augmented"
+            stored.append((order.wafer_class.slug, origin, result["run"]))
+            results.append(result)
+            done += order.weight
+        context.check_cancelled()
+    return {"classes": results}
+
+
+def _order(project: Project, entry: dict[str, Any]) -> _Order:
+    """Look a class up and see that it can be made, before hours go into the one before it."""
+    from wafer_core.data import pictures
+    from wafer_core.tasks.gan import MIN_PICTURES
+
+    wafer_class = project.find_class(entry["name"])
+    records = [r for r in pictures.originals(project, wafer_class.slug) if r.part == "train"]
+    ai_use = bool(entry.get("ai_use", True))
+    need = MIN_PICTURES if ai_use else 1
+    if len(records) < need:
+        have = f"{len(records)} picture{'s' * (len(records) != 1)} to learn from"
+        raise InputError(
+            f"The class “{wafer_class.name}” has {have} and needs {need} or more; add some to it."
+        )
+    return _Order(wafer_class, records, entry["count"], ai_use)
+
+
+def _result(
+    context: JobContext, order: _Order, origin: str, run_name: str, more: dict[str, Any]
+) -> dict[str, Any]:
+    from wafer_core.data import pictures
+    from wafer_core.tasks.generate import SCORES
+
+    folder = pictures.class_folder(context.project, order.wafer_class.slug) / origin / run_name
+    return {
+        "name": order.wafer_class.name,
+        "generated_image_path": str(folder),
+        "count": order.count,
+        **dict.fromkeys(SCORES),
+        "ai_use": order.ai_use,
+        "run": run_name,
+        **more,
+    }
+
+
+def _by_transforms(
+    context: JobContext, order: _Order, share: tuple[float, float]
+) -> dict[str, Any]:
+    from wafer_core.tasks.augment import AugmentConfig
+
+    config = AugmentConfig.from_json(context.parameters.get("augment", {}))
+    seed = int(context.parameters.get("seed", 0))
+    run_name = made_by_transforms(context, order.wafer_class, order.count, config, seed, share)
+    return _result(context, order, "augmented", run_name, {})
+
+
+def _by_gan(context: JobContext, order: _Order, share: tuple[float, float]) -> dict[str, Any]:
+    from wafer_core.data import pictures
+
+    slug = order.wafer_class.slug
+    result = _learned(context, order, share)
+    scores = dict(result.scores)
+    info = {"method": "gan", **result.details, "steps": result.steps, "scores": scores}
+
+    def made() -> Iterator[pictures.MadePicture]:
+        for number, (picture, index) in enumerate(
+            zip(result.pictures, result.borrowed, strict=True)
+        ):
+            if number % 100 == 0:
+                context.check_cancelled()
+            grid_of = order.records[index].file
+            yield pictures.MadePicture(picture, None, {"grid_of": grid_of})
+
+    run_name = pictures.add_made(context.project, slug, "generated", made(), info)
+    more = {**scores, "steps": {name: round(s, 3) for name, s in result.steps.items()}}
+    return _result(context, order, "generated", run_name, more)
+
+
+def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> GenerateResult:
+    """Follow the steps of one class and tell them."""
+    from wafer_core.data import pictures
+    from wafer_core.tasks import generate
+    from wafer_core.tasks.augment import AugmentConfig
+    from wafer_core.tasks.gan import GanConfig, GanEpoch, GanProgress
+
+    parameters = context.parameters
+    config = GanConfig.from_json(
+        {**parameters.get("config", {}), "seed": parameters.get("seed", 0)}
+    )
+    name, slug = order.wafer_class.name, order.wafer_class.slug
+    originals = [pictures.load(context.project, slug, record) for record in order.records]
+
+    def tell(fraction: float, text: str) -> None:
+        context.check_cancelled()
+        context.progress(share[0] + share[1] * fraction, f"{name}: {text}")
+
+    events = generate.generate(
+        originals,
+        order.count,
+        config,
+        context.device,
+        AugmentConfig.from_json(parameters.get("augment", {})),
+    )
+    trained = False
+    # the iterator is a generator: closing it frees the networks at once when the job is cancelled
+    with closing(cast("Any", events)):
+        for event in events:
+            if isinstance(event, generate.GenerateResult):
+                return event
+            if isinstance(event, generate.Step):
+                tell(_TRAIN_ENDS if trained else 0.0, event.title)
+                if event.seconds is not None:
+                    trained = trained or event.name == "train"
+                    context.metric(
+                        "step",
+                        **{"class": name, "step": event.name, "title": event.title},
+                        seconds=event.seconds,
+                    )
+                continue
+            spent = _TRAIN_BEGINS + (_TRAIN_ENDS - _TRAIN_BEGINS) * event.fraction
+            tell(spent, f"epoch {event.epoch} of {event.epochs}")
+            if isinstance(event, GanEpoch):
+                context.metric(
+                    "gan_epoch",
+                    **{"class": name},
+                    epoch=event.epoch,
+                    epochs=event.epochs,
+                    d_loss=event.d_loss,
+                    g_loss=event.g_loss,
+                    seconds=event.seconds,
+                    samples=_store(context, slug, event.epoch, event.samples),
+                )
+            elif not isinstance(event, GanProgress):
+                raise TypeError(f"generate() yielded {type(event).__name__}")
+    raise TypeError("generate() ended without a result")
+
+
+def _store(
+    context: JobContext, slug: str, epoch: int, samples: npt.NDArray[np.uint8] | None
+) -> str | None:
+    """Store a grid of made pictures (N, H, W) as one picture; returns its name in the folder."""
+    if samples is None:
+        return None
+    from wafer_core.files import write_bytes
+    from wafer_core.images import encode_png
+
+    N, H, W = samples.shape
+    side = int(N**0.5)
+    grid = samples[: side * side].reshape(side, side, H, W).swapaxes(1, 2)
+    name = f"{SAMPLES_FOLDER}/{slug}-{epoch:05d}.png"
+    write_bytes(context.folder / name, encode_png(grid.reshape(side * H, side * W)), sync=False)
+    return name
+
+
+def _describe(parameters: Parameters) -> str:
+    names = [entry["name"] for entry in parameters["classes"]]
+    return f"Generate {names[0]}" if len(names) == 1 else f"Generate {len(names)} classes"
+
+
+KIND = Kind("Generate", run, check, _describe, needs_device=True)
