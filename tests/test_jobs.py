@@ -282,6 +282,15 @@ def test_a_replaced_events_file_is_read_anew(project: Project, fake: None) -> No
     assert read_state(folder).fraction == 0.0
 
 
+def test_jobs_of_a_workspace_are_those_of_all_its_projects(project: Project, fake: None) -> None:
+    """A project may be called “jobs”; the workspace is no project because of it."""
+    other = Project.create(project.path.parent / "jobs")
+    first, second = (create_job(p.path, "light", {}) for p in (project, other))
+    assert {state.folder for state in list_jobs(project.path.parent)} == {first, second}
+    assert [state.folder for state in list_jobs(other.path)] == [second]
+    assert list_jobs(project.path, kind="fake") == []
+
+
 def test_a_job_that_never_begins_is_failed_after_its_grace(
     project: Project, fake: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,17 +302,17 @@ def test_a_job_that_never_begins_is_failed_after_its_grace(
     assert "never began" in (state.error or "")
 
 
-def test_a_silent_job_of_another_machine_is_failed(project: Project, fake: None) -> None:
+@pytest.mark.parametrize(("silence", "status"), [(55, "queued"), (65, "failed")])
+def test_a_silent_job_of_another_machine_is_failed(
+    project: Project, fake: None, silence: float, status: str
+) -> None:
     folder = create_job(project.path, "fake", {}, "cpu")
     process = {"pid": 1, "created": 1.0, "host": "elsewhere"}
-    path = folder / EVENTS_FILE
-    path.write_text(json.dumps({"t": time.time() - 59, "type": "start", "process": process}) + "\n")
-    assert read_state(folder).status == "queued"
-    path.unlink()
-    path.write_text(json.dumps({"t": time.time() - 61, "type": "start", "process": process}) + "\n")
+    line = {"t": time.time() - silence, "type": "start", "process": process}
+    (folder / EVENTS_FILE).write_text(json.dumps(line) + "\n")
     state = read_state(folder)
-    assert state.status == "failed"
-    assert "elsewhere" in (state.error or "")
+    assert state.status == status
+    assert ("elsewhere" in (state.error or "")) == (status == "failed")
 
 
 def test_a_process_number_given_to_another_process_is_dead(project: Project, fake: None) -> None:

@@ -80,7 +80,8 @@ def create_job(
         raise ProjectError(f"{project} is missing; it was deleted or renamed. Open another one.")
     created = time.time()
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(created))
-    folder = project.resolve() / JOBS_FOLDER / f"{stamp}-{kind}-{uuid.uuid4().hex[:6]}"
+    name = f"{stamp}-{int(created % 1 * 1e6):06d}-{kind}-{uuid.uuid4().hex[:4]}"  # sorts by time
+    folder = project.resolve() / JOBS_FOLDER / name
     with storage_errors(folder):
         folder.parent.mkdir(exist_ok=True)
     with new_folder(folder) as temporary:

@@ -114,8 +114,10 @@ class _Record:
 
     def is_replaced_by(self, signature: tuple[int, int, int]) -> bool:
         """Whether the file is not the one that was read before, grown."""
-        other = self.signature[0] not in (0, signature[0])
-        return other or signature[1] < self.offset
+        inode, size, _ = self.signature
+        if not inode or signature == self.signature:
+            return False
+        return signature[0] != inode or signature[1] <= size
 
     def take(self, event: Event) -> None:
         values = event.values
@@ -211,10 +213,9 @@ def log_tail(folder: Path, lines: int = 30) -> str:
 
 
 def _job_folders(root: Path) -> Iterator[Path]:
-    own = root / JOBS_FOLDER
-    parents = [own] if own.is_dir() else [child / JOBS_FOLDER for child in _visible(root)]
-    for parent in parents:
-        yield from _visible(parent)
+    projects = [root] if (root / "project.json").exists() else _visible(root)
+    for project in projects:
+        yield from _visible(project / JOBS_FOLDER)
 
 
 def _visible(folder: Path) -> list[Path]:

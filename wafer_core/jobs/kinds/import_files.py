@@ -87,7 +87,7 @@ def _colours(parameters: Parameters) -> dict[Colour, Role] | None:
         ParameterError: Not {"#rrggbb": "no die", "pass" or "fail"}.
     """
     given = parameters.get("colours")
-    if given is None:
+    if given is None or given == {}:
         return None
     from wafer_core.importers import Role
 
