@@ -1,0 +1,377 @@
+"""Train a network to name pictures, and use it.
+
+    for result in train(data, TrainConfig(seed=0), device):
+        print(result.epoch, result.macro_f1)
+    classifier = result.best_classifier()
+    classifier.predict_proba(pictures)
+
+Whoever reads the results may stop at any of them and keep the best so far.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from wafer_core import checkpoint
+from wafer_core.device import autocast, memory_format
+from wafer_core.errors import ModelError, ParameterError
+from wafer_core.images import Picture
+from wafer_core.metrics import evaluate, fit_temperature, log_softmax
+from wafer_core.preparation import Preparation
+from wafer_core.tasks import networks
+from wafer_core.tasks.training import PARAMETERS, TrainConfig, TrainData
+from wafer_core.tasks.turns import eight_forms, transform
+
+__all__ = ["PARAMETERS", "Classifier", "EpochResult", "TrainConfig", "TrainData", "train"]
+
+_BATCH = 64  # pictures in one go when predicting; eight times as many with all turns
+_EMA_DECAY = 0.99  # mean over about the last hundred steps: steadier than any single one
+_SMOOTHING = 0.4  # weight of the newest epoch in the macro-F1 that chooses the best
+
+
+class Classifier:
+    """A trained network with everything that its answers depend on.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        architecture: str,
+        preparation: Preparation,
+        class_names: Sequence[str],
+        temperature: float = 1.0,
+        average_turns: bool = True,
+        config: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        """Wrap a network.
+
+        Args:
+            network: Gives logits (N, C) for prepared pictures.
+            architecture: Its key in ``networks.NETWORKS``.
+            preparation: What it is fed.
+            class_names: C names, in the order of its outputs.
+            temperature: Logits are divided by it, so that probabilities are honest.
+            average_turns: Answer with the mean over the eight turned and mirrored forms.
+            config: How it was trained, for the record.
+            extra: What the caller stored with it.
+            device: Where to compute.
+        """
+        self.device = device or torch.device("cpu")
+        self.network = network.eval().to(self.device).to(memory_format=memory_format)
+        self.architecture = architecture
+        self.preparation = preparation
+        self.class_names = tuple(class_names)
+        self.temperature = temperature
+        self.average_turns = average_turns
+        self.config = dict(config or {})
+        self.extra = dict(extra or {})
+
+    def predict_proba(
+        self, pictures: Sequence[Picture], batch_size: int = _BATCH
+    ) -> npt.NDArray[np.float64]:
+        """Probability of each class, in [0, 1]; the rows of (N, C) add up to 1."""
+        parts = [
+            self.predict_prepared(self.preparation.prepare(pictures[start : start + batch_size]))
+            for start in range(0, len(pictures), batch_size)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.class_names)))
+
+    def predict_prepared(self, batch: torch.Tensor) -> npt.NDArray[np.float64]:
+        """The same for one batch from ``preparation.prepare``, float32 (N, C_in, S, S)."""
+        scores = _scores(self.network, batch.to(self.device), self.average_turns)
+        return np.exp(log_softmax(scores / self.temperature))
+
+    def save(self, folder: Path, extra: Mapping[str, Any] | None = None) -> None:
+        """Store as ``model.safetensors`` and ``model.json`` (see ``checkpoint.save``).
+
+        Args:
+            folder: Of the run.
+            extra: JSON values to keep with it; default: those it came with.
+
+        Raises:
+            StorageError: The disk is full or refuses.
+        """
+        description = {
+            "network": self.architecture,
+            "class_names": list(self.class_names),
+            "preparation": self.preparation.to_json(),
+            "temperature": self.temperature,
+            "average_turns": self.average_turns,
+            "config": self.config,
+            "extra": dict(self.extra if extra is None else extra),
+        }
+        checkpoint.save(folder, self.network, description)
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | None = None) -> Classifier:
+        """Read a stored classifier; the files are data only and may come from anybody.
+
+        Raises:
+            ModelError: Missing, damaged, or of an unknown kind.
+        """
+        value = checkpoint.read_description(folder)
+        architecture, names = value.get("network"), value.get("class_names")
+        where = folder / checkpoint.DESCRIPTION
+        if not isinstance(architecture, str) or architecture not in networks.NETWORKS:
+            raise ModelError(
+                f"{where} asks for the network {str(architecture)[:60]!r}, which this version does "
+                f"not know ({', '.join(networks.NETWORKS)}); update the program or train again."
+            )
+        if (
+            not isinstance(names, list)
+            or not all(isinstance(name, str) for name in names)
+            or len(set(names)) != len(names)
+        ):
+            raise ModelError(f"{where}: class_names is not a list of different names; train again.")
+        temperature, average_turns = value.get("temperature"), value.get("average_turns")
+        is_number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+        if not is_number or not 0.01 <= float(temperature or 0) <= 100:
+            raise ModelError(f"{where}: temperature is {temperature!r}, no number; train again.")
+        config, extra = value.get("config"), value.get("extra")
+        if not (
+            isinstance(average_turns, bool) and isinstance(config, dict) and isinstance(extra, dict)
+        ):
+            raise ModelError(
+                f"{where}: average_turns, config or extra is missing or of the wrong kind; "
+                "train again."
+            )
+        preparation = Preparation.from_json(value.get("preparation"))
+        try:
+            network = networks.build(architecture, len(names))
+        except ParameterError as exc:
+            raise ModelError(f"{where}: {exc}") from exc
+        checkpoint.load_weights(folder, network)
+        return cls(
+            network, architecture, preparation, names, float(temperature or 1), average_turns,
+            config, extra, device,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class EpochResult:
+    """What one epoch brought; figures are ``None`` where the validation part is empty.
+
+    Attributes:
+        epoch: From 1.
+        epochs: At most so many.
+        train_loss: Mean cross-entropy in nats over the epoch, with smoothing and transforms.
+        validation_loss: Mean cross-entropy in nats.
+        accuracy: Share of the validation part that is right.
+        macro_f1: On the validation part, over the classes it holds.
+        seconds: This epoch took.
+        is_best: This epoch is the one to keep so far.
+    """
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    validation_loss: float | None
+    accuracy: float | None
+    macro_f1: float | None
+    seconds: float
+    is_best: bool
+    _make: Callable[[], Classifier] = field(repr=False)
+
+    def best_classifier(self) -> Classifier:
+        """The classifier of the best epoch so far, with its temperature fitted."""
+        return self._make()
+
+
+def train(
+    data: TrainData,
+    config: TrainConfig,
+    device: torch.device,
+    on_batch: Callable[[float], None] | None = None,
+) -> Iterator[EpochResult]:
+    """Train from fresh weights.
+
+    The weights that are judged and kept are a running mean over the last steps. The best epoch is
+    the one with the highest macro-F1 on the validation part, smoothed over a few epochs, since on
+    a hundred pictures a single one is luck; without a validation part it is the last.
+
+    Args:
+        data: At least two classes with a training picture each.
+        config: Numbers left ``None`` are chosen here; see ``TrainConfig.resolved``.
+        device: Where to compute.
+        on_batch: Called after every step with the share of all steps done, 0 to 1; it may raise to
+            end the training.
+
+    Yields:
+        One result an epoch; at most ``config.epochs``.
+
+    Raises:
+        InputError: The pictures cannot be trained on.
+        ParameterError: The learning rate made the loss infinite.
+    """
+    data.check()
+    config = config.resolved(len(data.train_pictures))
+    epochs, batch_size = config.epochs or 1, config.batch_size or 1
+    torch.manual_seed(config.seed)  # fresh weights and dropout; everything else has its generator
+    generator = torch.Generator().manual_seed(config.seed)
+    preparation = Preparation(networks.NETWORKS[config.network].size)
+    network = networks.build(config.network, len(data.class_names))
+    network = network.to(device).to(memory_format=memory_format)
+    average = copy.deepcopy(network).eval().requires_grad_(False)
+    inputs = preparation.prepare_compact(data.train_pictures)
+    labels = torch.from_numpy(data.train_labels)
+    validation = preparation.prepare_compact(data.validation_pictures)
+    frequency = data.train_counts() / len(labels)
+    weights = None
+    if config.balancing == "weighted":
+        weights = torch.tensor(frequency**-0.5 / (frequency**0.5).sum(), dtype=torch.float32)
+        weights = weights.to(device)
+    optimizer = _optimizer(network, config)
+    steps_per_epoch = max(1, round(len(labels) / batch_size))
+    steps, step = steps_per_epoch * epochs, 0
+    smooth, best, stale = -1.0, -1.0, 0
+    kept = copy.deepcopy(average.state_dict())
+
+    def make() -> Classifier:
+        chosen = networks.build(config.network, len(data.class_names))
+        chosen.load_state_dict(kept)
+        chosen = chosen.eval().to(device).to(memory_format=memory_format)
+        temperature = 1.0
+        if len(validation):
+            scores = _many_scores(chosen, validation, device, config.average_turns)
+            temperature = fit_temperature(scores, data.validation_labels)
+        return Classifier(
+            chosen, config.network, preparation, data.class_names, temperature,
+            config.average_turns, asdict(config), device=device,
+        )  # fmt: skip
+
+    for epoch in range(1, epochs + 1):
+        started = time.perf_counter()
+        network.train()
+        total = torch.zeros((), device=device)
+        if config.balancing == "balanced":
+            chances = torch.from_numpy(1 / frequency)[labels]
+            order = torch.multinomial(chances, len(labels), True, generator=generator)
+        else:
+            order = torch.randperm(len(labels), generator=generator)
+        for chosen in torch.tensor_split(order, steps_per_epoch):
+            for group in optimizer.param_groups:
+                group["lr"] = (config.learning_rate or 0.0) * rate_factor(step / steps)
+            batch = inputs[chosen].to(device).float().div_(255)
+            batch = transform(batch, config, generator).contiguous(memory_format=memory_format)
+            with _half(device):
+                logits = network(batch)
+            loss = F.cross_entropy(
+                logits.float(), labels[chosen].to(device), weights,
+                label_smoothing=config.label_smoothing,
+            )  # fmt: skip
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            step += 1
+            _update_average(average, network, min(_EMA_DECAY, step / (step + 9)))
+            total += loss.detach() * len(chosen)
+            if on_batch:
+                on_batch(step / steps)
+        train_loss = float(total) / len(labels)
+        if not math.isfinite(train_loss):
+            raise ParameterError(
+                f"Training broke in epoch {epoch}: the loss is no longer a number. Lower the "
+                f"learning rate (it was {config.learning_rate:g}) and train again."
+            )
+        loss_value = accuracy = macro_f1 = None
+        if len(validation):
+            scores = _many_scores(average, validation, device, False)
+            loss_value, accuracy, macro_f1 = _judge(scores, data)
+        if macro_f1 is not None:
+            smooth = macro_f1 if epoch == 1 else smooth + _SMOOTHING * (macro_f1 - smooth)
+        is_best = macro_f1 is None or smooth >= best
+        stale = 0 if macro_f1 is None or smooth > best else stale + 1
+        if is_best:
+            best = smooth
+            kept = copy.deepcopy(average.state_dict())
+        yield EpochResult(
+            epoch, epochs, train_loss, loss_value, accuracy, macro_f1,
+            time.perf_counter() - started, is_best, make,
+        )  # fmt: skip
+        if config.patience and stale >= config.patience:
+            return
+
+
+def _judge(
+    scores: npt.NDArray[np.float64], data: TrainData
+) -> tuple[float, float | None, float | None]:
+    """Loss, accuracy and macro-F1 on the validation part."""
+    logs = log_softmax(scores)
+    evaluation = evaluate(data.validation_labels, np.exp(logs), data.class_names)
+    loss = float(-logs[np.arange(len(logs)), data.validation_labels].mean())
+    return loss, evaluation.accuracy, evaluation.macro_f1
+
+
+def rate_factor(done: float) -> float:
+    """Share of the peak learning rate: linear warm-up over a fifth, then a cosine down to 0."""
+    if done < 0.2:
+        return 0.1 + 0.9 * done / 0.2
+    return 0.5 * (1 + math.cos(math.pi * (done - 0.2) / 0.8))
+
+
+def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    # biases and norms are not decayed: they do not make a network complicated
+    parameters = list(network.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate or 0.0)
+
+
+@torch.no_grad()
+def _update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    for mine, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if mine.is_floating_point():
+            mine.lerp_(new, 1 - decay)
+        else:
+            mine.copy_(new)
+
+
+def _half(device: torch.device) -> AbstractContextManager[Any]:
+    """bfloat16 where the hardware has it: elsewhere it is imitated, several times slower."""
+    if device.type == "cuda" or torch.cpu._is_avx512_bf16_supported():
+        return autocast(device)
+    return contextlib.nullcontext()
+
+
+@torch.inference_mode()
+def _scores(
+    network: nn.Module, batch: torch.Tensor, average_turns: bool
+) -> npt.NDArray[np.float64]:
+    """Log-probabilities (N, C), mean over the forms, not yet at the right temperature."""
+    forms = eight_forms(batch) if average_turns else batch
+    with _half(batch.device):
+        logits = network(forms.contiguous(memory_format=memory_format))
+    logs = logits.double().log_softmax(1)
+    values: npt.NDArray[np.float64] = logs.view(-1, len(batch), logs.shape[1]).mean(0).cpu().numpy()
+    if not np.isfinite(values).all():
+        raise ModelError("The network's answer is not a number; train it again.")
+    return values
+
+
+def _many_scores(
+    network: nn.Module, compact: torch.Tensor, device: torch.device, average_turns: bool
+) -> npt.NDArray[np.float64]:
+    parts: tuple[torch.Tensor, ...] = torch.split(compact, _BATCH)
+    return np.concatenate(
+        [_scores(network, part.to(device).float() / 255, average_turns) for part in parts]
+    )
