@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -120,8 +120,15 @@ def _add_settings(
     parser: argparse.ArgumentParser,
     settings: Mapping[str, Parameter],
     renamed: Mapping[str, str] | None = None,
+    automatic: Collection[str] = (),
 ) -> None:
-    """One option for each setting of a task, with its help and its limits."""
+    """One option for each setting of a task, with its help and its limits.
+
+    Args:
+        settings: What a task says of its settings.
+        renamed: Options that are not called like their setting.
+        automatic: Numbers that the task chooses itself where they are not given.
+    """
     for name, setting in settings.items():
         option = "--" + (renamed or {}).get(name, name).replace("_", "-")
         text = setting.help.replace("%", "%%")
@@ -154,12 +161,13 @@ def _add_settings(
         else:
             whole = isinstance(default, int)
             limits = f"{setting.minimum:g} to {setting.maximum:g}"
+            shown = "chosen by itself" if name in automatic else f"{default:g}"
             parser.add_argument(
                 option,
                 dest=f"set_{name}",
                 type=int if whole else float,
                 metavar="N" if whole else "X",
-                help=f"{text} From {limits} ({default:g}).",
+                help=f"{text} From {limits} ({shown}).",
             )
 
 
@@ -308,11 +316,28 @@ def _generate(args: argparse.Namespace) -> Any:
 
 
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
-    raise NotImplementedError
+    from wafer_core.tasks.training import PARAMETERS, TrainConfig
+
+    _add_project(parser)
+    parser.add_argument(
+        "--name", metavar="NAME", help="of the run, for the list of runs (made from the network's)"
+    )
+    _add_seed(parser, "the same seed gives the same network on the same machine")
+    _add_device(parser)
+    automatic = {field.name for field in fields(TrainConfig) if field.default is None}
+    _add_settings(parser, PARAMETERS, {"network": "model"}, automatic)
 
 
 def _train(args: argparse.Namespace) -> Any:
-    raise NotImplementedError
+    from wafer_core.tasks.training import PARAMETERS
+
+    parameters = {"config": {**_settings(args, PARAMETERS), "seed": args.seed}}
+    if args.name is not None:
+        parameters["name"] = args.name
+    result = _run_job(_open(args.project).path, "train", parameters, args.device)
+    for note in result["notes"]:
+        _say(note)
+    return result
 
 
 def _predict_arguments(parser: argparse.ArgumentParser) -> None:
@@ -324,13 +349,44 @@ def _predict_arguments(parser: argparse.ArgumentParser) -> None:
         "pictures",
         nargs="+",
         metavar="PICTURE",
-        help="pictures of wafers, or folders, zips and wafer data files of them",
+        help="pictures of wafers, or folders, zips and wafer data files of them; one that cannot "
+        "be read gives an entry with an error, and exit code 2 only if none can",
+    )
+    parser.add_argument(
+        "--review-below",
+        type=float,
+        metavar="P",
+        help="answers of a lower probability get the verdict review instead of confident (0.65)",
     )
     _add_device(parser)
 
 
 def _predict(args: argparse.Namespace) -> Any:
-    raise NotImplementedError
+    """Name pictures at once, without a job: scripts call this for single wafers."""
+    from wafer_core.device import choose_device
+    from wafer_core.jobs.foreground import ProgressLine
+    from wafer_core.jobs.kinds import predict
+    from wafer_core.tasks.classifier import Classifier
+
+    predict.check({"sources": args.pictures, "review_below": args.review_below})
+    folder = predict.find_model(_open(args.project), args.model)
+    classifier = Classifier.load(folder, choose_device(args.device))
+    line = ProgressLine(sys.stderr)
+    try:
+        entries = predict.answers(
+            classifier,
+            [Path(picture) for picture in args.pictures],
+            args.review_below,
+            lambda fraction: line.show(fraction, "Naming pictures"),
+        )
+    finally:
+        line.close()
+    bad = [entry["error"] for entry in entries if "error" in entry]
+    for reason in bad:
+        _say(reason)
+    if len(bad) == len(entries):
+        raise InputError("None of the pictures could be read; see above why.")
+    return entries
 
 
 def _job_arguments(parser: argparse.ArgumentParser) -> None:

@@ -34,7 +34,6 @@ class ProgressLine:
         self._began = time.monotonic()
         self._last = 0.0
         self._fraction = 0.0
-        self._text = ""
 
     def take(self, event: Event) -> None:
         """Show one event."""
@@ -42,28 +41,30 @@ class ProgressLine:
             if event.type == "running":
                 self._began = time.monotonic()
             elif event.type == "waiting":
-                self._text = str(event.values.get("text", ""))
                 self._last = 0.0  # told at once
+                self._show(self._fraction, str(event.values.get("text", "")))
             elif event.type == "progress":
-                self._fraction = float(event.values.get("fraction") or 0.0)
-                self._text = str(event.values.get("text", ""))
-            else:
-                return
-            if self._text:
-                self._show()
+                fraction = float(event.values.get("fraction") or 0.0)
+                self._show(fraction, str(event.values.get("text", "")))
 
-    def _show(self) -> None:
+    def show(self, fraction: float, text: str) -> None:
+        """Show the progress of work that is no job."""
+        with self._lock:
+            self._show(fraction, text)
+
+    def _show(self, fraction: float, text: str) -> None:
+        self._fraction = fraction
         percent = f"{100 * self._fraction:3.0f} %"
         left = self._left()
         if self._is_terminal:
             filled = round(_BAR * self._fraction)
             bar = "#" * filled + "-" * (_BAR - filled)
             width = shutil.get_terminal_size().columns
-            shown = f"{percent} [{bar}]{left} {self._text}"[: width - 1]
+            shown = f"{percent} [{bar}]{left} {text}"[: width - 1]
             self._stream.write(f"\r{shown}\033[K")
         elif time.monotonic() - self._last >= _PAUSE:
             self._last = time.monotonic()
-            self._stream.write(f"{percent}{left} {self._text}\n")
+            self._stream.write(f"{percent}{left} {text}\n")
         self._stream.flush()
 
     def _left(self) -> str:

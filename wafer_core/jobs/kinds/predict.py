@@ -1,7 +1,135 @@
-"""The job predict."""
+"""The job that names many pictures; a few are named at once, without a job.
+
+Parameters: ``sources`` (paths; what came through a browser are uploads of the job), ``model`` (a
+run or its name; the current one where missing), ``review_below``.
+
+The answers are written to ``predictions.json`` in the job's folder, in the form of ``answers``.
+"""
 
 from __future__ import annotations
 
-from wafer_core.jobs.kinds.kind import Kind
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-KIND = Kind("Predict", lambda context: {})
+from wafer_core.errors import InputError, ModelError
+from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
+
+if TYPE_CHECKING:
+    from wafer_core.data.project import Project
+    from wafer_core.importers import Upload
+    from wafer_core.jobs.context import JobContext
+    from wafer_core.tasks.classifier import Classifier
+
+ANSWERS_FILE = "predictions.json"
+
+
+def check(parameters: Parameters) -> None:
+    """Check what ``run`` reads."""
+    from wafer_core.tasks.predict import check_threshold
+
+    known_only(parameters, ("sources", "model", "review_below"), "predict")
+    for source in parameters.get("sources", ()):
+        if not Path(source).exists():
+            raise InputError(f"{source} does not exist; check the path.")
+    if parameters.get("review_below") is not None:
+        check_threshold(parameters["review_below"])
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Name the pictures; returns counts and where the answers lie."""
+    from wafer_core.files import write_json
+    from wafer_core.importers import Upload
+    from wafer_core.tasks.classifier import Classifier
+
+    parameters = context.parameters
+    context.progress(0.0, "Loading the model")
+    folder = find_model(context.project, parameters.get("model"))
+    classifier = Classifier.load(folder, context.device)
+    sources: list[Path | Upload] = [Path(path) for path in parameters.get("sources", ())]
+    sources += [Upload(name, path.read_bytes()) for name, path in context.uploads]
+
+    def tell(fraction: float) -> None:
+        context.check_cancelled()
+        context.progress(fraction, "Naming pictures")
+
+    entries = answers(classifier, sources, parameters.get("review_below"), tell)
+    write_json(context.folder / ANSWERS_FILE, entries, indent=None)
+    bad = sum("error" in entry for entry in entries)
+    return {
+        "model": folder.name,
+        "file": ANSWERS_FILE,
+        "count": len(entries) - bad,
+        "rejected_count": bad,
+    }
+
+
+def answers(
+    classifier: Classifier,
+    sources: Sequence[Path | Upload],
+    review_below: float | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Name every picture in the sources.
+
+    Returns:
+        ``{"file", "label", "verdict", "probabilities"}`` for each picture in order, then
+        ``{"file", "error"}`` for each that could not be read. A file is named by the path that was
+        given, and inside of a folder or a zip by the way to it.
+
+    Raises:
+        InputError: There is no picture at all.
+    """
+    from wafer_core.importers import Candidate, Rejected, Upload, scan
+    from wafer_core.tasks.predict import REVIEW_BELOW, predict_candidates
+
+    candidates: list[Candidate] = []
+    rejected: list[Rejected] = []
+    for source in sources:
+        found = scan([source])
+        if not isinstance(source, Upload):
+            parent = source if source.is_dir() else source.parent
+            found.candidates = [replace(c, name=str(parent / c.name)) for c in found.candidates]
+            found.rejected = [replace(r, name=str(parent / r.name)) for r in found.rejected]
+        candidates += found.candidates
+        rejected += found.rejected
+    if not candidates and not rejected:
+        raise InputError("There is no picture to name; give pictures, a folder or a zip of them.")
+    below = REVIEW_BELOW if review_below is None else review_below
+    done = predict_candidates(classifier, candidates, below, progress)
+    bad = [{"file": r.name, "error": r.reason} for r in rejected + done.rejected]
+    return [prediction.to_json() for prediction in done.predictions] + bad
+
+
+def find_model(project: Project, name: str | None) -> Path:
+    """The folder of a run, by its folder's name or the name people gave; ``None``: the current.
+
+    Raises:
+        ModelError: There is no such run.
+    """
+    from wafer_core.data import models
+    from wafer_core.names import same_name
+
+    if name is None:
+        run_name = models.current_model(project)
+        if run_name is None:
+            raise ModelError(
+                f"The project {project.path} has no trained model; train one first, for example "
+                "with: python -m wafer_core train --project DIR."
+            )
+        return models.model_folder(project, run_name)
+    matching = [m.run for m in models.list_models(project) if same_name(m.name, name)]
+    if len(matching) > 1 and not (project.models_path / Path(name).name).is_dir():
+        raise ModelError(
+            f"Several models are called “{name}”: choose one of {', '.join(matching)}."
+        )
+    return models.model_folder(project, matching[0] if len(matching) == 1 else name)
+
+
+def _describe(parameters: Parameters) -> str:
+    sources = [Path(source).name for source in parameters.get("sources", ())]
+    return f"Predict {sources[0]}" if len(sources) == 1 else "Predict pictures"
+
+
+KIND = Kind("Predict", run, check, _describe, needs_device=True)

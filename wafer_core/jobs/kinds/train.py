@@ -1,7 +1,254 @@
-"""The job train."""
+"""The job that trains a network on a project's pictures and judges it on the test part.
+
+Parameters: ``config`` (of ``TrainConfig``), ``name`` (shown in the list of runs; made where
+missing).
+
+Live: metric ``epoch`` with the fields of ``EpochResult``. Result: ``{"run", "macro_f1",
+"accuracy", "per_class", …}`` on the test part.
+
+``report.json`` of the run holds ``evaluation`` (macro-F1, accuracy, per class, confusion),
+``test_pictures`` (so that a page can show the pictures of a confusion cell), ``config``,
+``counts``, ``notes`` (sentences for the user), ``seconds``, ``epochs``, ``best_epoch``, ``device``.
+"""
 
 from __future__ import annotations
 
-from wafer_core.jobs.kinds.kind import Kind
+import csv
+import io
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-KIND = Kind("Train", lambda context: {})
+from wafer_core.errors import InputError, ParameterError
+from wafer_core.jobs.events import plain
+from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
+from wafer_core.names import clean_name
+
+if TYPE_CHECKING:
+    from wafer_core.data.dataset import Dataset
+    from wafer_core.jobs.context import JobContext
+    from wafer_core.tasks.classifier import Classifier
+    from wafer_core.tasks.training import TrainConfig, TrainData
+
+_READ, _TRAIN, _JUDGE = 0.05, 0.90, 0.05  # shares of the time
+
+
+def check(parameters: Parameters) -> None:
+    """Check what ``run`` reads."""
+    known_only(parameters, ("config", "name"), "train")
+    if parameters.get("name") is not None:
+        clean_name(parameters["name"], "run")
+    config_of(parameters)
+
+
+def config_of(parameters: Parameters) -> TrainConfig:
+    """The settings of a training.
+
+    Raises:
+        ParameterError: One is unknown or cannot be used.
+    """
+    from wafer_core.tasks.parameters import check_names
+    from wafer_core.tasks.training import PARAMETERS, TrainConfig
+
+    config = parameters.get("config", {})
+    if not isinstance(config, Mapping):
+        raise ParameterError(f"config is {config!r}; give the settings of a training.")
+    check_names(config, (*PARAMETERS, "seed"))
+    return TrainConfig(**config)
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Freeze, read, train, judge; the run appears at once and whole."""
+    from wafer_core.data import dataset, models
+    from wafer_core.device import describe_device
+    from wafer_core.files import new_folder, write_bytes, write_json
+    from wafer_core.metrics import evaluate
+    from wafer_core.names import timestamp_name
+    from wafer_core.tasks.networks import NETWORKS
+    from wafer_core.tasks.training import TrainData
+
+    project = context.project
+    config = config_of(context.parameters)
+    frozen = dataset.freeze(project)
+    used, notes = trainable(frozen)
+
+    def read(part: str, begin: float, length: float) -> Any:
+        def tell(fraction: float) -> None:
+            context.check_cancelled()
+            context.progress(begin + length * fraction, "Reading the pictures")
+
+        tell(0.0)
+        return dataset.load_part(project, used, part, progress=tell)
+
+    began = time.perf_counter()
+    train_pictures, train_labels = read("train", 0.0, 0.8 * _READ)
+    validation_pictures, validation_labels = read("validation", 0.8 * _READ, 0.2 * _READ)
+    config = config.resolved(len(train_pictures))
+    data = TrainData(
+        used.class_names, train_pictures, train_labels, validation_pictures, validation_labels
+    )
+    curve, classifier = _trained(context, data, config)
+    notes += _notes(curve, data, config, stopped=context.stop_requested())
+
+    context.progress(_READ + _TRAIN, "Judging on the test part")
+    test_pictures, test_labels = read("test", _READ + _TRAIN, 0.5 * _JUDGE)
+    context.check_cancelled()
+    evaluation = None
+    told: list[dict[str, Any]] = []
+    if test_pictures:
+        probabilities = classifier.predict_proba(test_pictures)
+        evaluation = evaluate(test_labels, probabilities, used.class_names).to_json()
+        told = _told(used, probabilities)
+    else:
+        notes.append("No picture is left for the test part, so how good it is stays unknown.")
+    seconds = time.perf_counter() - began
+
+    run_name = timestamp_name("run")
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    network_title = NETWORKS[config.network].title.split(" (")[0]
+    title = context.parameters.get("name") or (
+        f"{network_title} {len(models.list_models(project)) + 1}"
+    )
+    report = {
+        "schema": 1,
+        "created": created,
+        "network": config.network,
+        "config": asdict(config),
+        "class_names": used.class_names,
+        "evaluation": evaluation,
+        "test_pictures": told,
+        "train_count": len(train_pictures),
+        "validation_count": len(validation_pictures),
+        "counts": frozen.counts(),
+        "epochs": len(curve),
+        "best_epoch": max((p["epoch"] for p in curve if p["is_best"]), default=len(curve)),
+        "stopped": context.stop_requested(),
+        "notes": notes,
+        "seconds": seconds,
+        "device": describe_device(context.device),
+    }
+    project.models_path.mkdir(exist_ok=True)
+    context.check_cancelled()
+    with new_folder(project.models_path / run_name) as folder:
+        classifier.save(folder, {"name": clean_name(title, "run"), "created": created})
+        write_json(folder / "report.json", plain(report), indent=None)
+        write_json(folder / "dataset.json", frozen.to_json(), indent=None)
+        write_bytes(folder / "curves.csv", _csv(curve))
+    project.set_current_model(run_name)
+    told_evaluation = evaluation or {}
+    return {
+        "run": run_name,
+        "macro_f1": told_evaluation.get("macro_f1"),
+        "accuracy": told_evaluation.get("accuracy"),
+        "per_class": told_evaluation.get("per_class", {}),
+        "name": title,
+        "epochs": len(curve),
+        "seconds": round(seconds, 3),
+        "notes": notes,
+    }
+
+
+def trainable(frozen: Dataset) -> tuple[Dataset, list[str]]:
+    """The classes that a network can learn, and a sentence for each that it cannot.
+
+    Raises:
+        InputError: Fewer than two classes have a training picture.
+    """
+    from wafer_core.data.dataset import Dataset
+
+    have = {entry.slug for entry in frozen.entries if entry.part == "train"}
+    classes = tuple((slug, name) for slug, name in frozen.classes if slug in have)
+    if len(classes) < 2:
+        told = f"only “{classes[0][1]}” has" if classes else "none has"
+        raise InputError(
+            f"Training needs two classes with pictures, and {told} any; add classes and pictures."
+        )
+    empty = [name for slug, name in frozen.classes if slug not in have]
+    notes = [f"The class “{name}” has no pictures to train on and was left out." for name in empty]
+    entries = tuple(entry for entry in frozen.entries if entry.slug in have)
+    return Dataset(classes, entries), notes
+
+
+def _trained(
+    context: JobContext, data: TrainData, config: TrainConfig
+) -> tuple[list[dict[str, Any]], Classifier]:
+    """Train epoch by epoch, as long as the user lets it."""
+    from wafer_core.tasks.classifier import train
+
+    curve: list[dict[str, Any]] = []
+
+    def step(done: float) -> None:
+        context.check_cancelled()
+        text = f"Epoch {len(curve) + 1} of at most {config.epochs}"
+        context.progress(_READ + _TRAIN * done, text)
+
+    last = None
+    for last in train(data, config, context.device, on_batch=step):
+        point = {
+            "epoch": last.epoch,
+            "train_loss": last.train_loss,
+            "validation_loss": last.validation_loss,
+            "accuracy": last.accuracy,
+            "macro_f1": last.macro_f1,
+            "seconds": last.seconds,
+            "is_best": last.is_best,
+        }
+        curve.append(point)
+        context.metric("epoch", **point, epochs=last.epochs)
+        if context.stop_requested():
+            break
+    if last is None:
+        raise TypeError("train() yielded no epoch")
+    return curve, last.best_classifier()
+
+
+def _notes(
+    curve: Sequence[Mapping[str, Any]], data: TrainData, config: TrainConfig, stopped: bool
+) -> list[str]:
+    """What the user should know about how it went."""
+    notes = []
+    if not data.validation_pictures:
+        notes.append("No picture is left for the validation part, so the last epoch was kept.")
+    if stopped:
+        notes.append(f"Stopped by you after epoch {len(curve)}; the best epoch so far was kept.")
+    elif len(curve) < (config.epochs or 0):
+        notes.append(
+            f"Stopped early after epoch {len(curve)} of {config.epochs}: nothing better came for "
+            f"{config.patience} epochs."
+        )
+    return notes
+
+
+def _told(used: Dataset, probabilities: Any) -> list[dict[str, Any]]:
+    """What the network said of each test picture, in the order of the dataset."""
+    index = {slug: number for number, (slug, _) in enumerate(used.classes)}
+    return [
+        {
+            "slug": entry.slug,
+            "file": entry.file,
+            "truth": index[entry.slug],
+            "predicted": int(row.argmax()),
+            "probabilities": row.tolist(),
+        }
+        for entry, row in zip(used.part("test"), probabilities, strict=True)
+    ]
+
+
+def _csv(curve: Sequence[Mapping[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(curve[0]), lineterminator="\n")
+    writer.writeheader()
+    for point in curve:
+        writer.writerow({**point, "is_best": int(point["is_best"])})
+    return text.getvalue().encode("utf-8")
+
+
+def _describe(parameters: Parameters) -> str:
+    from wafer_core.tasks.networks import NETWORKS
+
+    return f"Train {parameters.get('name') or NETWORKS[config_of(parameters).network].title}"
+
+
+KIND = Kind("Train", run, check, _describe, needs_device=True)
