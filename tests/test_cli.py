@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -211,6 +214,31 @@ def test_an_interrupt_cancels_cleanly(
     assert (code, out) == (130, "")
     assert "as it was before" in err
     assert [state.status for state in list_jobs(project.path)] == ["cancelled"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_control_c_in_a_real_process_leaves_nothing_behind(project: Project) -> None:
+    before = {path for path in project.path.rglob("*") if path.name != "jobs"}
+    command = [
+        sys.executable, "-m", "wafer_core", "augment", "--project", str(project.path),
+        "--count", "50000",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        end = time.monotonic() + 30
+        while not any(state.fraction > 0 for state in list_jobs(project.path)):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    [state] = list_jobs(project.path)
+    assert state.status == "cancelled"
+    after = set(project.path.rglob("*")) - {state.folder.parent, state.folder}
+    made = {path for path in after - before if path.parent != state.folder}
+    assert not [path for path in made if path.is_file() and path.name != ".lock"]
 
 
 # -- generate ------------------------------------------------------------------------------------

@@ -352,6 +352,15 @@ def test_a_job_runs_and_its_result_is_the_last_event(project: Project, fake: Non
     assert list((project.path.parent.parent / "locks" / "device-cpu.tickets").iterdir()) == []
 
 
+def test_a_job_is_run_once(project: Project, fake: None) -> None:
+    folder = create_job(project.path, "light", {})
+    run_job(folder)
+    before = (folder / EVENTS_FILE).read_bytes()
+    with pytest.raises(JobError, match="was run before"):
+        run_job(folder)
+    assert (folder / EVENTS_FILE).read_bytes() == before
+
+
 def test_what_the_user_did_wrong_is_one_sentence(project: Project, fake: None) -> None:
     folder = create_job(project.path, "fake", {"end": "input"}, "cpu")
     with pytest.raises(InputError):

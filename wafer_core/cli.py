@@ -10,16 +10,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from wafer_core import __version__
+from wafer_core.cli_arguments import (
+    add_device,
+    add_project,
+    add_seed,
+    add_settings,
+    given_settings,
+)
 from wafer_core.errors import Cancelled, InputError, ParameterError, WaferError
-
-if TYPE_CHECKING:
-    from wafer_core.tasks.parameters import Parameter
 
 PROGRAM = "python -m wafer_core"
 EXIT_DEFECT, EXIT_INPUT, EXIT_CANCELLED = 1, 2, 130
@@ -93,90 +97,6 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-# -- arguments -----------------------------------------------------------------------------------
-
-
-def _add_project(parser: argparse.ArgumentParser, created: bool = False) -> None:
-    note = "; created where it does not exist" if created else ""
-    parser.add_argument(
-        "--project", type=Path, required=True, metavar="DIR", help=f"the project's folder{note}"
-    )
-
-
-def _add_seed(parser: argparse.ArgumentParser, help_: str) -> None:
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help=f"{help_} (0)")
-
-
-def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--device",
-        default="auto",
-        metavar="NAME",
-        help="auto (CUDA if there is one), cpu, cuda or cuda:N (auto)",
-    )
-
-
-def _add_settings(
-    parser: argparse.ArgumentParser,
-    settings: Mapping[str, Parameter],
-    renamed: Mapping[str, str] | None = None,
-    automatic: Collection[str] = (),
-) -> None:
-    """One option for each setting of a task, with its help and its limits.
-
-    Args:
-        settings: What a task says of its settings.
-        renamed: Options that are not called like their setting.
-        automatic: Numbers that the task chooses itself where they are not given.
-    """
-    for name, setting in settings.items():
-        option = "--" + (renamed or {}).get(name, name).replace("_", "-")
-        text = setting.help.replace("%", "%%")
-        default = setting.default
-        if isinstance(default, bool):
-            word = "on" if default else "off"
-            parser.add_argument(
-                option,
-                dest=f"set_{name}",
-                action=argparse.BooleanOptionalAction,
-                default=None,
-                help=f"{text} ({word})",
-            )
-        elif setting.choices:
-            parser.add_argument(
-                option,
-                dest=f"set_{name}",
-                metavar="NAME",
-                help=f"{text} One of {', '.join(setting.choices)} ({default}).",
-            )
-        elif setting.is_range:
-            parser.add_argument(
-                option,
-                dest=f"set_{name}",
-                nargs=2,
-                type=float,
-                metavar=("LOW", "HIGH"),
-                help=f"{text} (off)",
-            )
-        else:
-            whole = isinstance(default, int)
-            limits = f"{setting.minimum:g} to {setting.maximum:g}"
-            shown = "chosen by itself" if name in automatic else f"{default:g}"
-            parser.add_argument(
-                option,
-                dest=f"set_{name}",
-                type=int if whole else float,
-                metavar="N" if whole else "X",
-                help=f"{text} From {limits} ({shown}).",
-            )
-
-
-def _settings(args: argparse.Namespace, settings: Mapping[str, Parameter]) -> dict[str, Any]:
-    """The settings that were given; the others keep the task's default."""
-    values = {name: getattr(args, f"set_{name}") for name in settings}
-    return {name: value for name, value in values.items() if value is not None}
-
-
 # -- commands ------------------------------------------------------------------------------------
 
 
@@ -195,7 +115,7 @@ def _open(path: Path) -> Any:
 
 
 def _import_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_project(parser, created=True)
+    add_project(parser, created=True)
     parser.add_argument(
         "sources",
         nargs="+",
@@ -212,7 +132,7 @@ def _import_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="at most N pictures a class, drawn at random",
     )
-    _add_seed(parser, "seed of that draw, and of the split of a new project")
+    add_seed(parser, "seed of that draw, and of the split of a new project")
 
 
 def _import(args: argparse.Namespace) -> Any:
@@ -238,7 +158,7 @@ def _import(args: argparse.Namespace) -> Any:
 def _augment_arguments(parser: argparse.ArgumentParser) -> None:
     from wafer_core.tasks.augment import PARAMETERS
 
-    _add_project(parser)
+    add_project(parser)
     parser.add_argument(
         "--class",
         dest="class_names",
@@ -249,8 +169,8 @@ def _augment_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--count", type=int, required=True, metavar="N", help="how many to make for each class"
     )
-    _add_seed(parser, "the same seed makes the same pictures")
-    _add_settings(parser, PARAMETERS)
+    add_seed(parser, "the same seed makes the same pictures")
+    add_settings(parser, PARAMETERS)
 
 
 def _augment(args: argparse.Namespace) -> Any:
@@ -260,7 +180,7 @@ def _augment(args: argparse.Namespace) -> Any:
     names = args.class_names or [c.name for c in project.classes()]
     parameters = {
         "classes": [{"name": project.find_class(n).name, "count": args.count} for n in names],
-        "config": _settings(args, PARAMETERS),
+        "config": given_settings(args, PARAMETERS),
         "seed": args.seed,
     }
     return _run_job(args.project, "augment", parameters)
@@ -269,7 +189,7 @@ def _augment(args: argparse.Namespace) -> Any:
 def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     from wafer_core.tasks.gan import PARAMETERS, PRESETS
 
-    _add_project(parser)
+    add_project(parser)
     parser.add_argument(
         "--class-list",
         required=True,
@@ -287,9 +207,9 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"recipe of the GAN, one of {', '.join(PRESETS)} (classic)",
     )
-    _add_seed(parser, "the same seed makes the same pictures on the same machine")
-    _add_device(parser)
-    _add_settings(parser, PARAMETERS)
+    add_seed(parser, "the same seed makes the same pictures on the same machine")
+    add_device(parser)
+    add_settings(parser, PARAMETERS)
 
 
 def _generate(args: argparse.Namespace) -> Any:
@@ -309,7 +229,7 @@ def _generate(args: argparse.Namespace) -> Any:
         classes = [{"count": args.count, **c} if isinstance(c, dict) else c for c in classes]
     parameters = {
         "classes": classes,
-        "config": {"preset": args.preset, **_settings(args, PARAMETERS)},
+        "config": {"preset": args.preset, **given_settings(args, PARAMETERS)},
         "seed": args.seed,
     }
     return _run_job(project.path, "generate", parameters, args.device)
@@ -318,20 +238,20 @@ def _generate(args: argparse.Namespace) -> Any:
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     from wafer_core.tasks.training import PARAMETERS, TrainConfig
 
-    _add_project(parser)
+    add_project(parser)
     parser.add_argument(
         "--name", metavar="NAME", help="of the run, for the list of runs (made from the network's)"
     )
-    _add_seed(parser, "the same seed gives the same network on the same machine")
-    _add_device(parser)
+    add_seed(parser, "the same seed gives the same network on the same machine")
+    add_device(parser)
     automatic = {field.name for field in fields(TrainConfig) if field.default is None}
-    _add_settings(parser, PARAMETERS, {"network": "model"}, automatic)
+    add_settings(parser, PARAMETERS, {"network": "model"}, automatic)
 
 
 def _train(args: argparse.Namespace) -> Any:
     from wafer_core.tasks.training import PARAMETERS
 
-    parameters = {"config": {**_settings(args, PARAMETERS), "seed": args.seed}}
+    parameters = {"config": {**given_settings(args, PARAMETERS), "seed": args.seed}}
     if args.name is not None:
         parameters["name"] = args.name
     result = _run_job(_open(args.project).path, "train", parameters, args.device)
@@ -341,7 +261,7 @@ def _train(args: argparse.Namespace) -> Any:
 
 
 def _predict_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_project(parser)
+    add_project(parser)
     parser.add_argument(
         "--model", metavar="RUN", help="which trained model (the project's current one)"
     )
@@ -358,7 +278,7 @@ def _predict_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="answers of a lower probability get the verdict review instead of confident (0.65)",
     )
-    _add_device(parser)
+    add_device(parser)
 
 
 def _predict(args: argparse.Namespace) -> Any:
@@ -406,7 +326,7 @@ def _job(args: argparse.Namespace) -> None:
 
 
 def _jobs_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_project(parser)
+    add_project(parser)
 
 
 def _jobs(args: argparse.Namespace) -> Any:

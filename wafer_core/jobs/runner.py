@@ -12,9 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from wafer_core.errors import Cancelled, WaferError
+from wafer_core.errors import Cancelled, JobError, WaferError
 from wafer_core.jobs.context import Heartbeat, JobContext
-from wafer_core.jobs.events import Event, EventWriter
+from wafer_core.jobs.events import EVENTS_FILE, Event, EventWriter, read_from
 from wafer_core.jobs.launch import LOG_FILE
 from wafer_core.jobs.process import ProcessId
 from wafer_core.jobs.queue import Waiting, device_turn
@@ -38,12 +38,14 @@ def run_job(folder: Path, listener: Callable[[Event], None] | None = None) -> di
         The result of the job's kind.
 
     Raises:
-        JobError: The folder is no job.
+        JobError: The folder is no job, or the job was run before.
         Cancelled: The user asked for it.
         WaferError: What the kind says is wrong.
     """
     folder = folder.resolve()
     spec = read_spec(folder)
+    if any(event.type == "start" for event in read_from(folder / EVENTS_FILE)[0]):
+        raise JobError(f"The job {folder.name} was run before; make a new one of the same kind.")
     writer = EventWriter(folder, listener)
     with _log_to(folder / LOG_FILE), _sigterm_raises():
         try:

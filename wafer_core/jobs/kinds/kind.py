@@ -27,7 +27,7 @@ class Kind:
         run: Does the work and returns the result, a JSON object. It leaves the project as it was
             when it raises.
         check: Raises ``ParameterError`` for parameters that cannot be used.
-        describe: A title for these parameters; ``None`` uses the kind's.
+        describe_with: Makes a title for some parameters; ``None``: the kind's.
         needs_device: Whether it computes for long on the device, and so waits for its turn.
     """
 
