@@ -1,0 +1,239 @@
+"""Generate: new pictures of a class, by a GAN (Auto) or by transforms (Manual)."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared import forms, gallery, guards, jobs_panel, layout, loaders
+from wafer_core import jobs, plots
+from wafer_core.data import pictures
+from wafer_core.data.project import Project
+from wafer_core.data.summary import ClassSummary
+from wafer_core.jobs import JobState
+from wafer_core.tasks import gan, generate
+
+METHODS = ("–", "Auto (GAN)", "Manual (transforms)")
+
+project = guards.require_project(layout.start("Generate"))
+st.title("Generate")
+summary = loaders.summary(project)
+usable = [c for c in summary.classes if c.parts["train"]]
+if not usable:
+    st.info("No wafers to learn from yet. Add some to a class first.")
+    st.page_link("pages/1_Classes.py", label="Go to Classes", icon=":material/category:")
+    st.stop()
+st.caption(
+    "Auto trains a small network (DCGAN) on the training originals of each class and draws new "
+    "wafers from it; Manual turns and mirrors. What is made trains only and can be removed."
+)
+
+
+def choose_classes() -> list[dict[str, object]]:
+    """The table of classes: a method and a count for each."""
+    table = pd.DataFrame(
+        {
+            "class": [c.name for c in usable],
+            "training originals": [c.parts["train"] for c in usable],
+            "made so far": [c.augmented + c.generated for c in usable],
+            "method": [METHODS[0]] * len(usable),
+            "how many": [200] * len(usable),
+        }
+    )
+    edited = st.data_editor(
+        table,
+        key=f"generate_table_{hash(tuple(c.slug for c in usable))}",
+        hide_index=True,
+        disabled=["class", "training originals", "made so far"],
+        column_config={
+            "method": st.column_config.SelectboxColumn(
+                options=METHODS,
+                required=True,
+                help="Auto: a GAN learns the class (minutes). Manual: transforms (seconds).",
+            ),
+            "how many": st.column_config.NumberColumn(
+                min_value=1, max_value=generate.MAX_COUNT, step=10, required=True
+            ),
+        },
+    )
+    return [
+        {"name": row["class"], "ai_use": row["method"] == METHODS[1], "count": int(row["how many"])}
+        for row in edited.to_dict("records")
+        if row["method"] != METHODS[0]
+    ]
+
+
+def settings() -> dict[str, object]:
+    """The form of the GAN."""
+    chosen: dict[str, object] = {
+        "preset": st.selectbox(
+            "Preset",
+            list(gan.PRESETS),
+            format_func=lambda key: gan.PRESETS[key].title,
+            key="generate_preset",
+            help="How a class is learned.",
+        )
+    }
+    chosen |= {
+        name: forms.parameter(name, spec, "generate")
+        for name, spec in gan.PARAMETERS.items()
+        if spec.main
+    }
+    with st.expander("More"):
+        chosen |= {
+            name: forms.parameter(name, spec, "generate")
+            for name, spec in gan.PARAMETERS.items()
+            if not spec.main
+        }
+    return chosen
+
+
+def live(state: JobState) -> None:
+    """Steps with their times, losses, and the pictures that grow through the epochs."""
+    epochs = state.metric("gan_epoch")
+    if not epochs:
+        return
+    names = list(dict.fromkeys(str(e["class"]) for e in epochs))
+    name = names[-1] if state.is_active else st.selectbox(
+        "Class of the run", names, key=f"generate_live_{state.id}"
+    )  # fmt: skip
+    mine = [e for e in epochs if e["class"] == name]
+    left, right = st.columns([3, 2], gap="medium")
+    left.plotly_chart(
+        plots.curves(
+            [e["epoch"] for e in mine],
+            {
+                "discriminator": [e["d_loss"] for e in mine],
+                "generator": [e["g_loss"] for e in mine],
+            },
+            f"{name}: losses",
+            "loss (lower is better for its own side)",
+        ),
+        key=f"generate_losses_{state.id}",
+    )
+    drawn = [e for e in mine if e.get("samples")]
+    if drawn:
+        path = state.folder / str(drawn[-1]["samples"])
+        if path.exists():
+            right.image(path.read_bytes(), width=300, alt="pictures made so far")
+            right.caption(f"Made after epoch {drawn[-1]['epoch']} of {drawn[-1]['epochs']}")
+    steps = [s for s in state.metric("step") if s["class"] == name]
+    if steps:
+        left.dataframe(
+            pd.DataFrame({"step": [s["title"] for s in steps],
+                          "seconds": [round(s["seconds"], 2) for s in steps]}),
+            hide_index=True,
+        )  # fmt: skip
+
+
+def job_panel(project: Project) -> None:
+    """The newest job of this page with its live charts."""
+    states = sorted(jobs.list_jobs(project.path, "generate"), key=lambda s: s.id)
+    if not states:
+        return
+
+    @st.fragment(run_every=jobs_panel.ACTIVE_EVERY if states[-1].is_active else None)
+    def panel() -> None:
+        for state in sorted(jobs.list_jobs(project.path, "generate"), key=lambda s: s.id)[-1:]:
+            jobs_panel.job_card(state, "generate")
+            if state.is_active:
+                live(state)
+            elif state.metric("gan_epoch"):
+                with st.expander("How it was trained: steps, losses, pictures"):
+                    live(state)
+
+    panel()
+
+
+def side_by_side(c: ClassSummary, run: pictures.MadeRun) -> None:
+    """Originals and what was generated, in the same way."""
+    folder = pictures.class_folder(project, c.slug)
+    originals = [r for r in pictures.originals(project, c.slug) if r.part == "train"][:40]
+    left, right = st.columns(2, gap="medium")
+    for column, title, base, records in (
+        (left, "Originals", folder / "originals", originals),
+        (right, "Generated", folder / "generated" / run.run, run.records[:40]),
+    ):
+        column.markdown(f"**{title}**")
+        paths = tuple(str(base / r.file) for r in records)
+        column.image(loaders.sheet(paths, 8, 84), width="stretch", alt=title)
+
+
+left, right = st.columns([5, 2], gap="large")
+with left:
+    wanted = choose_classes()
+    small = {c.name for c in usable if c.parts["train"] < gan.MIN_PICTURES}
+    too_few = [str(w["name"]) for w in wanted if w["ai_use"] and w["name"] in small]
+    if too_few:
+        st.warning(
+            f"{', '.join(too_few)}: one training original is too few for a GAN; add some, or "
+            "choose Manual."
+        )
+with right, guards.errors_told():
+    config = settings()
+    seed = st.number_input(
+        "Seed", 0, 2**31, 0, key="generate_seed",
+        help="The same seed makes the same pictures again.", persist_state="session",
+    )  # fmt: skip
+with left:
+    total = sum(int(str(w["count"])) for w in wanted)
+    if st.button(
+        f"Generate {total:,} pictures" if wanted else "Choose a method in the table",
+        type="primary",
+        key="generate_make",
+        disabled=not wanted or bool(too_few),
+    ):
+        with guards.errors_told():
+            jobs_panel.launch(
+                jobs.create_job(
+                    project.path,
+                    "generate",
+                    {"classes": wanted, "config": config, "seed": int(seed)},
+                )
+            )
+    job_panel(project)
+
+runs = [
+    (c, run)
+    for c in summary.classes
+    for run in reversed(pictures.made(project, c.slug, "generated"))
+]
+st.subheader(f"Generated so far ({len(runs)} {'run' if len(runs) == 1 else 'runs'})")
+if not runs:
+    st.caption("Nothing generated yet. Choose Auto for a class above.")
+    st.stop()
+chosen_class, chosen = st.selectbox(
+    "Run",
+    runs,
+    format_func=lambda pair: (
+        f"{pair[0].name} · {len(pair[1].records)} pictures · "
+        f"{pair[1].run.removeprefix('run-')[:15]} UTC"
+    ),
+    key="generate_run",
+)
+side_by_side(chosen_class, chosen)
+with st.container(horizontal=True, vertical_alignment="center"):
+    info = chosen.info
+    seconds = sum(info.get("steps", {}).values())
+    st.caption(
+        f"Preset {info.get('preset', '?')} · {info.get('epochs', '?')} epochs · threshold "
+        f"{info.get('threshold', '?')} · seed {info.get('seed', '?')} · "
+        f"{jobs_panel.seconds_text(seconds)} on {info.get('device', '?')}",
+        width="stretch",
+    )
+    if st.button("Remove this run", key="generate_remove", icon=":material/delete:"):
+        with guards.errors_told():
+            pictures.delete_run(project, chosen_class.slug, "generated", chosen.run)
+            gallery.clear_selection("generate")
+            st.rerun()
+if steps := chosen.info.get("steps"):
+    with st.expander("Seconds of each step"):
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "step": [generate.STEPS.get(name, name) for name in steps],
+                    "seconds": [round(value, 2) for value in steps.values()],
+                }
+            ),
+            hide_index=True,
+        )

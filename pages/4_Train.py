@@ -1,0 +1,175 @@
+"""Train: settings, live curves, an honest result, and the list of runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from pages.shared import forms, guards, jobs_panel, layout, loaders, results
+from wafer_core import jobs, plots
+from wafer_core.data import models
+from wafer_core.jobs import JobState
+from wafer_core.tasks import classifier, networks
+
+project = guards.require_project(layout.start("Train"))
+st.title("Train")
+summary = loaders.summary(project)
+ready = [c for c in summary.classes if c.parts["train"]]
+if len(ready) < 2:
+    st.info(
+        "Training needs at least two classes with wafers: a computer learns differences. "
+        f"This project has {len(ready)}."
+    )
+    st.page_link("pages/1_Classes.py", label="Go to Classes", icon=":material/category:")
+    st.stop()
+
+
+def settings() -> dict[str, Any]:
+    """The form; every default is fine."""
+    defaults = classifier.TrainConfig()
+    chosen: dict[str, Any] = {}
+
+    def draw(main: bool) -> None:
+        for name, spec in classifier.PARAMETERS.items():
+            if spec.main == main:
+                optional = getattr(defaults, name) is None
+                value = forms.parameter(name, spec, "train", optional)
+                if name == "network":
+                    st.caption(networks.NETWORKS[value].help)
+                chosen[name] = value
+
+    draw(main=True)
+    with st.expander("More"):
+        draw(main=False)
+        chosen["seed"] = st.number_input(
+            "Seed", 0, 2**31, 0, key="train_seed", persist_state="session",
+            help="Same seed, same wafers, same machine: the same model again.",
+        )  # fmt: skip
+    return chosen
+
+
+def live(state: JobState) -> None:
+    """Curves that grow while it trains."""
+    epochs = state.metric("epoch")
+    if not epochs:
+        return
+    last = epochs[-1]
+    spent = sum(e["seconds"] for e in epochs) / len(epochs)
+    best = max((e["epoch"] for e in epochs if e["is_best"]), default=None)
+    left, right = st.columns(2, gap="medium")
+    x = [e["epoch"] for e in epochs]
+    left.plotly_chart(
+        plots.curves(
+            x,
+            {
+                "training": [e["train_loss"] for e in epochs],
+                "validation": [e["validation_loss"] for e in epochs],
+            },
+            "Loss",
+            "loss (lower is better)",
+            best_epoch=best,
+        ),
+        key=f"train_loss_{state.id}",
+    )
+    right.plotly_chart(
+        plots.curves(
+            x,
+            {
+                "macro-F1": [e["macro_f1"] for e in epochs],
+                "accuracy": [e["accuracy"] for e in epochs],
+            },
+            "On validation wafers",
+            "score (higher is better)",
+            (0, 1.02),
+            best_epoch=best,
+        ),
+        key=f"train_score_{state.id}",
+    )
+    end = "" if state.eta_seconds is None else f" · ends about {results.clock(state.eta_seconds)}"
+    st.caption(
+        f"Epoch {last['epoch']} of at most {last['epochs']} · {spent:.2f} s an epoch · "
+        f"best epoch so far {best or '–'}{end}"
+    )
+
+
+def job_panel() -> None:
+    """The newest training with its live curves."""
+    states = sorted(jobs.list_jobs(project.path, "train"), key=lambda s: s.id)
+    if not states:
+        return
+
+    @st.fragment(run_every=jobs_panel.ACTIVE_EVERY if states[-1].is_active else None)
+    def panel() -> None:
+        now = sorted(jobs.list_jobs(project.path, "train"), key=lambda s: s.id)
+        for state in [s for s in now if s.is_active] or now[-1:]:
+            jobs_panel.job_card(state, "train", stoppable=True)
+            if state.is_active:
+                live(state)
+
+    panel()
+
+
+left, right = st.columns([2, 5], gap="large")
+with left, guards.errors_told():
+    config = settings()
+with right:
+    originals = {p: sum(c.parts[p] for c in ready) for p in ("train", "validation", "test")}
+    made = sum(c.augmented + c.generated for c in ready)
+    cells = st.columns(4)
+    cells[0].metric(
+        "Training wafers",
+        f"{originals['train'] + made:,}",
+        help=f"{originals['train']:,} originals and {made:,} made of them.",
+    )
+    cells[1].metric(
+        "Validation",
+        f"{originals['validation']:,}",
+        help="Originals that tell when to stop; never trained on.",
+    )
+    cells[2].metric(
+        "Test",
+        f"{originals['test']:,}",
+        help="Originals that judge the result; seen once, at last.",
+    )
+    cells[3].metric("Classes", len(ready))
+    empty = [c.name for c in summary.classes if not c.parts["train"]]
+    if empty:
+        st.warning(f"Without wafers, and so left out: {', '.join(empty)}.")
+    untested = [c.name for c in ready if not c.parts["test"]]
+    if untested:
+        st.warning(
+            f"Too few wafers to test: {', '.join(untested)}. Their figures will be missing; "
+            "five wafers a class are the least.",
+            icon=":material/info:",
+        )
+    name = st.text_input(
+        "Name of the run (optional)",
+        key="train_name",
+        placeholder="made from the network's name",
+        help="To find it again in the list below.",
+    )
+    if st.button("Train", type="primary", key="train_start", icon=":material/play_arrow:"):
+        with guards.errors_told():
+            jobs_panel.launch(
+                jobs.create_job(
+                    project.path, "train", {"config": config, **({"name": name} if name else {})}
+                )
+            )
+    job_panel()
+
+# -- runs ----------------------------------------------------------------------------------------
+
+runs = models.list_models(project)
+st.subheader(f"Runs ({len(runs)})")
+if not runs:
+    st.caption("No model yet. Press Train: the defaults are fine.")
+    st.stop()
+current = models.current_model(project)
+shown = results.runs_table(runs, current)
+if shown.damage:
+    st.error(shown.damage)
+else:
+    with guards.errors_told():
+        results.run_toolbar(project, shown, current)
+        results.run_result(project, shown)

@@ -1,0 +1,144 @@
+"""Everything that is kept between reruns and shared among sessions: the only file that caches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from wafer_core import drawing, images
+from wafer_core.data import models, pictures, workspace
+from wafer_core.data.project import Project
+from wafer_core.data.summary import Summary, summarise
+from wafer_core.errors import PictureError
+from wafer_core.tasks import augment
+
+Version = tuple[tuple[str, int, int], ...]
+
+
+def version(project: Project) -> Version:
+    """Changes whenever classes, pictures, models or settings change; costs a few stat calls."""
+    root = project.path
+    watched = [root / "project.json", root / "models"]
+    watched += root.glob("models/*/model.json")
+    classes = root / "classes"
+    watched.append(classes)
+    if classes.is_dir():
+        for folder in classes.iterdir():
+            names = ("class.json", "originals/manifest.json", "augmented", "generated")
+            watched += [folder / name for name in names]
+    found = []
+    for path in watched:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found.append((str(path), status.st_mtime_ns, status.st_size))
+    return tuple(sorted(found))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _summary(path: str, version: Version) -> Summary:
+    return summarise(Project(Path(path)))
+
+
+def summary(project: Project) -> Summary:
+    """Counts of a project; computed again only when something changed.
+
+    Raises:
+        ProjectError: The project is gone or damaged.
+    """
+    return _summary(str(project.path), version(project))
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _changes(path: str, run: str, version: Version) -> list[str]:
+    return models.changes(Project(Path(path)), run)
+
+
+def model_changes(project: Project, run: str) -> list[str]:
+    """What changed in the classes since a run was trained."""
+    return _changes(str(project.path), run, version(project))
+
+
+@st.cache_data(max_entries=400, show_spinner=False)
+def sheet(paths: tuple[str, ...], columns: int, cell: int) -> str:
+    """Contact sheet of stored pictures, as a data URL; their names carry their content's hash."""
+    return drawing.to_data_url(drawing.contact_sheet(_read(paths), columns, cell))
+
+
+def augment_preview(
+    project: Project, slug: str, config: augment.AugmentConfig, count: int, turn: int
+) -> str:
+    """Training originals above, the same transformed below, as a data URL.
+
+    Args:
+        turn: Which wafers: 0 the first ``count``, 1 the next, and so on.
+    """
+    records = [r for r in pictures.originals(project, slug) if r.part == "train"]
+    first = turn * count % max(len(records), 1)
+    records = (records[first:] + records[:first])[:count]
+    paths = tuple(str(pictures.picture_path(project, slug, r)) for r in records)
+    return _before_after(paths, config, turn)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _before_after(paths: tuple[str, ...], config: augment.AugmentConfig, turn: int) -> str:
+    before = _read(paths)
+    rng = [np.random.default_rng((turn, i)) for i in range(len(before))]
+    after = [augment.augment_picture(p, config, rng[i])[0] for i, p in enumerate(before)]
+    return drawing.to_data_url(drawing.contact_sheet(before + after, len(before), 128))
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def thumbnails(paths: tuple[str, ...], size: int) -> list[str]:
+    """One drawing for each stored picture, as data URLs for a table."""
+    return [drawing.to_data_url(drawing.draw(picture, size)) for picture in _read(paths)]
+
+
+def _read(paths: Sequence[str]) -> list[images.Picture]:
+    """Stored pictures; one that was deleted a moment ago is drawn as nothing."""
+    found = []
+    for path in paths:
+        try:
+            found.append(images.read_png(Path(path)))
+        except PictureError:
+            found.append(np.zeros((8, 8), np.uint8))
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def device_text() -> str:
+    """What computes here, in a few words."""
+    from wafer_core.device import choose_device, describe_device
+
+    return describe_device(choose_device())
+
+
+# One cache for all sessions, bounded so that a server with many projects keeps its memory.
+@st.cache_resource(max_entries=6, show_spinner="Loading the model …")
+def _classifier(folder: str, written: int) -> Any:
+    from wafer_core.device import choose_device
+    from wafer_core.tasks.classifier import Classifier
+
+    return Classifier.load(Path(folder), choose_device())
+
+
+def classifier(folder: Path) -> Any:
+    """A trained model on the device, loaded once for all tabs.
+
+    Raises:
+        ModelError: It is gone or damaged.
+    """
+    path = folder / "model.safetensors"
+    written = path.stat().st_mtime_ns if path.exists() else 0
+    return _classifier(str(folder), written)
+
+
+@st.cache_data(ttl=60, max_entries=8, show_spinner=False)
+def disk_use(path: str) -> tuple[int, int]:
+    """Bytes used and free; a minute old at most."""
+    return workspace.disk_use(Path(path))

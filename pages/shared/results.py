@@ -1,0 +1,271 @@
+"""How good a trained model is: list of runs, figures, confusion matrix with its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.shared import guards, jobs_panel, layout, loaders
+from wafer_core import plots
+from wafer_core.data import models, pictures
+from wafer_core.data.models import ModelRun
+from wafer_core.data.project import Project
+
+SHOWN_IN_CELL = 48  # pictures of one confusion cell
+
+
+def clock(seconds: float) -> str:
+    """Time of day that many seconds from now (the server's)."""
+    return f"{datetime.now() + timedelta(seconds=seconds):%H:%M}"
+
+
+def score(value: float | None) -> str:
+    """A score with three digits, or a dash."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def runs_table(runs: Sequence[ModelRun], current: str | None) -> ModelRun:
+    """All runs to compare; returns the selected one (the current one at first)."""
+    start = next((i for i, r in enumerate(runs) if r.run == current), 0)
+    event = st.dataframe(
+        pd.DataFrame(
+            {
+                "current": ["✓" if r.run == current else "" for r in runs],
+                "name": [r.name for r in runs],
+                "macro-F1": [r.macro_f1 for r in runs],
+                "accuracy": [r.accuracy for r in runs],
+                "tested on": [r.test_count for r in runs],
+                "trained on": [r.train_count for r in runs],
+                "classes": [len(r.class_names) for r in runs],
+                "network": [r.network for r in runs],
+                "time": [jobs_panel.seconds_text(r.seconds) for r in runs],
+                "made (UTC)": [r.created[:16].replace("T", " ") for r in runs],
+            }
+        ),
+        key=f"results_runs_{hash(tuple((r.run, r.name) for r in runs))}_{current}",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row-required",
+        selection_default={"selection": {"rows": [start]}},
+        height="content" if len(runs) <= 8 else 320,
+        column_config={
+            "macro-F1": st.column_config.NumberColumn(
+                format="%.3f",
+                help="Mean F1 over the classes, each counting the same; 0 to 1, higher is better.",
+            ),
+            "accuracy": st.column_config.NumberColumn(
+                format="%.3f", help="Share of test wafers named rightly; frequent classes dominate."
+            ),
+            "tested on": st.column_config.NumberColumn(
+                help="Test originals. Compare runs only if they were tested on the same ones."
+            ),
+        },
+    )
+    rows = event["selection"]["rows"]
+    return runs[rows[0] if rows and rows[0] < len(runs) else start]
+
+
+def run_toolbar(project: Project, shown: ModelRun, current: str | None) -> None:
+    """The chosen run's name, whether it is stale, and what can be done to it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(layout.plain(shown.name), width="stretch")
+        if st.button(
+            "Use for Predict", key="results_use", disabled=shown.run == current, type="primary"
+        ):
+            project.set_current_model(shown.run)
+            st.rerun()
+        if st.button("Rename", key="results_rename", icon=":material/edit:"):
+            _rename(project, shown)
+        if st.button("Delete", key="results_delete", icon=":material/delete:"):
+            _delete(project, shown)
+    changes = loaders.model_changes(project, shown.run)
+    if changes:
+        st.warning(
+            f"Out of date: {'; '.join(changes[:4])}{' …' if len(changes) > 4 else ''} since it "
+            "was trained. Train again to include that.",
+            icon=":material/update:",
+        )
+
+
+@st.dialog("Rename run")
+def _rename(project: Project, shown: ModelRun) -> None:
+    name = st.text_input("Name", shown.name, key="results_new_name")
+    if st.button("Rename", type="primary", key="results_rename_do"):
+        with guards.errors_told():
+            models.rename_model(project, shown.run, name)
+            st.rerun()
+
+
+@st.dialog("Delete run")
+def _delete(project: Project, shown: ModelRun) -> None:
+    st.write(f"“{shown.name}” and its report are deleted for good. The wafers stay.")
+    if st.button("Delete", type="primary", key="results_delete_do"):
+        with guards.errors_told():
+            models.delete_model(project, shown.run)
+            st.rerun()
+
+
+def run_result(project: Project, shown: ModelRun) -> None:
+    """Figures, confusion matrix and curves of one run."""
+    report = models.report(project, shown.run)
+    evaluation = report.get("evaluation")
+    for note in report.get("notes", []):
+        st.caption(f":material/info: {note}")
+    if not evaluation:
+        st.info("No test wafers, so how good this model is stays unknown. Add wafers, train again.")
+    else:
+        figures(evaluation)
+        left, right = st.columns([4, 5], gap="large")
+        with left:
+            per_class(evaluation, f"{shown.name}.csv")
+        with right:
+            confusion(project, report, shown)
+    with st.expander("How it was trained"):
+        _training(project, report, shown)
+
+
+def figures(evaluation: Mapping[str, Any]) -> None:
+    """The headline: scores with their count, direction and floor."""
+    names = [n for n, s in evaluation["per_class"].items() if s["count"]]
+    cells = st.columns(4)
+    cells[0].metric(
+        "Macro-F1",
+        score(evaluation["macro_f1"]),
+        help="Mean F1 over the classes, each counting the same. 0 to 1, higher is better; guessing "
+        f"among {len(names)} classes reaches about {1 / max(len(names), 1):.2f}.",
+    )
+    cells[1].metric(
+        "Accuracy",
+        score(evaluation["accuracy"]),
+        help="Share of the test wafers named rightly. Always answering the most frequent class "
+        f"would reach {_most_frequent(evaluation):.2f}.",
+    )
+    cells[2].metric("Test wafers", f"{evaluation['count']:,}", help="Originals it never saw.")
+    error = evaluation.get("calibration_error")
+    cells[3].metric(
+        "Calibration error",
+        score(error),
+        help="How far the probabilities are from the truth (ECE). 0 is honest, lower is better.",
+    )
+    if evaluation.get("left_out"):
+        st.caption(f"Not judged, without test wafers: {', '.join(evaluation['left_out'])}.")
+
+
+def _most_frequent(evaluation: Mapping[str, Any]) -> float:
+    counts = [s["count"] for s in evaluation["per_class"].values()]
+    return float(max(counts, default=0) / max(sum(counts), 1))
+
+
+def per_class(evaluation: Mapping[str, Any], file_name: str, page: str = "results") -> None:
+    """Precision, recall, F1 and count of each class."""
+    table = pd.DataFrame(
+        [{"class": name, **values} for name, values in evaluation["per_class"].items()]
+    )[["class", "precision", "recall", "f1", "count"]]
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content" if len(table) <= 14 else 520,
+        column_config={
+            "precision": number(
+                format="%.2f", help="Of the wafers called this, the share that are."
+            ),
+            "recall": number(format="%.2f", help="Of the wafers that are this, the share found."),
+            "f1": number("F1", format="%.2f", help="Both in one; higher is better."),
+            "count": number("test wafers", help="With few, one wafer more or less moves it far."),
+        },
+    )
+    st.download_button(
+        "Download table (.csv)",
+        table.to_csv(index=False).encode("utf-8-sig"),
+        file_name,
+        "text/csv",
+        key=f"{page}_csv_per_class",
+    )
+
+
+def confusion(project: Project, report: Mapping[str, Any], shown: ModelRun) -> None:
+    """The matrix; a click on a cell shows its pictures."""
+    names = list(report["class_names"])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("**Confusion matrix** · click a cell to see its wafers", width="stretch")
+        unit = st.segmented_control(
+            "Unit", ["counts", "row %"], default="counts", required=True,
+            key="results_unit", label_visibility="collapsed",
+        )  # fmt: skip
+    matrix = np.array(report["evaluation"]["confusion"])
+    event = st.plotly_chart(
+        plots.confusion(matrix, names, unit == "row %"),
+        key=f"results_confusion_{shown.run}_{unit}",
+        on_select="rerun",
+        selection_mode="points",
+        config={"displayModeBar": False},
+    )
+    chosen = event["selection"]["point_indices"]
+    if not chosen:
+        return
+    truth, answer = divmod(int(chosen[0]), len(names))
+    cell_pictures(project, report, truth, answer)
+
+
+def cell_pictures(project: Project, report: Mapping[str, Any], truth: int, answer: int) -> None:
+    """Test wafers of one cell, the surest first: wrong and sure is what to look at."""
+    names = report["class_names"]
+    mine = [p for p in report["test_pictures"] if p["truth"] == truth and p["predicted"] == answer]
+    mine.sort(key=lambda p: -p["probabilities"][answer])
+    st.markdown(
+        f"**{len(mine)}** “{layout.plain(names[truth])}” answered “{layout.plain(names[answer])}”"
+    )
+    paths = tuple(
+        str(pictures.class_folder(project, p["slug"]) / "originals" / p["file"])
+        for p in mine[:SHOWN_IN_CELL]
+    )
+    if paths:
+        st.image(loaders.sheet(paths, 8, 72), alt="wafers of this cell, the surest answers first")
+        st.caption("The surest answers first. A wafer in the wrong class? Move it on Classes.")
+
+
+def _training(project: Project, report: Mapping[str, Any], shown: ModelRun) -> None:
+    rows = models.curves(project, shown.run)
+    if rows:
+        x = [row["epoch"] or 0 for row in rows]
+        left, right = st.columns(2)
+        best = report.get("best_epoch")
+        left.plotly_chart(
+            plots.curves(
+                x,
+                {
+                    "training": [r.get("train_loss") for r in rows],
+                    "validation": [r.get("validation_loss") for r in rows],
+                },
+                "Loss",
+                "loss (lower is better)",
+                best_epoch=best,
+            ),
+            key=f"results_loss_{shown.run}",
+        )
+        right.plotly_chart(
+            plots.curves(
+                x,
+                {
+                    "macro-F1": [r.get("macro_f1") for r in rows],
+                    "accuracy": [r.get("accuracy") for r in rows],
+                },
+                "On validation wafers",
+                "score (higher is better)",
+                (0, 1.02),
+                best_epoch=best,
+            ),
+            key=f"results_score_{shown.run}",
+        )
+    st.caption(
+        f"{report.get('train_count', 0):,} training and {report.get('validation_count', 0):,} "
+        f"validation wafers · {report.get('epochs', '?')} epochs, best {report.get('best_epoch')} "
+        f"· {jobs_panel.seconds_text(report.get('seconds'))} on {report.get('device', '?')}"
+    )
+    st.json(report.get("config", {}), expanded=False)

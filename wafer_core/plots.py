@@ -1,0 +1,142 @@
+"""Charts from arrays: plotly figures with real axis names, readable in light and dark.
+
+Colours are Okabe and Ito's (2008), told apart by every kind of colour vision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+BLUE, VERMILION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#808A96"
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, "#E69F00", "#56B4E9")
+_MARGIN = {"l": 8, "r": 8, "t": 28, "b": 8}
+_CLEAR = "rgba(0,0,0,0)"
+
+
+def curves(
+    epochs: Sequence[float],
+    lines: Mapping[str, Sequence[float | None]],
+    title: str,
+    y_title: str,
+    y_range: tuple[float, float] | None = None,
+    best_epoch: float | None = None,
+    height: int = 280,
+) -> go.Figure:
+    """Curves over epochs.
+
+    Args:
+        epochs: (E,) epoch numbers.
+        lines: Name to (E,) values; ``None`` leaves a gap.
+        title: Of the chart.
+        y_title: Of the vertical axis.
+        y_range: Its range; automatic if ``None``.
+        best_epoch: Marked by a dotted line.
+        height: Pixels.
+    """
+    figure = go.Figure()
+    for (name, values), colour in zip(lines.items(), COLOURS, strict=False):
+        figure.add_scatter(
+            x=list(epochs), y=list(values), name=name, mode="lines", line={"color": colour}
+        )
+    if best_epoch is not None:
+        figure.add_vline(x=best_epoch, line={"dash": "dot", "color": GREY}, annotation_text="best")
+    return figure.update_layout(
+        title={"text": title, "font": {"size": 14}},
+        height=height,
+        margin=_MARGIN,
+        legend={"orientation": "h", "y": -0.3, "x": 0},
+        xaxis={"title": "epoch", "rangemode": "tozero"},
+        yaxis={"title": y_title, "range": y_range},
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+    )
+
+
+def confusion(
+    matrix: npt.NDArray[np.int64], class_names: Sequence[str], percent: bool = False
+) -> go.Figure:
+    """Confusion matrix whose cells can be clicked.
+
+    Args:
+        matrix: (C, C) counts, rows truth, columns prediction.
+        class_names: C names.
+        percent: Show each row's percentages instead of counts.
+    """
+    counts = np.asarray(matrix, np.int64)
+    C = len(class_names)
+    rows = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, rows, out=np.zeros((C, C)), where=rows > 0)
+    labels = [str(name) for name in class_names]
+    figure = go.Figure(
+        go.Heatmap(
+            z=share, x=list(range(C)), y=list(range(C)), zmin=0, zmax=1, showscale=False,
+            xgap=1, ygap=1, hoverinfo="skip",
+            colorscale=[[0, "rgba(0,114,178,0.05)"], [1, "rgba(0,114,178,0.95)"]],
+        )
+    )  # fmt: skip
+    y, x = (axis.ravel() for axis in np.mgrid[:C, :C])
+    values = [
+        (f"{share[r, c]:.0%}" if percent else f"{counts[r, c]:,}") if counts[r, c] else ""
+        for r, c in zip(y, x, strict=True)
+    ]
+    hover = [
+        f"{counts[r, c]:,} of {int(rows[r, 0]):,} “{labels[r]}”<br>answered “{labels[c]}”"
+        for r, c in zip(y, x, strict=True)
+    ]
+    # Heat map cells cannot be selected; invisible squares on them can.
+    figure.add_scatter(
+        x=x, y=y, mode="markers+text", text=values, hovertext=hover, hoverinfo="text",
+        marker={"size": 34, "symbol": "square", "color": VERMILION, "opacity": 0},
+        selected={"marker": {"opacity": 0.25}}, unselected={"marker": {"opacity": 0}},
+        textfont={"color": ["#FFFFFF" if share[r, c] > 0.55 else None
+                            for r, c in zip(y, x, strict=True)]},
+    )  # fmt: skip
+    ticks = {"tickvals": list(range(C)), "ticktext": labels, "fixedrange": True}
+    return figure.update_layout(
+        height=max(300, 46 * C + 120),
+        margin=_MARGIN,
+        showlegend=False,
+        xaxis={**ticks, "title": "answer", "side": "top", "range": [-0.5, C - 0.5]},
+        yaxis={**ticks, "title": "truth", "range": [C - 0.5, -0.5]},
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+    )
+
+
+def probability_bars(
+    class_names: Sequence[str], probabilities: Sequence[float], height: int | None = None
+) -> go.Figure:
+    """One bar a class, in class order, the highest in colour.
+
+    Args:
+        class_names: C names.
+        probabilities: C values, 0 to 1.
+        height: Pixels; by the number of classes if ``None``.
+    """
+    values = [float(p) for p in probabilities]
+    top = int(np.argmax(values)) if values else -1
+    figure = go.Figure(
+        go.Bar(
+            y=[str(name) for name in class_names],
+            x=values,
+            orientation="h",
+            marker={"color": [BLUE if i == top else "#9FB3C4" for i in range(len(values))]},
+            text=[f"{p:.1%}" for p in values],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+        )
+    )
+    return figure.update_layout(
+        height=height or 34 * len(values) + 60,
+        margin={**_MARGIN, "r": 48, "t": 4},
+        bargap=0.3,
+        xaxis={"title": "probability", "range": [0, 1.02], "tickformat": ".0%", "fixedrange": True},
+        yaxis={"autorange": "reversed", "fixedrange": True, "tickfont": {"size": 13}},
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+    )
