@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,18 +22,24 @@ from wafer_core.simulator import simulate_many
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Two classes of twenty simulated wafers."""
-    monkeypatch.setenv("WAFER_LOCKS", str(tmp_path / "locks"))
-    made = Project.create(tmp_path / "demo")
+@pytest.fixture(scope="module")
+def two_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of two classes with twenty simulated wafers each."""
+    made = Project.create(tmp_path_factory.mktemp("cli") / "demo")
     for seed, name in enumerate(("Center", "none")):
         new = [
             pictures.NewPicture(picture, f"{name}-{n}.png")
             for n, picture in enumerate(simulate_many(name, 20, seed))
         ]
         pictures.add_originals(made, made.add_class(name).slug, new)
-    return made
+    return made.path
+
+
+@pytest.fixture
+def project(two_classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of it for a test to change."""
+    monkeypatch.setenv("WAFER_LOCKS", str(tmp_path / "locks"))
+    return Project.open(Path(shutil.copytree(two_classes, tmp_path / "demo")))
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
