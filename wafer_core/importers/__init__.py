@@ -1,0 +1,28 @@
+"""From whatever people have (pictures, folders, zips, arrays, tables) to pictures.
+
+Nothing here is trusted: files are checked before they are decoded, never unpickled, never executed,
+and their names are never used as paths.
+"""
+
+from __future__ import annotations
+
+from wafer_core.importers.colours import Colour, ColourTable, Role
+from wafer_core.importers.items import Candidate, Limits, Loaded, Rejected, Scan, Upload
+from wafer_core.importers.pictures import decode_picture
+from wafer_core.importers.scan import KNOWN_ENDINGS, sample, scan
+
+__all__ = [
+    "KNOWN_ENDINGS",
+    "Candidate",
+    "Colour",
+    "ColourTable",
+    "Limits",
+    "Loaded",
+    "Rejected",
+    "Role",
+    "Scan",
+    "Upload",
+    "decode_picture",
+    "sample",
+    "scan",
+]

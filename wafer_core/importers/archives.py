@@ -1,0 +1,171 @@
+"""Zip files from strangers: listed once, checked before anything is unpacked, never extracted."""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from functools import partial
+from typing import IO
+
+from wafer_core.errors import ArchiveError, PictureError
+from wafer_core.importers.items import MEGA, Limits, SourceFile
+
+_END = struct.Struct("<4s4H2LH")  # end of central directory
+_LOCATOR = struct.Struct("<4sLQL")  # where its 64-bit form lies
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_SMALLEST_ENTRY = 46  # bytes of a member in the central directory, without its name
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+class _Member(io.RawIOBase):
+    """A member that is being unpacked; damage is told as a PictureError."""
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        self._stream, self._name = stream, name
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._stream.read(size)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as exc:
+            raise _damaged_member(self._name) from exc
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _damaged_member(name: str) -> PictureError:
+    return PictureError(f"{name}: it is damaged inside its zip; pack it again.")
+
+
+def open_zip(file: SourceFile, limits: Limits) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
+    """Open a zip and list its files after all checks that need no unpacking.
+
+    Args:
+        file: Where it lies. A member of another zip is taken to memory.
+        limits: What is refused.
+
+    Raises:
+        ArchiveError: Broken, encrypted, hostile or too large.
+    """
+    name = file.name
+    try:
+        # Opened by its path, ZipFile closes the file by itself; bytes need no closing.
+        if file.path is not None:
+            with file.path.open("rb") as stream:
+                _check_directory(stream, name, limits)
+            archive = zipfile.ZipFile(file.path)
+        else:
+            memory = io.BytesIO(file.read(limits.max_unpacked_bytes))
+            _check_directory(memory, name, limits)
+            archive = zipfile.ZipFile(memory)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error) as exc:
+        raise _broken(name) from exc
+    members = archive.infolist()
+    try:
+        _check_members(members, name, limits)
+    except ArchiveError:
+        archive.close()
+        raise
+    return archive, [member for member in members if not member.is_dir()]
+
+
+def _broken(name: str) -> ArchiveError:
+    return ArchiveError(f"{name}: this is no zip, or it is damaged; pack or copy it again.")
+
+
+def _check_directory(stream: IO[bytes], name: str, limits: Limits) -> None:
+    """Refuse a directory of members that is too long before the zip module reads all of it."""
+    size = stream.seek(0, io.SEEK_END)
+    tail_start = max(size - _END.size - 65535, 0)
+    stream.seek(tail_start)
+    tail = stream.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < _END.size:
+        raise _broken(name)
+    _, _, _, _, count, directory, _, _ = _END.unpack_from(tail, at)
+    place = tail_start + at - _LOCATOR.size
+    if place >= 0:
+        stream.seek(place)
+        magic, _, end64, _ = _LOCATOR.unpack(stream.read(_LOCATOR.size))
+        if magic == b"PK\x06\x07" and end64 + _END64.size <= size:
+            stream.seek(end64)
+            fields = _END64.unpack(stream.read(_END64.size))
+            count, directory = max(count, fields[7]) if count != 0xFFFF else fields[7], fields[8]
+    # A liar may write a small count; each member still takes bytes of the directory.
+    most = limits.max_members * (_SMALLEST_ENTRY + 1024)
+    if count > limits.max_members or directory > most:
+        raise _too_many(name, limits)
+    stream.seek(0)
+
+
+def _too_many(name: str, limits: Limits) -> ArchiveError:
+    return ArchiveError(
+        f"{name}: the zip holds more than {limits.max_members:,} files; split it into smaller ones."
+    )
+
+
+def _check_members(members: list[zipfile.ZipInfo], name: str, limits: Limits) -> None:
+    if len(members) > limits.max_members:
+        raise _too_many(name, limits)
+    total = packed = 0
+    for member in members:
+        path = member.orig_filename.replace("\\", "/")
+        if path.startswith("/") or re.match(r"[A-Za-z]:", path) or ".." in path.split("/"):
+            raise ArchiveError(
+                f"{name}: the zip is refused, because “{path[:60]}” points outside of it; "
+                "pack only the folder with the pictures."
+            )
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise ArchiveError(
+                f"{name}: the zip is refused, because “{path[:60]}” is a link; "
+                "pack the files themselves."
+            )
+        if member.flag_bits & 1:
+            raise ArchiveError(f"{name}: the zip has a password; pack it again without one.")
+        total += member.file_size
+        packed += member.compress_size
+        bomb = member.file_size > limits.max_ratio * max(member.compress_size, 1)
+        if bomb and member.file_size >= limits.ratio_from_bytes:
+            raise _bomb(name, path, limits)
+    if total > limits.max_unpacked_bytes:
+        raise ArchiveError(
+            f"{name}: unpacked the zip would take {total / MEGA:,.0f} MB, more than "
+            f"{limits.max_unpacked_bytes / MEGA:,.0f} MB; split it into smaller ones."
+        )
+    if total >= limits.ratio_from_bytes and total > limits.max_ratio * max(packed, 1):
+        raise _bomb(name, "its files", limits)
+
+
+def _bomb(name: str, what: str, limits: Limits) -> ArchiveError:
+    return ArchiveError(
+        f"{name}: the zip is refused, because “{what[:60]}” would grow more than "
+        f"{limits.max_ratio:.0f} times when unpacked; pack it again with a usual program."
+    )
+
+
+def member_file(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, class_name: str | None
+) -> SourceFile:
+    """One member as a file that is unpacked only when it is read, and never to the disk."""
+    opener = partial(_open_member, archive, member, name)
+    return SourceFile(name, class_name, member.file_size, opener)
+
+
+def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> IO[bytes]:
+    if member.compress_type not in _METHODS:
+        raise PictureError(
+            f"{name}: it is packed with a method that is not supported; pack it as a usual zip."
+        )
+    try:
+        stream = archive.open(member)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, ValueError) as exc:
+        raise _damaged_member(name) from exc
+    return _Member(stream, name)  # type: ignore[return-value]

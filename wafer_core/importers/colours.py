@@ -1,0 +1,250 @@
+"""Colour renderings of wafer maps: which flat colour is no die, pass or fail.
+
+The guess is made from where a colour lies (the corners hold no die) and from habits (red fails,
+green passes, most dies pass). It is a guess: the user sees the table and can change it.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from wafer_core.images import FAIL, NO_DIE, PASS, Picture
+
+Colour = tuple[int, int, int]  # red, green, blue, 0 to 255
+Pixels = npt.NDArray[np.uint8]  # (H, W, 3)
+
+MAX_COLOURS = 12  # more flat colours than bins of a usual map: not a map
+_SAMPLE = 1_000_000  # pixels that are looked at to find the flat colours
+
+
+class Role(StrEnum):
+    """What a colour of a rendering means."""
+
+    NO_DIE = "no die"
+    PASS = "pass"
+    FAIL = "fail"
+
+
+ROLE_VALUES = {Role.NO_DIE: NO_DIE, Role.PASS: PASS, Role.FAIL: FAIL}
+
+
+@dataclass(frozen=True)
+class ColourTable:
+    """The flat colours of one rendering, the most frequent first."""
+
+    roles: dict[Colour, Role]
+    shares: dict[Colour, float]  # of all pixels, 0 to 1
+
+
+@dataclass(frozen=True)
+class FlatColours:
+    """The flat colours of a picture."""
+
+    shares: dict[Colour, float]  # of all pixels, the most frequent first
+    exact: bool  # no noise: every pixel has one of the colours exactly
+
+
+def flat_colours(pixels: Pixels) -> FlatColours | None:
+    """The few flat colours of a rendering; ``None`` for anything else.
+
+    Noise of JPEG and soft borders between colours are tolerated.
+
+    Args:
+        pixels: (H, W, 3).
+    """
+    flat = pixels.reshape(-1, 3)
+    step = max(len(flat) // _SAMPLE, 1)
+    flat = flat[::step].astype(np.uint32)
+    packed = flat[:, 0] << 16 | flat[:, 1] << 8 | flat[:, 2]
+    codes, counts = np.unique(packed, return_counts=True)
+    colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1).astype(np.int64)
+    shares = counts / counts.sum()
+    exact = len(codes) <= 2 * MAX_COLOURS
+    if not exact:  # noise spreads one colour over many: look at small boxes of colours
+        boxes = (colours // 8) @ np.array([1024, 32, 1])
+        _, box = np.unique(boxes, return_inverse=True)
+        totals = np.bincount(box, weights=shares)
+        means = [np.bincount(box, weights=shares * colours[:, c]) / totals for c in range(3)]
+        colours, shares = np.rint(np.stack(means, axis=1)).astype(np.int64), totals
+    order = np.argsort(-shares, kind="stable")
+    # Exact pictures have no noise: what differs at all may be meant. Noisy ones need distance.
+    apart, rarest = (20, 0.0) if exact else (45, 0.003)
+    centres: list[npt.NDArray[np.int64]] = []
+    for index in order[:4096]:
+        if shares[index] < rarest and not exact and len(centres) >= 2:
+            break
+        if all(np.abs(colours[index] - c).max() >= apart for c in centres):
+            rare = not exact and shares[index] < 0.03
+            if rare and _blend_distance(colours[index][None], centres)[0] < 25:
+                continue  # a soft border between two colours, not a colour
+            centres.append(colours[index])
+        if len(centres) > MAX_COLOURS:
+            return None
+    distances = np.abs(colours[:, None] - np.array(centres)[None]).max(axis=2)
+    nearest, distance = distances.argmin(axis=1), distances.min(axis=1)
+    if not exact:
+        # A photograph also has its frequent colours, but others are as frequent.
+        blend = np.minimum(_blend_distance(colours, centres), distance)
+        if shares[distance <= 12].sum() < 0.5 or shares[blend <= 30].sum() < 0.95:
+            return None
+        beside = shares[(distance > 10) & (distance <= 30)].sum()
+        if len(centres) < 2 or shares[distance <= 10].sum() < 2 * beside:
+            return None
+    totals = np.bincount(nearest, weights=shares, minlength=len(centres))
+    found = {
+        (int(c[0]), int(c[1]), int(c[2])): float(t) for c, t in zip(centres, totals, strict=True)
+    }
+    only_these = exact and len(codes) == len(centres)
+    return FlatColours(dict(sorted(found.items(), key=lambda item: -item[1])), only_these)
+
+
+def _blend_distance(
+    colours: npt.NDArray[np.int64], centres: Sequence[npt.NDArray[np.int64]]
+) -> npt.NDArray[np.float64]:
+    """How far each colour (N, 3) is from the nearest blend of two of the centres."""
+    best = np.full(len(colours), np.inf)
+    for i, first in enumerate(centres):
+        for second in centres[:i]:
+            along = second - first
+            share = np.clip((colours - first) @ along / (along @ along), 0, 1)
+            gap = np.abs(colours - first - share[:, None] * along).max(axis=1)
+            np.minimum(best, gap, out=best)
+    return best
+
+
+def guess(
+    shares: Mapping[Colour, float], corners: Sequence[Colour], transparent: bool = False
+) -> dict[Colour, Role]:
+    """Which colour is what.
+
+    Args:
+        shares: The flat colours and their shares.
+        corners: Colours of the corners of the picture: a round wafer does not reach them.
+        transparent: Whether a transparent part has taken the place of no die already.
+    """
+    ranked = sorted(shares, key=lambda colour: -shares[colour])
+    roles: dict[Colour, Role] = {}
+    passing: Colour | None
+    if not transparent and corners:
+        votes = {colour: list(corners).count(colour) for colour in corners}
+        ground = max(votes, key=lambda colour: votes[colour])
+        if votes[ground] >= 2 and (len(ranked) > 1):
+            roles[ground] = Role.NO_DIE
+    dies = [colour for colour in ranked if colour not in roles]
+    coloured = [colour for colour in dies if max(colour) - min(colour) >= 32]
+    if len(coloured) >= 2:
+        # Grey, black and white beside coloured dies are rims, lines and letters.
+        roles |= dict.fromkeys([c for c in dies if c not in coloured], Role.NO_DIE)
+        dies = coloured
+    greys = all(max(colour) - min(colour) < 16 for colour in ranked)
+    if len(dies) == 1:
+        passing = None if _alarm(dies[0]) >= 0.5 else dies[0]
+    elif greys and len(dies) == 2:
+        # Grey renderings count up or down: no die, pass, fail. The one beside no die is pass.
+        ground_level = next((c[0] for c in roles), 0)
+        dies.sort(key=lambda colour: abs(colour[0] - ground_level))
+        passing = dies[0]
+    else:
+        passing = min(dies, key=lambda colour: (_alarm(colour), -shares[colour]), default=None)
+        if passing is not None and _alarm(dies[0]) - _alarm(passing) < 0.3:
+            passing = dies[0]  # no colour tells: most dies pass
+    for colour in dies:
+        roles[colour] = Role.PASS if colour == passing else Role.FAIL
+    return {colour: roles[colour] for colour in ranked}
+
+
+def _alarm(colour: Colour) -> float:
+    """How much a colour looks like a failed die, −1 (green) to 1 (red)."""
+    hue, saturation, value = colorsys.rgb_to_hsv(*(c / 255 for c in colour))
+    if saturation < 0.2 or value < 0.2:
+        return -0.1  # grey, black and white tell little
+    degrees = hue * 360
+    # red, orange, yellow, yellow-green, green, cyan, blue, purple, magenta, red
+    table = [0, 30, 55, 80, 120, 180, 225, 270, 310, 360]
+    alarm = [1.0, 0.9, 0.6, -0.5, -1.0, -0.6, -0.5, 0.0, 0.7, 1.0]
+    return float(np.interp(degrees, table, alarm))
+
+
+def override(
+    shares: Mapping[Colour, float],
+    guessed: Mapping[Colour, Role],
+    chosen: Mapping[Colour, Role] | None,
+) -> dict[Colour, Role]:
+    """The guess, with the user's choice where one of the chosen colours is near."""
+    roles = dict(guessed)
+    for colour in shares if chosen else ():
+        gaps = {c: max(abs(a - b) for a, b in zip(c, colour, strict=True)) for c in chosen or ()}
+        closest = min(gaps, key=lambda c: gaps[c])
+        if gaps[closest] <= 40:
+            roles[colour] = (chosen or {})[closest]
+    return roles
+
+
+def nearest_colour(colours: Sequence[Colour]) -> npt.NDArray[np.uint8]:
+    """For each of 32 × 32 × 32 colours (five bits a channel) the index of the nearest one."""
+    levels = np.arange(32) * 8 + 4
+    grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    distance = ((grid - np.array(colours)[None]) ** 2).sum(axis=2)  # (32768, colours)
+    return np.asarray(distance.argmin(axis=1), np.uint8)
+
+
+def paint(pixels: Pixels, roles: Mapping[Colour, Role]) -> Picture:
+    """The map (H, W) of a rendering (H, W, 3): each pixel takes the role of its nearest colour."""
+    colours = list(roles)
+    table = np.array([ROLE_VALUES[roles[c]] for c in colours], np.uint8)[nearest_colour(colours)]
+    fine = pixels.astype(np.uint16) >> 3
+    return np.asarray(table[fine[:, :, 0] << 10 | fine[:, :, 1] << 5 | fine[:, :, 2]])
+
+
+def own_resolution(picture: Picture, exact: bool) -> Picture:
+    """Undo the enlargement of a map: back to one pixel a die.
+
+    The coarsest grid that explains every change from one pixel to the next is the grid of dies. A
+    map that is not enlarged at least twice comes back as it is.
+
+    Args:
+        picture: (H, W), three values.
+        exact: ``False`` tolerates a little noise in where the changes lie.
+    """
+    rows = _grid(picture, exact)
+    columns = _grid(picture.T, exact)
+    if rows is None or columns is None:
+        return picture
+    # Every die takes the value of most of its pixels.
+    votes = [
+        np.add.reduceat(
+            np.add.reduceat(picture == v, rows, axis=0, dtype=np.int64), columns, axis=1
+        )
+        for v in (PASS, FAIL, NO_DIE)
+    ]
+    winner = np.argmax(votes, axis=0)
+    return np.asarray(np.array([PASS, FAIL, NO_DIE], np.uint8)[winner])
+
+
+def _grid(picture: Picture, exact: bool) -> npt.NDArray[np.int64] | None:
+    """First rows of the dies, or ``None`` if a die is not at least two rows high."""
+    H = len(picture)
+    changes = (picture[1:] != picture[:-1]).sum(axis=1)  # (H − 1,) at rows 1 … H − 1
+    changed = np.flatnonzero(changes) + 1
+    if exact and 2 * len(changed) > H:
+        return None
+    total = changes.sum()
+    smallest_die = 2 if exact else 3
+    for count in range(8, H // smallest_die + 1):
+        slack = 0 if exact else int(H / count / 5)
+        dies = np.arange(count)
+        # The two ways in which programs round when they enlarge.
+        for starts in ((dies * H + count - 1) // count, (2 * dies * H + count) // (2 * count)):
+            explained = np.zeros(H + 1, bool)
+            for shift in range(-slack, slack + 1):
+                explained[np.clip(starts + shift, 0, H)] = True
+            share = changes[explained[1:H]].sum()
+            if share == total if exact else share >= 0.97 * total:
+                return np.asarray(starts, np.int64)
+    return None
