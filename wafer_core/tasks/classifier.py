@@ -40,6 +40,7 @@ __all__ = ["PARAMETERS", "Classifier", "EpochResult", "TrainConfig", "TrainData"
 
 _BATCH = 64  # pictures in one go when predicting; eight times as many with all turns
 _EMA_DECAY = 0.99  # mean over about the last hundred steps: steadier than any single one
+_PROGRESS = 1e-3  # a rise of macro-F1 below this is none
 _SMOOTHING = 0.4  # weight of the newest epoch in the macro-F1 that chooses the best
 
 
@@ -76,6 +77,8 @@ class Classifier:
         """
         self.device = device or torch.device("cpu")
         self.network = network.eval().to(self.device).to(memory_format=memory_format)
+        quick = self.network.fused() if isinstance(self.network, networks.WaferCNN) else None
+        self._quick: nn.Module = quick or self.network
         self.architecture = architecture
         self.preparation = preparation
         self.class_names = tuple(class_names)
@@ -96,7 +99,7 @@ class Classifier:
 
     def predict_prepared(self, batch: torch.Tensor) -> npt.NDArray[np.float64]:
         """The same for one batch from ``preparation.prepare``, float32 (N, C_in, S, S)."""
-        scores = _scores(self.network, batch.to(self.device), self.average_turns)
+        scores = _scores(self._quick, batch.to(self.device), self.average_turns)
         return np.exp(log_softmax(scores / self.temperature))
 
     def save(self, folder: Path, extra: Mapping[str, Any] | None = None) -> None:
@@ -298,7 +301,7 @@ def train(
         if macro_f1 is not None:
             smooth = macro_f1 if epoch == 1 else smooth + _SMOOTHING * (macro_f1 - smooth)
         is_best = macro_f1 is None or smooth >= best
-        stale = 0 if macro_f1 is None or smooth > best else stale + 1
+        stale = 0 if macro_f1 is None or smooth > best + _PROGRESS else stale + 1
         if is_best:
             best = smooth
             kept = copy.deepcopy(average.state_dict())

@@ -6,13 +6,16 @@ keys and nothing else is ever built.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from wafer_core.errors import ParameterError
 
@@ -44,9 +47,9 @@ class _Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(outputs)
+        self.norm1: nn.Module = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(outputs)
+        self.norm2: nn.Module = nn.BatchNorm2d(outputs)
         nn.init.zeros_(self.norm2.weight)  # each block starts as its short cut: steadier training
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
@@ -60,6 +63,10 @@ class _Block(nn.Module):
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         y = F.relu(self.norm1(self.conv1(x)))
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+def _fuse(convolution: nn.Module, norm: nn.Module) -> nn.Conv2d:
+    return fuse_conv_bn_eval(cast(nn.Conv2d, convolution), cast(nn.BatchNorm2d, norm))
 
 
 class WaferCNN(nn.Module):
@@ -80,8 +87,9 @@ class WaferCNN(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(in_channels + 1, widths[0], 5, 2, 2, bias=False)
-        self.stem_norm = nn.BatchNorm2d(widths[0])
+        # 2×2 cells become channels: a stride of 2 that computes several times faster on 4 channels
+        self.stem = nn.Conv2d(4 * (in_channels + 1), widths[0], 3, 1, 1, bias=False)
+        self.stem_norm: nn.Module = nn.BatchNorm2d(widths[0])
         layers: list[nn.Module] = []
         inputs = widths[0]
         for stage, (outputs, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -93,6 +101,19 @@ class WaferCNN(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * inputs, num_classes)
 
+    def fused(self) -> WaferCNN:
+        """A copy for prediction only: each norm is worked into its convolution, which is faster."""
+        network = copy.deepcopy(self).eval()
+        network.stem, network.stem_norm = _fuse(network.stem, network.stem_norm), nn.Identity()
+        for block in network.blocks.children():
+            if isinstance(block, _Block):
+                block.conv1, block.norm1 = _fuse(block.conv1, block.norm1), nn.Identity()
+                block.conv2, block.norm2 = _fuse(block.conv2, block.norm2), nn.Identity()
+                if isinstance(block.shortcut, nn.Sequential):
+                    pool, convolution, norm = block.shortcut.children()
+                    block.shortcut = nn.Sequential(pool, _fuse(convolution, norm))
+        return network.requires_grad_(False).to(memory_format=torch.channels_last)
+
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) in [0, 1] to (N, 2 · widths[-1])."""
         N, _, H, W = x.shape
@@ -100,7 +121,7 @@ class WaferCNN(nn.Module):
         columns = torch.linspace(-1, 1, W, device=x.device, dtype=x.dtype)[None, :]
         radius = (rows**2 + columns**2).sqrt()
         x = torch.cat([x, radius.expand(N, 1, H, W)], 1)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         x = F.relu(self.stem_norm(self.stem(x)))  # (N, widths[0], H/2, W/2)
         x = self.blocks(x).float()  # (N, widths[-1], H/8, W/8)
         return torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)

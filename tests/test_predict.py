@@ -1,0 +1,101 @@
+"""Prediction of many files: in order, with verdicts, and bad files told beside the good ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wafer_core.errors import Cancelled, ParameterError
+from wafer_core.images import FAIL, NO_DIE, PASS, encode_png
+from wafer_core.importers import Upload
+from wafer_core.preparation import Preparation
+from wafer_core.tasks import networks
+from wafer_core.tasks.classifier import Classifier
+from wafer_core.tasks.predict import (
+    CONFIDENT,
+    REVIEW,
+    predict_files,
+    predict_picture,
+    verdict,
+)
+
+RNG = np.random.default_rng(0)
+PICTURES = list(RNG.choice([NO_DIE, PASS, FAIL], (140, 26, 26)).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    torch.manual_seed(0)
+    network = networks.build("wafer_cnn", 3)
+    return Classifier(network, "wafer_cnn", Preparation(), ["Center", "Loc", "none"])
+
+
+def test_three_chunks_come_back_in_order(classifier: Classifier, tmp_path: Path) -> None:
+    paths = []
+    for index, picture in enumerate(PICTURES):
+        paths.append(tmp_path / f"w{index:03d}.png")
+        paths[-1].write_bytes(encode_png(picture))
+    told: list[float] = []
+    done = predict_files(classifier, paths, progress=told.append)
+    assert [p.file for p in done.predictions] == [p.name for p in paths]
+    assert [p.position for p in done.predictions] == list(range(140))
+    assert told[-1] == 1
+    assert told == sorted(told)
+    expected = classifier.predict_proba(PICTURES)
+    ours = np.array([list(p.probabilities.values()) for p in done.predictions])
+    np.testing.assert_allclose(ours, expected, atol=0.01)
+
+
+def test_the_answer_names_every_class_in_order(classifier: Classifier) -> None:
+    answer = predict_picture(classifier, PICTURES[0], "w.png", review_below=0)
+    assert list(answer.probabilities) == ["Center", "Loc", "none"]
+    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-12)
+    assert answer.probability == max(answer.probabilities.values())
+    assert set(answer.to_json()) == {"file", "label", "verdict", "probabilities"}
+    assert json.loads(json.dumps(answer.to_json())) == answer.to_json()
+    assert answer.verdict == CONFIDENT
+
+
+def test_bad_files_are_told_and_the_good_ones_answered(classifier: Classifier) -> None:
+    good = encode_png(PICTURES[0])
+    drop = [
+        Upload("Loc/a.png", good),
+        Upload("Loc/text.png", b"hello"),
+        Upload("none/half.png", good[: len(good) // 2]),
+        Upload("none/b.png", good),
+    ]
+    done = predict_files(classifier, drop)
+    assert [p.truth for p in done.predictions] == ["Loc", "none"]
+    assert sorted(r.name.split("/")[-1] for r in done.rejected) == ["half.png", "text.png"]
+    assert all(len(r.reason) > 20 for r in done.rejected)
+
+
+def test_only_bad_files_and_no_files(classifier: Classifier, tmp_path: Path) -> None:
+    done = predict_files(classifier, [Upload("text.png", b"hello")])
+    assert (done.predictions, len(done.rejected)) == ([], 1)
+    assert predict_files(classifier, []).predictions == []
+    assert len(predict_files(classifier, [tmp_path / "nowhere.png"]).rejected) == 1
+
+
+def test_it_can_be_cancelled(classifier: Classifier) -> None:
+    def stop(_: float) -> None:
+        raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        predict_files(classifier, [Upload("a.png", encode_png(PICTURES[0]))], progress=stop)
+
+
+def test_verdicts_by_hand() -> None:
+    assert [verdict(p, 0.7) for p in (0.69, 0.7, 1.0)] == [REVIEW, CONFIDENT, CONFIDENT]
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan"), "high", None, True])
+def test_thresholds_that_are_no_probability_are_refused(
+    classifier: Classifier, threshold: float
+) -> None:
+    with pytest.raises(ParameterError, match="review threshold"):
+        predict_files(classifier, [], review_below=threshold)
