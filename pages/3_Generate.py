@@ -11,7 +11,7 @@ from wafer_core.data import pictures
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary
 from wafer_core.jobs import JobState
-from wafer_core.tasks import gan, generate
+from wafer_core.tasks import augment, gan, generate
 
 METHODS = ("–", "Auto (GAN)", "Manual (transforms)")
 
@@ -31,18 +31,29 @@ st.caption(
 
 def choose_classes() -> list[dict[str, object]]:
     """The table of classes: a method and a count for each."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        method = st.selectbox(
+            "Method for all",
+            METHODS,
+            key="generate_all",
+            width=220,
+            help="A start for the table below; each class can differ.",
+        )
+        count = st.number_input(
+            "How many for each", 1, generate.MAX_COUNT, 200, 10, key="generate_count", width=180
+        )  # fmt: skip
     table = pd.DataFrame(
         {
             "class": [c.name for c in usable],
             "training originals": [c.parts["train"] for c in usable],
             "made so far": [c.augmented + c.generated for c in usable],
-            "method": [METHODS[0]] * len(usable),
-            "how many": [200] * len(usable),
+            "method": [method] * len(usable),
+            "how many": [count] * len(usable),
         }
     )
     edited = st.data_editor(
         table,
-        key=f"generate_table_{hash(tuple(c.slug for c in usable))}",
+        key=f"generate_table_{hash((tuple(c.slug for c in usable), method, count))}",
         hide_index=True,
         disabled=["class", "training originals", "made so far"],
         column_config={
@@ -146,17 +157,31 @@ def job_panel(project: Project) -> None:
 
 
 def side_by_side(c: ClassSummary, run: pictures.MadeRun) -> None:
-    """Originals and what was generated, in the same way."""
+    """Originals and what was made of them, drawn in the same way."""
     folder = pictures.class_folder(project, c.slug)
     originals = [r for r in pictures.originals(project, c.slug) if r.part == "train"][:40]
     left, right = st.columns(2, gap="medium")
     for column, title, base, records in (
         (left, "Originals", folder / "originals", originals),
-        (right, "Generated", folder / "generated" / run.run, run.records[:40]),
+        (right, "Made", folder / run.origin / run.run, run.records[:40]),
     ):
         column.markdown(f"**{title}**")
         paths = tuple(str(base / r.file) for r in records)
         column.image(loaders.sheet(paths, 8, 84), width="stretch", alt=title)
+
+
+def provenance(run: pictures.MadeRun) -> str:
+    """How a run was made, in a line."""
+    info = run.info
+    if run.origin == "augmented":
+        told = forms.differences(info.get("config", {}), augment.PARAMETERS)
+        return f"Transforms: {told} · seed {info.get('seed', '?')}"
+    seconds = jobs_panel.seconds_text(sum(info.get("steps", {}).values()))
+    return (
+        f"Preset {info.get('preset', '?')} · {info.get('epochs', '?')} epochs · threshold "
+        f"{info.get('threshold', '?')} · seed {info.get('seed', '?')} · {seconds} on "
+        f"{info.get('device', '?')}"
+    )
 
 
 left, right = st.columns([5, 2], gap="large")
@@ -193,37 +218,36 @@ with left:
             )
     job_panel(project)
 
-runs = [
-    (c, run)
-    for c in summary.classes
-    for run in reversed(pictures.made(project, c.slug, "generated"))
-]
-st.subheader(f"Generated so far ({len(runs)} {'run' if len(runs) == 1 else 'runs'})")
+runs = sorted(
+    (
+        (c, run)
+        for c in summary.classes
+        for origin in pictures.MADE_ORIGINS
+        for run in pictures.made(project, c.slug, origin)
+    ),
+    key=lambda pair: pair[1].run,
+    reverse=True,
+)
+st.subheader(f"Made so far ({len(runs)} {'run' if len(runs) == 1 else 'runs'})")
 if not runs:
-    st.caption("Nothing generated yet. Choose Auto for a class above.")
+    st.caption("Nothing made yet. Choose a method for a class above.")
     st.stop()
 chosen_class, chosen = st.selectbox(
     "Run",
     runs,
     format_func=lambda pair: (
-        f"{pair[0].name} · {len(pair[1].records)} pictures · "
+        f"{pair[0].name} · {len(pair[1].records)} by "
+        f"{'GAN' if pair[1].origin == 'generated' else 'transforms'} · "
         f"{pair[1].run.removeprefix('run-')[:15]} UTC"
     ),
     key="generate_run",
 )
 side_by_side(chosen_class, chosen)
 with st.container(horizontal=True, vertical_alignment="center"):
-    info = chosen.info
-    seconds = sum(info.get("steps", {}).values())
-    st.caption(
-        f"Preset {info.get('preset', '?')} · {info.get('epochs', '?')} epochs · threshold "
-        f"{info.get('threshold', '?')} · seed {info.get('seed', '?')} · "
-        f"{jobs_panel.seconds_text(seconds)} on {info.get('device', '?')}",
-        width="stretch",
-    )
+    st.caption(provenance(chosen), width="stretch")
     if st.button("Remove this run", key="generate_remove", icon=":material/delete:"):
         with guards.errors_told():
-            pictures.delete_run(project, chosen_class.slug, "generated", chosen.run)
+            pictures.delete_run(project, chosen_class.slug, chosen.origin, chosen.run)
             gallery.clear_selection("generate")
             st.rerun()
 if steps := chosen.info.get("steps"):

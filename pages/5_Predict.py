@@ -235,10 +235,11 @@ with left:
         help="One or hundreds: pictures, arrays, a .zip. They are not stored.",
     )
     tree = folder.file_uploader(
-        "or a folder; sub-folders named like classes are judged",
+        "or a whole folder",
         upload.TYPES,
         accept_multiple_files="directory",
         key=f"predict_folder_{turn}",
+        help="Sub-folders that are named like classes give a confusion matrix as well.",
     )
 with right:
     if st.button(

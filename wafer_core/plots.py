@@ -87,15 +87,23 @@ def confusion(
         f"{counts[r, c]:,} of {int(rows[r, 0]):,} “{labels[r]}”<br>answered “{labels[c]}”"
         for r, c in zip(y, x, strict=True)
     ]
+    dark = share.ravel() > 0.55
+    for cells, colour in ((~dark, None), (dark, "#FFFFFF")):
+        figure.add_scatter(
+            x=x[cells], y=y[cells], mode="text", hoverinfo="skip",
+            text=[value for value, chosen in zip(values, cells, strict=True) if chosen],
+            textfont={} if colour is None else {"color": colour},
+        )  # fmt: skip
     # Heat map cells cannot be selected; invisible squares on them can.
     figure.add_scatter(
-        x=x, y=y, mode="markers+text", text=values, hovertext=hover, hoverinfo="text",
+        x=x, y=y, mode="markers", hovertext=hover, hoverinfo="text",
         marker={"size": 34, "symbol": "square", "color": VERMILION, "opacity": 0},
         selected={"marker": {"opacity": 0.25}}, unselected={"marker": {"opacity": 0}},
-        textfont={"color": ["#FFFFFF" if share[r, c] > 0.55 else None
-                            for r, c in zip(y, x, strict=True)]},
     )  # fmt: skip
-    ticks = {"tickvals": list(range(C)), "ticktext": labels, "fixedrange": True}
+    ticks = {
+        "tickvals": list(range(C)), "ticktext": labels, "fixedrange": True, "showgrid": False,
+        "zeroline": False,
+    }  # fmt: skip
     return figure.update_layout(
         height=max(300, 46 * C + 120),
         margin=_MARGIN,

@@ -63,7 +63,7 @@ def start(title: str) -> Project | None:
         _menu(project)
         jobs_panel.sidebar_jobs()
         st.space("small")
-        st.caption(f":material/memory: {loaders.device_text()}")
+        st.markdown(f":small[:gray[:material/memory: {loaders.device_text()}]]")
     return project
 
 

@@ -206,11 +206,9 @@ def confusion(project: Project, report: Mapping[str, Any], shown: ModelRun) -> N
         selection_mode="points",
         config={"displayModeBar": False},
     )
-    chosen = event["selection"]["point_indices"]
-    if not chosen:
-        return
-    truth, answer = divmod(int(chosen[0]), len(names))
-    cell_pictures(project, report, truth, answer)
+    chosen = event["selection"]["points"]
+    if chosen:
+        cell_pictures(project, report, truth=int(chosen[0]["y"]), answer=int(chosen[0]["x"]))
 
 
 def cell_pictures(project: Project, report: Mapping[str, Any], truth: int, answer: int) -> None:
