@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.shared import loaders
 from wafer_core import jobs
 from wafer_core.data import workspace
 from wafer_core.data.project import Project
@@ -65,12 +66,14 @@ def _watch(key: str, active: list[JobState]) -> None:
         st.rerun()
 
 
-def sidebar_jobs() -> None:
-    """The running jobs of all projects, in the side bar."""
+def sidebar_status() -> None:
+    """The running jobs of all projects and the device, in the side bar."""
     active = _active()
-    every = ACTIVE_EVERY if active else IDLE_EVERY
+    # A first look outside the timer, so that the timer only ever sees changes.
+    st.session_state["jobs_panel_active"] = {s.id for s in active}
+    known = loaders.device_text() is not None
 
-    @st.fragment(run_every=every)
+    @st.fragment(run_every=ACTIVE_EVERY if active or not known else IDLE_EVERY)
     def panel() -> None:
         active = _active()
         _watch("jobs_panel_active", active)
@@ -78,9 +81,9 @@ def sidebar_jobs() -> None:
             st.progress(state.fraction, text=f"{state.title} · {status_text(state)}")
         if len(active) > 4:
             st.caption(f"and {len(active) - 4} more under Jobs")
+        device = loaders.device_text() or "looking for a GPU …"
+        st.markdown(f":small[:gray[:material/memory: {device}]]")
 
-    # A first look outside the timer, so that the timer only ever sees changes.
-    st.session_state["jobs_panel_active"] = {s.id for s in active}
     panel()
 
 

@@ -61,9 +61,7 @@ def start(title: str) -> Project | None:
     guards.show_note()
     with st.sidebar:
         _menu(project)
-        jobs_panel.sidebar_jobs()
-        st.space("small")
-        st.markdown(f":small[:gray[:material/memory: {loaders.device_text()}]]")
+        jobs_panel.sidebar_status()
     return project
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -14,7 +16,9 @@ from wafer_core.data import models, pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.data.summary import Summary, summarise
 from wafer_core.errors import PictureError
-from wafer_core.tasks import augment
+
+if TYPE_CHECKING:
+    from wafer_core.tasks.augment import AugmentConfig
 
 Version = tuple[tuple[str, int, int], ...]
 
@@ -71,7 +75,7 @@ def sheet(paths: tuple[str, ...], columns: int, cell: int) -> str:
 
 
 def augment_preview(
-    project: Project, slug: str, config: augment.AugmentConfig, count: int, turn: int
+    project: Project, slug: str, config: AugmentConfig, count: int, turn: int
 ) -> str:
     """Training originals above, the same transformed below, as a data URL.
 
@@ -86,7 +90,9 @@ def augment_preview(
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
-def _before_after(paths: tuple[str, ...], config: augment.AugmentConfig, turn: int) -> str:
+def _before_after(paths: tuple[str, ...], config: AugmentConfig, turn: int) -> str:
+    from wafer_core.tasks import augment  # brings scipy, which no other page needs
+
     before = _read(paths)
     rng = [np.random.default_rng((turn, i)) for i in range(len(before))]
     after = [augment.augment_picture(p, config, rng[i])[0] for i, p in enumerate(before)]
@@ -111,11 +117,21 @@ def _read(paths: Sequence[str]) -> list[images.Picture]:
 
 
 @st.cache_resource(show_spinner=False)
-def device_text() -> str:
-    """What computes here, in a few words."""
-    from wafer_core.device import choose_device, describe_device
+def _device() -> Future[str]:
+    def describe() -> str:
+        time.sleep(0.5)  # the first page goes out before torch takes the processor
+        from wafer_core.device import choose_device, describe_device
 
-    return describe_device(choose_device())
+        return describe_device(choose_device())
+
+    # Importing torch takes seconds, and no first page should wait for it.
+    return ThreadPoolExecutor(1, "device").submit(describe)
+
+
+def device_text() -> str | None:
+    """What computes here, in a few words; ``None`` in the first seconds of the server."""
+    looked = _device()
+    return looked.result() if looked.done() else None
 
 
 # One cache for all sessions, bounded so that a server with many projects keeps its memory.

@@ -237,7 +237,8 @@ class Staging:
             known = _known_parts(project)
             settings = project.settings
             changed: list[tuple[Path, list[PictureRecord]]] = []
-            for class_name, waiting in self._waiting.items():
+            # New classes come in the order of their names, whatever order the files had.
+            for class_name, waiting in sorted(self._waiting.items()):
                 slug = (slugs or {}).get(class_name) or project.ensure_class(class_name).slug
                 if not (class_folder(project, slug) / "class.json").exists():
                     raise ProjectError(
