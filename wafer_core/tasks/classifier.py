@@ -34,11 +34,11 @@ from wafer_core.metrics import evaluate, fit_temperature, log_softmax
 from wafer_core.preparation import Preparation
 from wafer_core.tasks import networks
 from wafer_core.tasks.training import PARAMETERS, TrainConfig, TrainData
-from wafer_core.tasks.turns import eight_forms, transform
+from wafer_core.tasks.turns import quarter_turns, transform
 
 __all__ = ["PARAMETERS", "Classifier", "EpochResult", "TrainConfig", "TrainData", "train"]
 
-_BATCH = 64  # pictures in one go when predicting; eight times as many with all turns
+_BATCH = 64  # pictures in one go when predicting; four times as many with all turns
 _EMA_DECAY = 0.99  # mean over about the last hundred steps: steadier than any single one
 _PROGRESS = 1e-3  # a rise of macro-F1 below this is none
 _SMOOTHING = 0.4  # weight of the newest epoch in the macro-F1 that chooses the best
@@ -70,7 +70,7 @@ class Classifier:
             preparation: What it is fed.
             class_names: C names, in the order of its outputs.
             temperature: Logits are divided by it, so that probabilities are honest.
-            average_turns: Answer with the mean over the eight turned and mirrored forms.
+            average_turns: Answer with the mean over the four quarter turns.
             config: How it was trained, for the record.
             extra: What the caller stored with it.
             device: Where to compute.
@@ -361,7 +361,7 @@ def _scores(
     network: nn.Module, batch: torch.Tensor, average_turns: bool
 ) -> npt.NDArray[np.float64]:
     """Log-probabilities (N, C), mean over the forms, not yet at the right temperature."""
-    forms = eight_forms(batch) if average_turns else batch
+    forms = quarter_turns(batch) if average_turns else batch
     with _half(batch.device):
         logits = network(forms.contiguous(memory_format=memory_format))
     logs = logits.double().log_softmax(1)

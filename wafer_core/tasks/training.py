@@ -76,9 +76,9 @@ PARAMETERS: dict[str, Parameter] = {
         harms="Large values move the middle of the wafer, and a Center may look like a Loc.",
     ),
     "average_turns": Parameter(
-        "Answer from all eight turns",
-        "When predicting, the answer is the mean over the eight turned and mirrored forms: a point "
-        "or so better and independent of the notch, eight times the work.",
+        "Answer from all four turns",
+        "When predicting, the answer is the mean over the four quarter turns: up to a point better "
+        "and independent of which of them the notch is at, four times the work.",
         True,
     ),
     "label_smoothing": Parameter(

@@ -53,7 +53,6 @@ def transform(batch: torch.Tensor, config: TrainConfig, generator: torch.Generat
     return F.grid_sample(batch, grid, align_corners=False)
 
 
-def eight_forms(batch: torch.Tensor) -> torch.Tensor:
-    """The eight forms of each picture: (N, C, S, S) to (8 N, C, S, S)."""
-    quarters = [torch.rot90(batch, k, (2, 3)) for k in range(4)]
-    return torch.cat(quarters + [q.flip(3) for q in quarters])
+def quarter_turns(batch: torch.Tensor) -> torch.Tensor:
+    """The four turned forms of each picture: (N, C, S, S) to (4 N, C, S, S)."""
+    return torch.cat([torch.rot90(batch, k, (2, 3)) for k in range(4)])
