@@ -131,8 +131,8 @@ def is_open(info: ProjectInfo) -> bool:
 @st.dialog("Rename project")
 def rename(info: ProjectInfo) -> None:
     """Ask for a new name."""
-    new = st.text_input("Name", info.name, key="home_rename")
-    if st.button("Rename", type="primary", key="home_rename_do"):
+    new = st.text_input("Name", info.name, key=f"home_rename_{info.folder}")
+    if st.button("Rename", type="primary", key=f"home_rename_do_{info.folder}"):
         with guards.errors_told():
             Project.open(info.path).rename(new)
             st.rerun()
