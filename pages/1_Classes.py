@@ -42,9 +42,11 @@ def add_class(project: Project) -> None:
 @st.dialog("Edit class")
 def edit_class(project: Project, shown: ClassSummary) -> None:
     """Ask for a new name and description."""
-    name = st.text_input("Name", shown.name, key="classes_edit_name")
-    description = st.text_area("Description", shown.description, key="classes_edit_description")
-    if st.button("Save", type="primary", key="classes_edit_do"):
+    name = st.text_input("Name", shown.name, key=f"classes_edit_name_{shown.slug}")
+    description = st.text_area(
+        "Description", shown.description, key=f"classes_edit_description_{shown.slug}"
+    )
+    if st.button("Save", type="primary", key=f"classes_edit_do_{shown.slug}"):
         with guards.errors_told():
             project.rename_class(shown.slug, name)
             project.describe_class(shown.slug, description)
