@@ -94,8 +94,8 @@ def run_toolbar(project: Project, shown: ModelRun, current: str | None) -> None:
 
 @st.dialog("Rename run")
 def _rename(project: Project, shown: ModelRun) -> None:
-    name = st.text_input("Name", shown.name, key="results_new_name")
-    if st.button("Rename", type="primary", key="results_rename_do"):
+    name = st.text_input("Name", shown.name, key=f"results_new_name_{shown.run}")
+    if st.button("Rename", type="primary", key=f"results_rename_do_{shown.run}"):
         with guards.errors_told():
             models.rename_model(project, shown.run, name)
             st.rerun()
@@ -104,7 +104,7 @@ def _rename(project: Project, shown: ModelRun) -> None:
 @st.dialog("Delete run")
 def _delete(project: Project, shown: ModelRun) -> None:
     st.write(f"“{shown.name}” and its report are deleted for good. The wafers stay.")
-    if st.button("Delete", type="primary", key="results_delete_do"):
+    if st.button("Delete", type="primary", key=f"results_delete_do_{shown.run}"):
         with guards.errors_told():
             models.delete_model(project, shown.run)
             st.rerun()
