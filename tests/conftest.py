@@ -1,0 +1,65 @@
+"""What several test files need: a workspace of its own, a trained project, jobs that wait."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from wafer_core import jobs
+from wafer_core.data.project import Project
+from wafers import small_project
+
+TINY = {"config": {"epochs": 2, "seed": 0}, "name": "First"}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty workspace that the app uses."""
+    path = tmp_path / "home"
+    monkeypatch.setenv("WAFER_HOME", str(path))
+    monkeypatch.setenv("WAFER_LOCKS", str(tmp_path / "locks"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def project_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of eight small wafers; copied by ``project``, which is quicker than to make."""
+    folder = tmp_path_factory.mktemp("made") / "small"
+    return small_project(folder, {"Alpha": 8, "Beta": 8, "Gamma": 8}).path
+
+
+@pytest.fixture
+def project(home: Path, project_once: Path) -> Project:
+    """The three classes in the app's workspace."""
+    shutil.copytree(project_once, home / "small")
+    return Project.open(home / "small")
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory, project_once: Path) -> Path:
+    """The same project with a model of two epochs; copied by ``trained``."""
+    from wafer_core.jobs.runner import run_job
+
+    path = tmp_path_factory.mktemp("trained") / "small"
+    shutil.copytree(project_once, path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WAFER_LOCKS", str(path.parent / "locks"))
+        run_job(jobs.create_job(path, "train", TINY, "cpu"))
+    return path
+
+
+@pytest.fixture
+def trained(home: Path, trained_once: Path) -> Project:
+    """A trained project in the app's workspace."""
+    shutil.copytree(trained_once, home / "small")
+    return Project.open(home / "small")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Folders of the jobs that the app started; no process begins."""
+    folders: list[Path] = []
+    monkeypatch.setattr(jobs, "start", folders.append)
+    return folders
