@@ -1,0 +1,155 @@
+"""The classic DCGAN."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from wafer_core.errors import InputError, ParameterError, WaferError
+from wafer_core.images import FAIL, PASS, Picture
+from wafer_core.tasks.dcgan import Discriminator, Generator, SeededDropout
+from wafer_core.tasks.gan import (
+    PARAMETERS,
+    PRESETS,
+    GanConfig,
+    GanEpoch,
+    GanProgress,
+    train_gan,
+)
+
+CPU = torch.device("cpu")
+TINY: dict[str, Any] = {"size": 16, "batch_size": 8, "multiplied_to": 16}
+
+
+def pictures(count: int = 16) -> list[Picture]:
+    rng = np.random.default_rng(0)
+    made = np.full((count, 16, 16), PASS, np.uint8)
+    made[:, 4:8] = FAIL
+    made[rng.random(made.shape) < 0.1] = FAIL
+    return list(made)
+
+
+def epochs(config: GanConfig, of: list[Picture] | None = None) -> list[GanEpoch]:
+    events = train_gan(of or pictures(), config, CPU)
+    return [event for event in events if isinstance(event, GanEpoch)]
+
+
+def test_the_networks_are_those_of_the_recipe() -> None:
+    G, D = Generator(48, 0.5, torch.Generator()), Discriminator(48, 0.5, torch.Generator())
+    assert (G.dense.in_features, G.dense.out_features) == (144, 12 * 12 * 128)
+    assert G.up.kernel_size == G.out.kernel_size == (2, 2)
+    convolutions = [m.out_channels for m in D.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert convolutions == [64, 64, 128, 256]
+    assert G(torch.randn(3, 144)).shape == (3, 1, 48, 48)
+    assert D(torch.zeros(3, 1, 48, 48)).shape == (3,)
+    config = GanConfig()
+    assert (config.learning_rate, config.batch_size, config.label_smoothing) == (2e-4, 32, 0.1)
+    assert (config.size, config.threshold, config.multiplied_to, config.dropout) == (
+        48, 140, 400, 0.5,
+    )  # fmt: skip
+
+
+def test_dropout_keeps_the_mean_and_its_own_random_numbers() -> None:
+    x = torch.ones(100_000)
+    first = SeededDropout(0.5, torch.Generator().manual_seed(1))(x)
+    torch.rand(10)
+    second = SeededDropout(0.5, torch.Generator().manual_seed(1))(x)
+    assert torch.equal(first, second)
+    assert set(first.tolist()) == {0.0, 2.0}
+    assert first.mean().item() == pytest.approx(1.0, abs=0.02)
+
+
+def test_one_result_per_epoch_with_a_growing_grid() -> None:
+    result = epochs(GanConfig(epochs=3, **TINY))
+    assert [(e.epoch, e.epochs) for e in result] == [(1, 3), (2, 3), (3, 3)]
+    assert result[-1].fraction == 1.0
+    for epoch in result:
+        assert math.isfinite(epoch.d_loss + epoch.g_loss)
+        assert epoch.seconds > 0
+    for epoch in (result[0], result[-1]):
+        assert epoch.samples is not None
+        assert (epoch.samples.shape, epoch.samples.dtype) == ((16, 16, 16), np.uint8)
+    assert not np.array_equal(result[0].samples, result[-1].samples)
+
+
+def test_same_seed_same_pictures_even_when_others_draw_in_between() -> None:
+    config = GanConfig(epochs=3, seed=5, **TINY)
+    first = epochs(config)[-1].sample(6, 1)
+    last = None
+    for event in train_gan(pictures(), config, CPU):
+        torch.rand(3)  # the caller uses the global generator between two epochs
+        last = event
+    assert isinstance(last, GanEpoch)
+    np.testing.assert_array_equal(last.sample(6, 1), first)
+    np.testing.assert_array_equal(last.sample(4, 1), last.sample(4, 1))
+    assert not np.array_equal(last.sample(6, 2), first)
+    assert not np.array_equal(epochs(GanConfig(epochs=3, seed=6, **TINY))[-1].sample(6, 1), first)
+
+
+def test_it_learns_where_the_failed_dies_are() -> None:
+    made = epochs(GanConfig(epochs=40, learning_rate=1e-3, **TINY))[-1].sample(32, 0)
+    band = np.zeros((16, 16), bool)
+    band[4:8] = True
+    assert made[:, band].mean() > made[:, ~band].mean() + 40
+
+
+def test_a_batch_of_one_left_over_is_no_trouble() -> None:
+    assert len(epochs(GanConfig(epochs=1, **TINY), pictures(9))) == 1
+
+
+def test_long_epochs_report_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wafer_core.tasks.gan._HEARTBEAT", 0.0)
+    events = list(train_gan(pictures(), GanConfig(epochs=2, **TINY), CPU))
+    kinds = [type(event) for event in events]
+    assert kinds == [GanProgress, GanProgress, GanEpoch] * 2
+    fractions = [event.fraction for event in events]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_closing_stops_it() -> None:
+    running = train_gan(pictures(), GanConfig(epochs=5000, **TINY), CPU)
+    next(running)
+    running.close()  # type: ignore[attr-defined]
+    assert list(running) == []
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_pictures_get_a_sentence(count: int) -> None:
+    with pytest.raises(InputError, match="at least 2"):
+        train_gan(pictures()[:count], GanConfig(**TINY), CPU)
+
+
+def test_losses_that_run_away_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wafer_core.tasks.gan._step", lambda *_: torch.tensor([float("nan"), 1.0]))
+    with pytest.raises(WaferError, match=r"epoch 1.*lower the learning rate"):
+        epochs(GanConfig(epochs=2, **TINY))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("epochs", 0), ("epochs", 1.5), ("epochs", "150"), ("size", 0), ("size", 46),
+        ("size", 4096), ("threshold", 999), ("threshold", 0), ("batch_size", 1),
+        ("learning_rate", float("nan")), ("learning_rate", 0.0), ("learning_rate", -1),
+        ("output", "grey"), ("preset", "best"), ("seed", -1), ("seed", 0.5), ("dropout", 1.0),
+        ("multiplied_to", 1), ("label_smoothing", True),
+    ],
+)  # fmt: skip
+def test_bad_settings_are_named(setting: str, value: object) -> None:
+    with pytest.raises(ParameterError, match=setting):
+        GanConfig.from_json({setting: value})
+
+
+def test_form_and_config_agree() -> None:
+    config = GanConfig(epochs=7, output="snap")
+    assert GanConfig.from_json(config.to_json()) == config
+    defaults = {name: p.default for name, p in PARAMETERS.items()}
+    assert {**defaults, "preset": "classic", "seed": 0} == GanConfig().to_json()
+    assert GanConfig().preset in PRESETS
+    with pytest.raises(ParameterError, match="no setting 'epoch'"):
+        GanConfig.from_json({"epoch": 3})

@@ -1,0 +1,176 @@
+"""The steps around the GAN, from originals to new pictures of their own sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from wafer_core.errors import InputError, ParameterError
+from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map
+from wafer_core.tasks.augment import AugmentConfig
+from wafer_core.tasks.gan import GanConfig, GanEpoch
+from wafer_core.tasks.generate import (
+    SCORES,
+    STEPS,
+    GenerateResult,
+    Step,
+    flatten,
+    generate,
+    restore,
+)
+
+CPU = torch.device("cpu")
+TINY: dict[str, Any] = {"epochs": 2, "size": 16, "batch_size": 8, "multiplied_to": 16}
+
+
+def wafer(height: int, width: int, seed: int) -> Picture:
+    y = (np.arange(height)[:, None] + 0.5) / height * 2 - 1
+    x = (np.arange(width) + 0.5) / width * 2 - 1
+    picture = np.where(y**2 + x**2 <= 1, PASS, NO_DIE).astype(np.uint8)
+    failed = np.random.default_rng(seed).random(picture.shape) < 0.15
+    picture[failed & (picture == PASS)] = FAIL
+    return picture
+
+
+def run(pictures: list[Picture], count: int, **settings: Any) -> GenerateResult:
+    events = list(generate(pictures, count, GanConfig(**{**TINY, **settings}), CPU))
+    assert isinstance(events[-1], GenerateResult)
+    return events[-1]
+
+
+def test_wafers_borrow_size_and_dies_of_an_original() -> None:
+    originals = [wafer(20, 30, 0), wafer(26, 26, 1), wafer(11, 9, 2), wafer(40, 33, 3)]
+    result = run(originals, 11)
+    assert len(result.pictures) == len(result.borrowed) == 11
+    assert max(np.bincount(result.borrowed)) - min(np.bincount(result.borrowed)) <= 1
+    for made, index in zip(result.pictures, result.borrowed, strict=True):
+        assert is_map(made)
+        np.testing.assert_array_equal(made == NO_DIE, originals[index] == NO_DIE)
+
+
+def test_steps_come_in_order_and_are_timed() -> None:
+    events = list(generate([wafer(20, 20, s) for s in range(3)], 4, GanConfig(**TINY), CPU))
+    done = [event for event in events if isinstance(event, Step) and event.seconds is not None]
+    assert [step.name for step in done] == list(STEPS)
+    assert [step.title for step in done] == list(STEPS.values())
+    assert sum(isinstance(event, GanEpoch) for event in events) == 2
+    result = events[-1]
+    assert isinstance(result, GenerateResult)
+    assert list(result.steps) == list(STEPS)
+    assert all(seconds >= 0 for seconds in result.steps.values())
+    assert result.scores == dict.fromkeys(SCORES)
+    assert result.details["trained_on"] == 16
+    assert result.details["seed"] == 0
+
+
+def test_same_seed_same_wafers() -> None:
+    originals = [wafer(20, 24, s) for s in range(3)]
+    # After two epochs all is still near the middle grey: a threshold there shows the differences.
+    first, again, other = (run(originals, 5, threshold=128, seed=seed) for seed in (0, 0, 1))
+    assert first.borrowed == again.borrowed
+    for a, b in zip(first.pictures, again.pictures, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(
+        a.shape != b.shape or (a != b).any()
+        for a, b in zip(first.pictures, other.pictures, strict=True)
+    )
+
+
+def test_grey_classes_stay_grey() -> None:
+    rng = np.random.default_rng(0)
+    grey = [rng.integers(40, 200, (18, 22)).astype(np.uint8) for _ in range(3)]
+    values = np.unique(np.stack(run(grey, 3).pictures))
+    assert len(values) > 3
+    white = [(picture > 120).astype(np.uint8) * 255 for picture in grey]
+    for made in run(white, 3).pictures:
+        assert made.shape == (18, 22)
+        assert set(np.unique(made)) <= {0, 255}
+
+
+def test_more_pictures_than_wanted_are_not_multiplied() -> None:
+    result = run([wafer(12, 12, s) for s in range(20)], 2)
+    assert (result.details["originals"], result.details["trained_on"]) == (20, 16)
+
+
+def test_threshold_and_snap_by_hand() -> None:
+    original = np.full((4, 4), PASS, np.uint8)
+    original[0] = NO_DIE
+    dies = original != NO_DIE
+    made = np.array([255, 139, 140, 190, 191, 255, 0, 60], np.uint8).reshape(2, 4).repeat(2, 0)
+    binarised = flatten(made, original, dies, GanConfig())
+    assert binarised[0].tolist() == [NO_DIE] * 4
+    assert binarised[1].tolist() == [FAIL, PASS, FAIL, FAIL]
+    assert binarised[2].tolist() == [FAIL, FAIL, PASS, PASS]
+    snapped = flatten(made, original, dies, GanConfig(output="snap"))
+    assert snapped[1].tolist() == [FAIL, PASS, PASS, PASS]
+    assert snapped[2].tolist() == [FAIL, FAIL, PASS, PASS]
+
+
+def test_a_single_failed_die_survives_any_size() -> None:
+    made = np.full((16, 16), PASS, np.uint8)
+    made[8, 7] = FAIL
+    for height, width in ((8, 9), (16, 16), (50, 31)):
+        out = restore(made, np.full((height, width), PASS, np.uint8))
+        failed = np.argwhere(out == FAIL) / (height, width)
+        assert len(failed) >= 1
+        np.testing.assert_allclose(failed.mean(0), (8 / 16, 7 / 16), atol=0.12)
+
+
+def test_a_wafer_of_failed_dies_alone_stays_a_map() -> None:
+    original = wafer(20, 20, 0)
+    out = restore(np.full((16, 16), FAIL, np.uint8), original)
+    assert is_map(out)
+    assert (out == PASS).sum() == 1
+    np.testing.assert_array_equal(out == NO_DIE, original == NO_DIE)
+
+
+def test_nearly_full_large_wafers() -> None:
+    """Shrunk, such a wafer has no passed die left; what comes back must be a map all the same."""
+    large = []
+    for seed in range(3):
+        picture = np.full((64, 64), FAIL, np.uint8)
+        picture[:8, :8] = NO_DIE
+        picture[30, 20 + seed] = PASS
+        large.append(picture)
+    for made, index in zip(*(lambda r: (r.pictures, r.borrowed))(run(large, 4)), strict=True):
+        assert is_map(made)
+        np.testing.assert_array_equal(made == NO_DIE, large[index] == NO_DIE)
+
+
+def test_too_few_pictures_get_a_sentence() -> None:
+    one = wafer(20, 20, 0)
+    for pictures, told in (
+        ([], "0 different"),
+        ([one], "1 different"),
+        ([one, one], "1 different"),
+    ):
+        with pytest.raises(InputError, match=told):
+            generate(pictures, 5, GanConfig(**TINY), CPU)
+
+
+@pytest.mark.parametrize("count", [0, -5, 10**7, 1.5, True, "3"])
+def test_a_bad_count_gets_a_sentence(count: Any) -> None:
+    with pytest.raises(ParameterError, match="count"):
+        generate([wafer(20, 20, 0), wafer(20, 20, 1)], count, GanConfig(**TINY), CPU)
+
+
+def test_an_augmentation_that_does_nothing_is_told() -> None:
+    nothing = AugmentConfig(
+        rotation_range=0, shear_range=0, horizontal_flip=False, vertical_flip=False
+    )
+    with pytest.raises(ParameterError, match="No transform is on"):
+        generate([wafer(20, 20, 0), wafer(20, 20, 1)], 1, GanConfig(**TINY), CPU, nothing)
+
+
+def test_closing_stops_it() -> None:
+    config = GanConfig(**{**TINY, "epochs": 5000})
+    running = generate([wafer(20, 20, 0), wafer(20, 20, 1)], 2, config, CPU)
+    assert isinstance(running, Iterator)
+    while not isinstance(next(running), GanEpoch):
+        pass
+    running.close()  # type: ignore[attr-defined]
+    assert list(running) == []
