@@ -95,7 +95,7 @@ PARAMETERS: dict[str, Parameter] = {
         "Early stopping: patience",
         "Stops when the macro-F1 on the validation part has not improved for this many epochs; "
         "the best epoch is kept in any case. 0 never stops early.",
-        30, 0, 2000, 1,
+        50, 0, 2000, 1,
     ),
 }  # fmt: skip
 
@@ -119,7 +119,7 @@ class TrainConfig:
     average_turns: bool = True
     label_smoothing: float = 0.05  # the labels of WM-811K themselves disagree about as often
     weight_decay: float = 0.05
-    patience: int = 30
+    patience: int = 50  # the last epochs, at a low learning rate, are the best: wait for them
     seed: int = 0
 
     def __post_init__(self) -> None:
