@@ -332,6 +332,18 @@ def test_new_folder_is_whole_or_not_there(tmp_path: Path) -> None:
         pass
 
 
+def test_leftovers_of_killed_processes_are_swept_and_living_ones_kept(project: Project) -> None:
+    old, young = (project.path / f"{files.TEMPORARY_PREFIX}{name}" for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "half.png").write_bytes(b"x")
+    os.utime(old, (0, 0))
+    before = dataset.freeze(project)
+    assert files.sweep_leftovers(project.path) == 1
+    assert (old.exists(), young.exists()) == (False, True)
+    assert dataset.freeze(project) == before
+
+
 def test_two_writers_lose_no_picture(project: Project) -> None:
     """Two tabs import into one class at the same time."""
     from concurrent.futures import ThreadPoolExecutor

@@ -6,10 +6,12 @@ moment and a reader never sees half a file.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,6 +139,29 @@ def new_folder(path: Path) -> Iterator[Path]:
             sync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sweep_leftovers(root: Path, older_than: float = 86_400.0) -> int:
+    """Remove what killed processes left half done below ``root``; nobody sees it, it only fills.
+
+    Args:
+        root: A project.
+        older_than: Seconds since it was touched; a living process may still fill a younger one.
+
+    Returns:
+        How many files and folders went.
+    """
+    removed = 0
+    limit = time.time() - older_than
+    for path in list(root.rglob(f"{TEMPORARY_PREFIX}*")):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < limit:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
+                removed += 1
+    return removed
 
 
 @contextmanager

@@ -214,9 +214,14 @@ def tell_rejected(rejected: Sequence[Rejected]) -> None:
     if not rejected:
         return
     title = f"{len(rejected):,} {'file was' if len(rejected) == 1 else 'files were'} left out"
-    with st.expander(title, icon=":material/error:", expanded=len(rejected) <= 3):
+    with st.expander(title, icon=":material/error:", expanded=len(rejected) <= 5):
+        if len(rejected) <= 5:
+            for one in rejected:
+                st.text(one.reason)
+            return
         st.dataframe(
-            pd.DataFrame([{"file": r.name, "why": r.reason} for r in rejected[:1000]]),
+            pd.DataFrame({"why": [r.reason for r in rejected[:1000]]}),
             hide_index=True,
+            height=200,
             column_config={"why": st.column_config.TextColumn(width="large")},
         )

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from wafer_core.errors import Cancelled, JobError, WaferError
+from wafer_core.files import sweep_leftovers
 from wafer_core.jobs.context import Heartbeat, JobContext
 from wafer_core.jobs.events import EVENTS_FILE, Event, EventWriter, read_from
 from wafer_core.jobs.launch import LOG_FILE
@@ -81,6 +82,7 @@ def _work(folder: Path, spec: JobSpec, writer: EventWriter, heartbeat: Heartbeat
     kind = find_kind(spec.kind)
     device = _device_name(spec.device) if kind.needs_device else "cpu"
     project = Project.open(project_of(folder))
+    sweep_leftovers(project.path)
     context = JobContext(folder, spec, project, writer, device)
     heartbeat.watch(context)
 
