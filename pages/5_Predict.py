@@ -33,11 +33,18 @@ def choose_model() -> models.ModelRun:
     """The model to ask, the current one at first."""
     current = models.current_model(project)
     start = next((i for i, run in enumerate(runs) if run.run == current), 0)
+    labels = [f"{run.name} · macro-F1 {results.score(run.macro_f1)}" for run in runs]
+
+    def label(run: models.ModelRun) -> str:
+        text = labels[runs.index(run)]
+        # A select box tells its choices apart by their text.
+        return f"{text} · {run.created[:19]}" if labels.count(text) > 1 else text
+
     run = st.selectbox(
         "Model",
         runs,
         index=start,
-        format_func=lambda r: f"{r.name} · macro-F1 {results.score(r.macro_f1)}",
+        format_func=label,
         key=f"predict_model_{current}_{len(runs)}",
         help="Macro-F1 on this project's test wafers: 0 to 1, higher is better.",
     )
