@@ -188,7 +188,8 @@ if running:
     for state in running:
         st.markdown(
             f"{jobs_panel.ICONS[state.status]} **{layout.plain(state.title)}** in "
-            f"{layout.plain(state.project_path.name)} · {jobs_panel.status_text(state)}"
+            f"{layout.plain(state.project_path.name)} · "
+            f"{layout.plain(jobs_panel.status_text(state))}"
         )
     st.page_link("pages/6_Jobs.py", label="All jobs", icon=":material/pending_actions:")
 if home.is_dir():

@@ -73,3 +73,10 @@ def show_note() -> None:
     """Show what ``notify`` kept."""
     if note := st.session_state.pop("guards_note", None):
         st.toast(note)
+
+
+def plain(text: str) -> str:
+    """A name as Markdown that shows it as it is."""
+    for sign in "\\`*_{}[]()#+-.!|$:~<>":
+        text = text.replace(sign, f"\\{sign}")
+    return text

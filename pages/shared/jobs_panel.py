@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import loaders
+from pages.shared import guards, loaders
 from wafer_core import jobs
 from wafer_core.data import workspace
 from wafer_core.data.project import Project
@@ -78,7 +78,7 @@ def sidebar_status() -> None:
         active = _active()
         _watch("jobs_panel_active", active)
         for state in active[:4]:
-            st.progress(state.fraction, text=f"{state.title} · {status_text(state)}")
+            st.progress(state.fraction, text=guards.plain(f"{state.title} · {status_text(state)}"))
         if len(active) > 4:
             st.caption(f"and {len(active) - 4} more under Jobs")
         device = loaders.device_text() or "looking for a GPU …"
@@ -91,7 +91,10 @@ def job_card(state: JobState, key: str, stoppable: bool = False) -> None:
     """One job with its progress and what can be asked of it."""
     with st.container(border=True):
         left, right = st.columns([5, 2], vertical_alignment="center")
-        left.markdown(f"{ICONS[state.status]} **{state.title}** · {status_text(state)}")
+        left.markdown(
+            f"{ICONS[state.status]} **{guards.plain(state.title)}** · "
+            f"{guards.plain(status_text(state))}"
+        )
         if state.is_active:
             left.progress(state.fraction)
             with right.container(horizontal=True, horizontal_alignment="right"):
@@ -122,7 +125,7 @@ def _ask(action: Callable[..., None], state: JobState) -> None:
     except WaferError as exc:
         st.error(str(exc))
         return
-    st.rerun(scope="fragment")
+    st.rerun()  # of all: a press may also come with a rerun of the whole page
 
 
 def project_jobs(project: Project, kinds: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.shared import guards, jobs_panel, loaders
+from pages.shared.guards import plain as plain
 from wafer_core.data.project import Project
 from wafer_core.data.summary import Summary
 from wafer_core.errors import ProjectError
@@ -76,7 +77,7 @@ def _menu(project: Project | None) -> None:
     except ProjectError as exc:
         st.error(str(exc))
         return
-    st.markdown(f"###### :material/folder_open: {_plain(name)}")
+    st.markdown(f"###### :material/folder_open: {plain(name)}")
     done = _done(summary)
     for number, item in enumerate(STEPS, 1):
         st.page_link(
@@ -111,13 +112,3 @@ def _done(summary: Summary) -> dict[str, str]:
         "train": trained,
         "predict": ready,
     }
-
-
-def _plain(text: str) -> str:
-    """A name as Markdown that shows it as it is."""
-    for sign in "\\`*_{}[]()#+-.!|$:~<>":
-        text = text.replace(sign, f"\\{sign}")
-    return text
-
-
-plain = _plain
