@@ -119,6 +119,12 @@ def table(at: AppTest, start: str) -> Any:
     return keyed(at.dataframe, start).value
 
 
+def left_out(at: AppTest) -> list[str]:
+    """The sentences about files that were left out."""
+    tables = [d.value for d in at.dataframe if list(d.value.columns) == ["why"]]
+    return [t.value for t in at.text] + [str(why) for frame in tables for why in frame["why"]]
+
+
 def typed(box: Any, text: str) -> Any:
     """Type what a select box does not list; AppTest itself can only choose from the list."""
     box.options.append(text)

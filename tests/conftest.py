@@ -63,3 +63,19 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     folders: list[Path] = []
     monkeypatch.setattr(jobs, "start", folders.append)
     return folders
+
+
+@pytest.fixture
+def downloads(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """What the download buttons of the page hold, by file name (AppTest does not hand it out)."""
+    import streamlit as st
+
+    held: dict[str, bytes] = {}
+    original = st.download_button
+
+    def button(label: str, data: object, file_name: str, *args: object, **more: object) -> bool:
+        held[file_name] = data() if callable(data) else data  # type: ignore[assignment]
+        return original(label, held[file_name], file_name, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(st, "download_button", button)
+    return held

@@ -1,0 +1,266 @@
+"""Train: the settings, the job, live curves, the result, and what can be done to a run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from browsing import (
+    chart,
+    keyed,
+    keys,
+    refused,
+    run,
+    select_points,
+    select_rows,
+    table,
+    texts,
+    visit,
+)
+from wafer_core import jobs
+from wafer_core.data import models, pictures, workspace
+from wafer_core.data.project import Project
+from wafer_core.jobs.events import EventWriter
+from wafer_core.jobs.process import ProcessId
+from wafer_core.tasks import training
+from wafers import fill
+
+RUNS = "results_runs"
+
+
+def figures(at: AppTest) -> dict[str, str]:
+    """The large numbers of the page."""
+    return {m.label: m.value for m in at.metric}
+
+
+def only_run(project: Project) -> models.ModelRun:
+    (found,) = models.list_models(project)
+    return found
+
+
+def add_run(project: Project, name: str) -> str:
+    """A second run: the first one's folder under a later name."""
+    old = models.list_models(project)[0].run
+    new = "run-29990101-000000-000000"
+    shutil.copytree(project.models_path / old, project.models_path / new)
+    models.rename_model(project, new, name)
+    return new
+
+
+@pytest.mark.parametrize("filled", [(), ("Alpha",)])
+def test_fewer_than_two_classes_cannot_be_trained(home: Path, filled: tuple[str, ...]) -> None:
+    empty = workspace.create_project(home, "Empty")
+    for name in filled:
+        fill(empty, name, 6)
+    at = visit("train", empty)
+    assert [t.value for t in at.title] == ["Train"]
+    assert f"This project has {len(filled)}." in texts(at)
+    assert "train_start" not in keys(at.button)
+
+
+def test_every_setting_has_its_widget_and_its_help(project: Project) -> None:
+    at = visit("train", project)
+    widgets = {w.key: w for kind in (at.slider, at.toggle, at.selectbox, at.number_input)
+               for w in kind}  # fmt: skip
+    for name, spec in training.PARAMETERS.items():
+        assert widgets[f"train_{name}"].label == spec.title
+        assert spec.help in widgets[f"train_{name}"].help
+    assert at.selectbox(key="train_network").value == "wafer_cnn"
+    assert figures(at)["Classes"] == "3"
+    originals = [r for c in project.classes() for r in pictures.originals(project, c.slug)]
+    for label, part in (("Training wafers", "train"), ("Test", "test")):
+        assert figures(at)[label] == str(sum(r.part == part for r in originals))
+    assert "No model yet. Press Train" in texts(at)
+
+
+def test_the_defaults_start_the_right_job(project: Project, started: list[Path]) -> None:
+    at = visit("train", project)
+    run(at.button(key="train_start").click())
+    (folder,) = started
+    spec = jobs.read_spec(folder)
+    assert spec.kind == "train"
+    assert set(spec.parameters) == {"config"}
+    assert training.TrainConfig(**spec.parameters["config"]) == training.TrainConfig()
+    assert [k for k in keys(at.button) if k == f"train_cancel_{folder.name}"]
+
+
+def test_what_is_set_is_what_is_started(project: Project, started: list[Path]) -> None:
+    at = visit("train", project)
+    at.selectbox(key="train_network").set_value("resnet18")
+    at.number_input(key="train_epochs").set_value(5)
+    at.number_input(key="train_batch_size").set_value(8)
+    at.number_input(key="train_learning_rate").set_value(0.01)
+    at.selectbox(key="train_balancing").set_value("balanced")
+    at.toggle(key="train_turns").set_value(False)
+    at.slider(key="train_zoom").set_value(0.2)
+    at.number_input(key="train_seed").set_value(4)
+    run(at.text_input(key="train_name").set_value("Night shift"))
+    run(at.button(key="train_start").click())
+    spec = jobs.read_spec(started[0])
+    assert spec.parameters["name"] == "Night shift"
+    expected = training.TrainConfig(
+        network="resnet18", epochs=5, batch_size=8, learning_rate=0.01, balancing="balanced",
+        turns=False, zoom=0.2, seed=4,
+    )  # fmt: skip
+    assert training.TrainConfig(**spec.parameters["config"]) == expected
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "..", "CON"])
+def test_a_run_name_that_cannot_be_used_is_told(
+    project: Project, started: list[Path], name: str
+) -> None:
+    at = visit("train", project)
+    run(at.text_input(key="train_name").set_value(name))
+    assert "run name" in refused(at.button(key="train_start").click())
+    assert started == []
+    assert jobs.list_jobs(project.path) == []
+
+
+def test_classes_without_or_with_few_wafers_are_told(project: Project) -> None:
+    project.add_class("Nothing")
+    fill(project, "Rare", 1, start=40)
+    at = visit("train", project)
+    assert "Without wafers, and so left out: Nothing." in texts(at)
+    assert "Too few wafers to test: Rare." in texts(at)
+
+
+def test_a_running_training_shows_its_curves_and_can_be_stopped(project: Project) -> None:
+    folder = jobs.create_job(project.path, "train", {"name": "*Night* $x$"})
+    writer = EventWriter(folder)
+    writer.append("running", device="cpu")
+    for epoch in (1, 2):
+        losses = {"train_loss": 1 / epoch, "validation_loss": 1.0}
+        scores = {"accuracy": 0.5, "macro_f1": 0.5, "is_best": epoch == 1}
+        values = {"epoch": epoch, "epochs": 9, "seconds": 2.0, **losses, **scores}
+        writer.append("metric", name="epoch", values=values)
+    writer.append("progress", fraction=0.25, text="Epoch 3 of at most 9")
+    at = visit("train", project)
+    assert chart(at, f"train_loss_{folder.name}")
+    assert chart(at, f"train_score_{folder.name}")
+    assert "Epoch 2 of at most 9 · 2.00 s an epoch · best epoch so far 1" in texts(at)
+    assert r"**Train \*Night\* \$x\$**" in texts(at)  # a name is shown as it is
+    run(keyed(at.button, f"train_stop_{folder.name}").click())
+    assert (folder / "stop").exists()
+    assert "stopping …" in texts(at)
+    assert keyed(at.button, f"train_stop_{folder.name}").disabled
+    run(keyed(at.button, f"train_cancel_{folder.name}").click())
+    assert jobs.read_state(folder).status == "cancelled"
+    assert "as it was before" in texts(at)
+
+
+def test_a_killed_training_is_shown_as_failed_with_its_log(project: Project) -> None:
+    folder = jobs.create_job(project.path, "train", {"name": "Night"})
+    (folder / "log.txt").write_text("the last word\n")
+    gone = {**ProcessId.current().to_json(), "pid": 2**22 - 3, "created": 1.0}
+    EventWriter(folder).append("start", process=gone)
+    at = visit("train", project)
+    assert "was killed or the machine restarted" in texts(at)
+    assert [c.value for c in at.code] == ["the last word"]
+    assert not at.button(key="train_start").disabled
+
+
+# -- runs ----------------------------------------------------------------------------------------
+
+
+def test_the_result_of_a_run(trained: Project, downloads: dict[str, bytes]) -> None:
+    at = visit("train", trained)
+    report = models.report(trained, only_run(trained).run)
+    evaluation = report["evaluation"]
+    assert figures(at)["Macro-F1"] == f"{evaluation['macro_f1']:.3f}"
+    assert figures(at)["Accuracy"] == f"{evaluation['accuracy']:.3f}"
+    assert figures(at)["Test wafers"] == str(evaluation["count"])
+    assert list(table(at, RUNS)["name"]) == ["First"]
+    assert list(table(at, RUNS)["current"]) == ["✓"]
+    (scores,) = [d.value for d in at.dataframe if "precision" in d.value]
+    assert list(scores["class"]) == ["Alpha", "Beta", "Gamma"]
+    assert at.button(key="results_use").disabled
+    text = downloads["First.csv"].decode("utf-8-sig")
+    assert text.splitlines()[0] == "class,precision,recall,f1,count"
+    assert "Out of date" not in texts(at)
+
+
+def test_a_cell_of_the_confusion_matrix_shows_its_wafers(trained: Project) -> None:
+    report = models.report(trained, only_run(trained).run)
+    told = report["test_pictures"][0]
+    truth, answer = told["truth"], told["predicted"]
+    count = sum((p["truth"], p["predicted"]) == (truth, answer) for p in report["test_pictures"])
+    at = visit("train", trained)
+    run(select_points(at, "results_confusion", [{"point_index": 0, "x": answer, "y": truth}]))
+    names = report["class_names"]
+    assert f"**{count}** “{names[truth]}” answered “{names[answer]}”" in texts(at)
+    assert "The surest answers first" in texts(at)
+    run(at.segmented_control(key="results_unit").set_value("row %"))
+    assert chart(at, "results_confusion").endswith("row %")
+
+
+def test_out_of_date_after_the_classes_changed(trained: Project) -> None:
+    at = visit("train", trained)
+    fill(trained, "Alpha", 2, start=300)
+    assert "Out of date: " in texts(run(at))
+    assert "out of date" in at.sidebar.caption[3].value
+
+
+def test_use_another_run(trained: Project) -> None:
+    first = only_run(trained).run
+    second = add_run(trained, "Second")
+    at = visit("train", trained)
+    assert list(table(at, RUNS)["name"]) == ["Second", "First"]
+    assert list(table(at, RUNS)["current"]) == ["", "✓"]
+    run(select_rows(at, RUNS, 0))
+    run(at.button(key="results_use").click())
+    assert models.current_model(trained) == second != first
+    assert list(table(at, RUNS)["current"]) == ["✓", ""]
+
+
+def test_rename_a_run(trained: Project) -> None:
+    shown = only_run(trained).run
+    at = visit("train", trained)
+    run(at.button(key="results_rename").click())
+    at.text_input(key=f"results_new_name_{shown}").set_value("밤 근무")
+    at.button(key=f"results_rename_do_{shown}").click()
+    run(at.button(key="results_rename").click())
+    assert only_run(trained).name == "밤 근무"
+    assert list(table(at, RUNS)["name"]) == ["밤 근무"]
+
+
+def test_a_run_renamed_to_nothing_is_told(trained: Project) -> None:
+    shown = only_run(trained).run
+    at = visit("train", trained)
+    run(at.button(key="results_rename").click())
+    at.text_input(key=f"results_new_name_{shown}").set_value("")
+    at.button(key=f"results_rename_do_{shown}").click()
+    assert "is empty" in refused(at.button(key="results_rename").click())
+    assert only_run(trained).name == "First"
+
+
+def test_delete_a_run(trained: Project) -> None:
+    shown = only_run(trained).run
+    at = visit("train", trained)
+    run(at.button(key="results_delete").click())
+    assert only_run(trained).run == shown  # only after the second press
+    at.button(key=f"results_delete_do_{shown}").click()
+    run(at.button(key="results_delete").click())
+    assert models.list_models(trained) == ()
+    assert "No model yet. Press Train" in texts(at)
+
+
+def test_a_damaged_run_is_told_and_the_others_work(trained: Project) -> None:
+    broken = add_run(trained, "Second")
+    (trained.models_path / broken / "report.json").write_text("{")
+    at = visit("train", trained)
+    assert figures(at)["Macro-F1"]
+    error = refused(select_rows(at, RUNS, 0))
+    assert broken in error
+
+
+def test_a_run_without_test_wafers_says_so(trained: Project) -> None:
+    path = trained.models_path / only_run(trained).run / "report.json"
+    report = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**report, "evaluation": None, "test_pictures": []}), "utf-8")
+    at = visit("train", trained)
+    assert "how good this model is stays unknown" in texts(at)
+    assert "Macro-F1" not in figures(at)
