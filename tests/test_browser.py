@@ -1,0 +1,308 @@
+"""The app in a real browser: what AppTest cannot see, from the first click to the answer."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from browsing import APP, png, zipped
+from wafer_core import jobs
+from wafer_core.data import models, pictures, workspace
+from wafer_core.data.project import Project
+from wafers import small_project
+
+sync_api = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.browser
+
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "microsoft-edge",
+    "chrome",
+    "msedge",
+)
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LONG = 60_000  # milliseconds: what trains or starts a process, on a busy machine
+CLASSES = ("Center", "Edge-Ring", "Scratch")
+
+
+def find_browser() -> str:
+    """A browser of Chromium's family; without one the test is skipped, or fails where CI is set."""
+    asked = os.environ.get("WAFER_CHROMIUM")
+    found = asked or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found and Path(found).exists():
+        return found
+    sentence = (
+        f"No browser found{f' at {asked}' if asked else ''}; install chromium "
+        "(Debian: apt-get install chromium), or name one in WAFER_CHROMIUM."
+    )
+    if os.environ.get("CI"):
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+class Server:
+    """The app as a process of its own, on a free port of this machine."""
+
+    def __init__(self, home: Path, log: Path) -> None:
+        self.home, self.log = home, log
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.address",
+                   "127.0.0.1", "--server.port", str(self.port)]  # fmt: skip
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=APP.parent, stdout=log, stderr=log)
+        wait_for(self.answers, 40, f"the server did not start; see {self.log}")
+
+    def answers(self) -> bool:
+        """Whether it is up."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1) as reply:
+                return bool(reply.status == 200)
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def wait_for(happened: Callable[[], object], seconds: float, otherwise: str) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def server(home: Path, tmp_path: Path) -> Iterator[Server]:
+    """A running app with an empty workspace; jobs that still run are ended afterwards."""
+    find_browser()
+    running = Server(home, tmp_path / "server.log")
+    running.start()
+    yield running
+    running.kill()
+    for state in jobs.list_jobs(home):
+        if state.is_active:
+            jobs.kill(state.folder)
+    assert "Traceback" not in running.log.read_text("utf-8", "replace")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[sync_api.Browser]:
+    """One browser for all tests of this file."""
+    path = find_browser()
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: sync_api.Browser) -> Iterator[sync_api.Page]:
+    """A tab of the width that the app must be usable at."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(20_000)
+    opened = context.new_page()
+    yield opened
+    context.close()
+
+
+def expect(found: sync_api.Locator, timeout: float = 20_000) -> None:
+    """Wait until it is seen; an exception on the page fails at once."""
+    page = found.page
+    either = found.or_(page.get_by_test_id("stException"))
+    sync_api.expect(either.first).to_be_visible(timeout=timeout)
+    no_exception(page)
+
+
+def no_exception(page: sync_api.Page) -> None:
+    """Nothing may have been raised."""
+    assert page.get_by_test_id("stException").all_inner_texts() == []
+
+
+def title(page: sync_api.Page, text: str) -> sync_api.Locator:
+    """The heading of the page."""
+    return page.get_by_test_id("stMain").get_by_role("heading", name=text, exact=True)
+
+
+def go(page: sync_api.Page, step: str) -> None:
+    """Follow a link of the side bar."""
+    page.get_by_test_id("stSidebar").get_by_role("link", name=step).click()
+    expect(title(page, step))
+
+
+def drop(page: sync_api.Page, number: int, name: str, data: bytes) -> None:
+    """Drop a file onto one of the page's boxes, as the mouse would."""
+    script = """([name, text]) => {
+        const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], name));
+        return transfer;
+    }"""
+    transfer = page.evaluate_handle(script, [name, base64.b64encode(data).decode()])
+    box = page.get_by_test_id("stFileUploaderDropzone").nth(number)
+    expect(box)
+    box.dispatch_event("drop", {"dataTransfer": transfer})
+
+
+def wafers_zip(count: int = 8) -> bytes:
+    """Three folders of small wafers."""
+    return zipped(
+        {f"wafers/{name}/{i}.png": png(1000 * n + i) for n, name in enumerate(CLASSES)
+         for i in range(count)}
+    )  # fmt: skip
+
+
+def fill_in(page: sync_api.Page, label: str, number: int) -> None:
+    """Type into a number field, and leave it."""
+    field = page.get_by_label(label, exact=True)
+    field.fill(str(number))
+    field.press("Enter")
+
+
+def test_from_an_empty_workspace_to_a_probability(server: Server, page: sync_api.Page) -> None:
+    page.goto(server.url)
+    expect(title(page, "Teach a computer your wafer defect patterns"))
+    page.get_by_label("Name", exact=True).fill("Line 3")
+    page.get_by_role("button", name="Create").click()
+    expect(title(page, "Classes"))
+    assert "project=line-3" in page.url
+
+    drop(page, 0, "wafers.zip", wafers_zip())
+    page.get_by_role("button", name="Import 24 pictures").click()
+    expect(page.get_by_text("Imported 8 to Center"), LONG)
+    project = Project.open(server.home / "line-3")
+    assert {c.name for c in project.classes()} == set(CLASSES)
+    expect(page.get_by_test_id("stPlotlyChart"))
+
+    go(page, "Train")
+    fill_in(page, "Epochs", 3)
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.get_by_text("Runs (1)"), LONG)
+    expect(page.get_by_text("Confusion matrix"))
+    assert models.list_models(project)[0].macro_f1 is not None
+
+    go(page, "Predict")
+    drop(page, 0, "mine.png", png(4242))
+    expect(page.get_by_text("mine.png · 20 × 20 dies wide and high"), LONG)
+    chart = page.get_by_test_id("stPlotlyChart")
+    expect(chart)
+    for name in CLASSES:
+        expect(chart.get_by_text(name, exact=True))
+    assert chart.locator("g.point").count() == 3
+    no_exception(page)
+
+
+def test_wafers_are_chosen_with_the_mouse(server: Server, page: sync_api.Page) -> None:
+    project = small_project(server.home / "small", {"Alpha": 6, "Beta": 6})
+    page.goto(f"{server.url}/Classes?project=small")
+    sheet = page.get_by_test_id("stPlotlyChart")
+    expect(sheet)
+    box = sheet.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 3, box["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 2.2 / 12, box["y"] + 80, steps=8)
+    page.mouse.up()
+    expect(page.get_by_text("2 selected"))
+    page.get_by_role("button", name="Open large").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("yield").first)
+    page.keyboard.press("Escape")
+    sync_api.expect(dialog).to_have_count(0)
+    page.get_by_test_id("stMain").get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("Trash (1)"))
+    assert len(pictures.originals(project, "alpha")) == 4
+
+    page.get_by_role("button", name="Add class").click()
+    dialog.get_by_label("Name", exact=True).fill("긁힘")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(title(page, "긁힘"))
+    assert project.find_class("긁힘").description == ""
+
+
+def test_a_link_and_a_reload_keep_the_project(server: Server, page: sync_api.Page) -> None:
+    small_project(server.home / "small", {"Alpha": 6, "Beta": 6})
+    for step in ("Classes", "Predict", "Jobs"):
+        page.goto(f"{server.url}/{step}?project=small")
+        expect(title(page, step))
+        expect(page.get_by_test_id("stSidebar").get_by_text("Small"))
+    go(page, "Train")
+    page.reload()
+    expect(title(page, "Train"))
+    expect(page.get_by_test_id("stSidebar").get_by_text("Small"))
+    assert "project=small" in page.url
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Teachable Wafer").click()
+    expect(page.get_by_text("Small · open"))
+    page.get_by_role("button", name="More").click()
+    with page.expect_download() as download:
+        page.get_by_text("Download", exact=True).click()
+        page.get_by_role("dialog").get_by_role("button", name="Download .zip").click()
+    saved = Path(download.value.path())
+    again = workspace.import_zip(server.home, saved.read_bytes(), "small.zip")
+    assert [c.name for c in again.classes()] == ["Alpha", "Beta"]
+
+
+def test_nothing_is_lost_when_the_server_is_killed_while_it_trains(
+    server: Server, page: sync_api.Page
+) -> None:
+    project = small_project(server.home / "small", dict.fromkeys(CLASSES, 8))
+    page.goto(f"{server.url}/Train?project=small")
+    fill_in(page, "Epochs", 2000)
+    page.get_by_test_id("stMain").get_by_text("More", exact=True).click()
+    fill_in(page, "Early stopping: patience", 0)
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(
+        page.get_by_text("Epoch 3 of at most 1500").or_(page.get_by_text("s an epoch")).first, LONG
+    )
+    server.kill()
+    (state,) = jobs.list_jobs(server.home)
+    assert state.is_active
+
+    server.start()
+    page.goto(f"{server.url}/Jobs")
+    expect(page.get_by_text("Running and waiting (1)"))
+    page.goto(f"{server.url}/Train?project=small")
+    page.get_by_role("button", name="Stop and keep the best").click()
+    expect(page.get_by_text("Runs (1)"), LONG)
+    expect(page.get_by_text("Stopped by you after epoch"))
+    assert len(models.list_models(project)) == 1
+    assert sum(len(pictures.originals(project, c.slug)) for c in project.classes()) == 24
+
+    page.get_by_role("button", name="Train", exact=True).click()
+    cancel = page.get_by_test_id("stMain").get_by_role("button", name="Cancel")
+    expect(cancel, LONG)
+    cancel.click()
+    expect(page.get_by_text("as it was before").first, LONG)
+    assert len(models.list_models(project)) == 1
