@@ -111,6 +111,20 @@ def test_long_epochs_report_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fractions[-1] == 1.0
 
 
+def test_threads_are_given_back_between_epochs() -> None:
+    """Two threads on two busy cores once took ten times as long as one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for event in train_gan(pictures(), GanConfig(epochs=2, **TINY), CPU):
+            assert torch.get_num_threads() == 2
+            if isinstance(event, GanEpoch):
+                event.sample(2, 0)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_closing_stops_it() -> None:
     running = train_gan(pictures(), GanConfig(epochs=5000, **TINY), CPU)
     next(running)
