@@ -122,7 +122,7 @@ event = st.dataframe(
     hide_index=True,
     on_select="rerun",
     selection_mode="multi-row",
-    key=f"augment_runs_{len(runs)}",
+    key=f"augment_runs_{hash(tuple(run.run for _, run in runs))}",
 )  # fmt: skip
 picked = [runs[i] for i in event["selection"]["rows"] if i < len(runs)]
 if st.button(
