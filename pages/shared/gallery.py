@@ -39,8 +39,8 @@ def gallery(
         number = st.pagination(pages, key=f"{key}_page_of_{pages}")
     shown = records[(number - 1) * PER_PAGE : number * PER_PAGE]
     paths = tuple(str(folder / r.file) for r in shown)
-    # A new version of the list starts with nothing selected.
-    version = f"{key}_{number}_{len(records)}_{st.session_state.get(f'{key}_round', 0)}"
+    # Other pictures start with nothing selected, so that no selection points at a stranger.
+    version = f"{key}_{hash(paths)}_{st.session_state.get(f'{key}_round', 0)}"
     chosen = _table(shown, paths, version) if as_table else _sheet(shown, paths, version)
     return [shown[i] for i in sorted(set(chosen)) if i < len(shown)]
 
