@@ -28,7 +28,7 @@ from wafer_core.importers import (
 
 BY_FOLDER = "the folder each lies in"
 AT_ONCE = 300  # pictures; more are imported by a job, so that the page stays quick
-TYPES = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "npy", "npz", "csv", "zip"]
+TYPES = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "gif", "npy", "npz", "csv", "zip"]
 SAMPLES = 12
 REPORT = "upload_report"
 
@@ -43,7 +43,7 @@ def upload_panel(project: Project, class_names: Sequence[str]) -> None:
             TYPES,
             accept_multiple_files=True,
             key=f"upload_files_{turn}",
-            help="PNG, JPEG, BMP, TIFF; .npy and .npz arrays; .csv of die values (0 no die, "
+            help="PNG, JPEG, BMP, TIFF, GIF; .npy and .npz arrays; .csv of die values (0 no die, "
             "1 pass, 2 fail). In a .zip, sub-folders are classes.",
         )
         folder = middle.file_uploader(
@@ -77,7 +77,7 @@ def _review(project: Project, dropped: Sequence[Any], class_name: str | None) ->
     counts = Counter(class_name or c.class_name or "no folder" for c in candidates)
     if candidates:
         told = ", ".join(f"{name} ({n:,})" for name, n in counts.most_common(12))
-        st.markdown(f"**{len(candidates):,} pictures found:** {told}")
+        st.markdown(f"**{len(candidates):,} picture{'s' * (len(candidates) != 1)} found:** {told}")
     if loose and class_name is None:
         st.warning(
             f"{loose:,} of them lie in no folder that names a class. Choose a class on the right.",
