@@ -150,16 +150,23 @@ def test_runs_are_listed_and_removed(project: Project) -> None:
     assert len(pictures.originals(project, "alpha")) == 8
 
 
-def test_a_run_removed_in_another_tab_is_no_error(project: Project) -> None:
-    train = [r for r in pictures.originals(project, "alpha") if r.part == "train"]
-    picture = pictures.load(project, "alpha", train[0])
-    made = [pictures.MadePicture(picture.T.copy(), train[0].file, {})]
-    name = pictures.add_made(project, "alpha", "augmented", made, {})
+def test_a_run_removed_in_another_tab_leaves_nothing_selected(project: Project) -> None:
+    """Fixed: with another run made meanwhile, that one would have been removed."""
+
+    def add() -> str:
+        train = [r for r in pictures.originals(project, "alpha") if r.part == "train"]
+        picture = pictures.load(project, "alpha", train[0])
+        made = [pictures.MadePicture(picture.T.copy(), train[0].file, {})]
+        return pictures.add_made(project, "alpha", "augmented", made, {})
+
+    name = add()
     at = visit("augment", project)
     run(select_rows(at, "augment_runs", 0))
     pictures.delete_run(project, "alpha", "augmented", name)
+    add()
     run(at)
-    assert "Runs (0)" in texts(at)
+    assert at.button(key="augment_remove").disabled
+    assert "Runs (1)" in texts(at)
 
 
 def test_a_disk_that_is_full_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -381,6 +381,16 @@ def test_wafers_deleted_in_another_tab_are_told(project: Project) -> None:
     assert counts(project)["Alpha"] == 7
 
 
+def test_a_selection_never_points_at_another_wafer(project: Project) -> None:
+    """Fixed: another tab deleted the selected wafer and added one; the new one was selected."""
+    at = visit("classes", project)
+    run(select_points(at, "classes_alpha_all", [{"point_index": 0}]))
+    record = pictures.originals(project, "alpha")[0]
+    pictures.delete_pictures(project, "alpha", [record.file])
+    fill(project, "Alpha", 1, start=720)
+    assert "selected**" not in texts(run(at))
+
+
 def test_show_one_part_of_the_split(project: Project) -> None:
     at = visit("classes", project)
     run(at.segmented_control(key="classes_part").set_value("test"))
