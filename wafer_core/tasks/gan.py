@@ -63,7 +63,9 @@ PARAMETERS: dict[str, Parameter] = {
         48, 16, 128, 4,
     ),
     "batch_size": Parameter(
-        "Batch size", "Pictures in one step of training.", 32, 2, 512, 1
+        "Batch size",
+        "How many pictures are looked at before each correction. Larger is faster on a GPU.",
+        32, 2, 512, 1,
     ),
     "learning_rate": Parameter(
         "Learning rate",

@@ -1,0 +1,171 @@
+"""The rules of the house that CONTRIBUTING.md states: arrows, streamlit, dependencies, settings."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wafer_core.tasks import augment, gan, training
+from wafer_core.tasks.parameters import Parameter
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = sorted((ROOT / "wafer_core").rglob("*.py"))
+PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
+
+# What a part of the core may import of the core; what is not named here may import nothing of it.
+GROUND = {"errors", "files", "names", "images"}
+BELOW = {
+    "metrics": {"errors"},
+    "plots": set(),
+    "images": {"errors"},
+    "files": {"errors"},
+    "names": {"errors"},
+    "device": {"errors"},
+    "drawing": GROUND,
+    "simulator": GROUND,
+    "preparation": GROUND,
+    "checkpoint": GROUND,
+    "importers": GROUND | {"importers"},
+    "data": GROUND | {"importers", "simulator", "data"},
+    "tasks": GROUND
+    | {"importers", "simulator", "device", "metrics", "preparation", "checkpoint", "tasks"},
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names of what a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def named(path: Path) -> str:
+    """A file's path in the project, for messages."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_every_module_of_the_core_imports_where_there_is_no_streamlit() -> None:
+    code = (
+        "import importlib, pkgutil, sys\n"
+        "sys.modules['streamlit'] = None\n"
+        "import wafer_core\n"
+        "for found in pkgutil.walk_packages(wafer_core.__path__, 'wafer_core.'):\n"
+        "    if not found.name.endswith('__main__'):\n"
+        "        importlib.import_module(found.name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_nothing_heavy_is_loaded_with_the_package() -> None:
+    code = (
+        "import sys, wafer_core, wafer_core.errors, wafer_core.files, wafer_core.names\n"
+        "print([m for m in ('torch', 'numpy', 'pandas', 'PIL', 'streamlit') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", CORE, ids=named)
+def test_arrows_point_one_way(path: Path) -> None:
+    parts = path.relative_to(ROOT / "wafer_core").with_suffix("").parts
+    used = set()
+    for name in imports(path):
+        first, _, rest = name.partition(".")
+        assert first not in ("streamlit", "pages"), f"{named(path)} imports {name}"
+        if first == "wafer_core":
+            used.add(rest.partition(".")[0])
+    if parts[0] in ("cli", "cli_arguments", "jobs", "__main__", "__init__"):
+        assert "pages" not in used
+        return
+    assert used <= BELOW.get(parts[0], set()), named(path)
+
+
+def test_only_one_file_caches() -> None:
+    found = [
+        named(p) for p in PAGES if re.search(r"\bcache_(data|resource)\b", p.read_text("utf-8"))
+    ]
+    assert found == ["pages/shared/loaders.py"]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_pages_catch_no_defects(path: Path) -> None:
+    """Pages tell errors of the user's input; a defect stays visible."""
+    own = {"WaferError", "ProjectError", "PictureError", "ModelError", "JobError", "OSError"}
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None
+            caught = {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)}
+            assert caught <= own, f"{named(path)}:{node.lineno}"
+
+
+# Shared widgets carry the key of their page or the name of their own file.
+@pytest.mark.parametrize("path", [p for p in PAGES if p.parent.name != "shared"], ids=named)
+def test_keys_of_widgets_begin_with_their_page(path: Path) -> None:
+    page = "home" if path.name == "app.py" else path.stem.partition("_")[2].lower()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "key":
+            first = node.value.values[0] if isinstance(node.value, ast.JoinedStr) else node.value
+            if isinstance(first, ast.Constant):
+                assert str(first.value).startswith(f"{page}_"), ast.unparse(node.value)
+
+
+def test_pages_are_numbered_in_the_order_of_the_work() -> None:
+    from pages.shared import layout
+
+    files = [named(p) for p in sorted((ROOT / "pages").glob("*.py"))]
+    assert all(re.fullmatch(r"pages/\d+_[A-Z][a-z]+\.py", name) for name in files)
+    assert [step.page for step in layout.STEPS] == files[: len(layout.STEPS)]
+
+
+def test_the_core_holds_no_assert() -> None:
+    for path in CORE:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            assert not isinstance(node, ast.Assert), f"{named(path)}:{node.lineno}"
+
+
+def packages(name: str) -> set[str]:
+    """Names in a requirements file."""
+    lines = (ROOT / name).read_text("utf-8").splitlines()
+    return {m.group() for line in lines if (m := re.match(r"[A-Za-z][\w-]*", line))}
+
+
+def test_every_dependency_has_its_reason() -> None:
+    rows = re.findall(
+        r"^\| ([\w, -]+) \| ([^|]+) \| ([^|]+) \|$",
+        (ROOT / "CONTRIBUTING.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+    table = {name: reason for names, reason, _ in rows for name in names.split(", ")}
+    table.pop("package")
+    assert set(table) == packages("requirements.txt") | packages("requirements-dev.txt")
+    assert all(reason.strip() for reason in table.values())
+
+
+SETTINGS = {"augment": augment.PARAMETERS, "gan": gan.PARAMETERS, "train": training.PARAMETERS}
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [(f"{task}.{name}", spec) for task, table in SETTINGS.items() for name, spec in table.items()],
+)
+def test_every_setting_explains_itself(name: str, spec: Parameter) -> None:
+    assert spec.title[0].isupper()
+    assert spec.title not in spec.help
+    assert len(spec.help.split()) >= 7, f"{name}: for someone who never trained a network"
+    assert spec.help.endswith(".")
+    assert spec.harms is None or spec.harms.endswith(".")
+    assert spec.check(name, spec.default) == spec.default or spec.is_range
