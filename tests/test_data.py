@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wafers import disc, fill, marked, small_project
 
 from wafer_core import files, names
 from wafer_core.data import dataset, pictures
@@ -26,6 +25,7 @@ from wafer_core.errors import (
     ProjectError,
     StorageError,
 )
+from wafers import disc, fill, marked, small_project
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from wafers import fill
 
 from wafer_core.data import dataset, demo, workspace
 from wafer_core.data.project import Project
 from wafer_core.errors import ArchiveError, ClassNameError, ProjectError
+from wafers import fill
 
 
 @pytest.fixture
