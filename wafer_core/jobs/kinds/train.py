@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wafer_core.tasks.classifier import Classifier
     from wafer_core.tasks.training import TrainConfig, TrainData
 
+_LOOK_AT_CORES = 2.0  # seconds between two looks at what the other processes use
 _READ, _TRAIN, _JUDGE = 0.05, 0.90, 0.05  # shares of the time
 
 
@@ -175,11 +176,18 @@ def _trained(
     context: JobContext, data: TrainData, config: TrainConfig
 ) -> tuple[list[dict[str, Any]], Classifier]:
     """Train epoch by epoch, as long as the user lets it."""
+    from wafer_core.device import CoreWatch
     from wafer_core.tasks.classifier import train
 
     curve: list[dict[str, Any]] = []
+    watch = CoreWatch()
+    looked = 0.0
 
     def step(done: float) -> None:
+        nonlocal looked
+        if time.monotonic() - looked > _LOOK_AT_CORES:
+            looked = time.monotonic()
+            watch.adapt()
         context.check_cancelled()
         text = f"Epoch {len(curve) + 1} of at most {config.epochs}"
         context.progress(_READ + _TRAIN * done, text)
