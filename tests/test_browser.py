@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright import sync_api
 
 from browsing import APP, png, zipped
 from wafer_core import jobs
@@ -21,7 +22,6 @@ from wafer_core.data import models, pictures, workspace
 from wafer_core.data.project import Project
 from wafers import small_project
 
-sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
 
 BROWSERS = (
@@ -134,8 +134,11 @@ def page(chromium: sync_api.Browser) -> Iterator[sync_api.Page]:
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     context.set_default_timeout(20_000)
     opened = context.new_page()
+    defects: list[str] = []
+    opened.on("pageerror", lambda error: defects.append(str(error)))
     yield opened
     context.close()
+    assert defects == []  # of scripts in the page
 
 
 def expect(found: sync_api.Locator, timeout: float = 20_000) -> None:
@@ -189,6 +192,18 @@ def fill_in(page: sync_api.Page, label: str, number: int) -> None:
     field = page.get_by_label(label, exact=True)
     field.fill(str(number))
     field.press("Enter")
+
+
+def test_a_missing_browser_is_told_and_fails_where_all_must_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WAFER_CHROMIUM", str(tmp_path / "none"))
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
+        find_browser()
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="WAFER_CHROMIUM"):
+        find_browser()
 
 
 def test_from_an_empty_workspace_to_a_probability(server: Server, page: sync_api.Page) -> None:
