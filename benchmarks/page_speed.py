@@ -87,15 +87,15 @@ def change_page(page: Page, link: str) -> float:
 
 
 def measure(home: Path, folder: str, rounds: int) -> dict[str, Any]:
-    """First page and page changes."""
-    begun = time.perf_counter()
-    server, address = start_server(home)
-    try:
-        wait_for_port(address)
-        with sync_playwright() as playwright:
-            chromium = os.environ.get("WAFER_CHROMIUM") or shutil.which("chromium")
-            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
+    """First page and page changes; the browser is open already, as a user's is."""
+    chromium = os.environ.get("WAFER_CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        begun = time.perf_counter()
+        server, address = start_server(home)
+        try:
+            wait_for_port(address)
             opened = time.perf_counter()
             page.goto(f"{address}/?project={folder}")
             page.get_by_role("heading", level=1).wait_for()
@@ -108,10 +108,10 @@ def measure(home: Path, folder: str, rounds: int) -> dict[str, Any]:
                     if turn:  # the first round warms the caches
                         times[link].append(seconds)
                     page.wait_for_timeout(300)
+        finally:
+            server.kill()
+            server.wait()
             browser.close()
-    finally:
-        server.kill()
-        server.wait()
     everything = sorted(t for each in times.values() for t in each)
     return {
         "server_start_to_first_page_seconds": round(first - begun, 3),

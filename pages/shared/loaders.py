@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -119,7 +120,9 @@ def _read(paths: Sequence[str]) -> list[images.Picture]:
 @st.cache_resource(show_spinner=False)
 def _device() -> Future[str]:
     def describe() -> str:
-        time.sleep(0.5)  # the first page goes out before torch takes the processor
+        time.sleep(0.5)  # the first page goes out before these take the processor
+        for heavy in ("pandas", "plotly.graph_objects", "scipy.ndimage"):
+            importlib.import_module(heavy)  # so that the first look at another page is quick
         from wafer_core.device import choose_device, describe_device
 
         return describe_device(choose_device())
