@@ -6,9 +6,10 @@ missing).
 Live: metric ``epoch`` with the fields of ``EpochResult``. Result: ``{"run", "macro_f1",
 "accuracy", "per_class", …}`` on the test part.
 
-``report.json`` of the run holds ``evaluation`` (macro-F1, accuracy, per class, confusion),
-``test_pictures`` (so that a page can show the pictures of a confusion cell), ``config``,
-``counts``, ``notes`` (sentences for the user), ``seconds``, ``epochs``, ``best_epoch``, ``device``.
+``report.json`` of the run holds ``evaluation`` (macro-F1, accuracy, per class, confusion, their
+95 % ``intervals``), ``test_pictures`` (so that a page can show the pictures of a confusion cell),
+``temperature``, ``config``, ``counts``, ``notes`` (sentences for the user), ``seconds``,
+``epochs``, ``best_epoch``, ``device``.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def run(context: JobContext) -> dict[str, Any]:
     from wafer_core.data import dataset, models
     from wafer_core.device import describe_device
     from wafer_core.files import new_folder, write_bytes, write_json
-    from wafer_core.metrics import evaluate
+    from wafer_core.metrics import doubts, evaluate, intervals
     from wafer_core.names import timestamp_name
     from wafer_core.tasks.networks import NETWORKS
     from wafer_core.tasks.training import TrainData
@@ -97,10 +98,14 @@ def run(context: JobContext) -> dict[str, Any]:
     test_pictures, test_labels = read("test", _READ + _TRAIN, 0.5 * _JUDGE)
     context.check_cancelled()
     evaluation = None
+    unsure: list[str] = []
     told: list[dict[str, Any]] = []
     if test_pictures:
         probabilities = classifier.predict_proba(test_pictures)
-        evaluation = evaluate(test_labels, probabilities, used.class_names).to_json()
+        judged = evaluate(test_labels, probabilities, used.class_names)
+        ends = intervals(judged.confusion).to_json(used.class_names)
+        evaluation = {**judged.to_json(), "intervals": ends}
+        unsure = doubts(evaluation, ends)
         told = _told(used, probabilities)
     else:
         notes.append("No picture is left for the test part, so how good it is stays unknown.")
@@ -120,6 +125,7 @@ def run(context: JobContext) -> dict[str, Any]:
         "class_names": used.class_names,
         "evaluation": evaluation,
         "test_pictures": told,
+        "temperature": classifier.temperature,
         "train_count": len(train_pictures),
         "validation_count": len(validation_pictures),
         "counts": frozen.counts(),
@@ -147,7 +153,7 @@ def run(context: JobContext) -> dict[str, Any]:
         "name": title,
         "epochs": len(curve),
         "seconds": round(seconds, 3),
-        "notes": notes,
+        "notes": notes + unsure,  # the report's page sees for itself how few there are
     }
 
 

@@ -1,4 +1,4 @@
-"""How good a classifier is, from labels and probabilities alone.
+"""How often a classifier is right: precision, recall, F1, confusion.
 
 >>> import numpy as np
 >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
@@ -8,16 +8,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from wafer_core.errors import ParameterError
+from wafer_core.metrics.calibration import expected_calibration_error
 
 
 @dataclass(frozen=True)
@@ -129,49 +128,3 @@ def confusion_matrix(
         raise ParameterError(f"A label lies outside of 0 to {classes - 1}.")
     flat = np.bincount(labels * classes + called, minlength=classes * classes)
     return flat.reshape(classes, classes).astype(np.int64)
-
-
-def expected_calibration_error(
-    labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], bins: int = 15
-) -> float:
-    """How far the stated probability lies from the share that is right (Guo et al. 2017).
-
-    Mean over bins of equal width of |accuracy − confidence|, weighted by the pictures in each;
-    0 to 1, lower is better.
-
-    Args:
-        labels: (N,), N at least 1.
-        probabilities: (N, C).
-        bins: Of the winning probability, over 0 to 1.
-    """
-    confidence = probabilities.max(1)
-    right = (probabilities.argmax(1) == labels).astype(np.float64)
-    index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(index, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
-
-
-def fit_temperature(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
-    """Divisor of the logits that makes probabilities honest (Guo et al. 2017, arXiv:1706.04599).
-
-    A mild prior holds it near 1: a handful of pictures that happen to be all right would otherwise
-    make the network sure of everything.
-
-    Args:
-        scores: Logits (N, C) of pictures that were not trained on, N at least 1.
-        labels: (N,).
-    """
-    rows = np.arange(len(labels))
-
-    def cost(log_t: float) -> float:
-        logs = log_softmax(scores / math.exp(log_t))
-        return float(-logs[rows, labels].sum()) + 4 * log_t**2
-
-    return math.exp(float(minimize_scalar(cost, bounds=(-2.0, 2.0), method="bounded").x))
-
-
-def log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Logarithms of the probabilities that scores (N, C) stand for; each row's add up to 1."""
-    shifted = scores - scores.max(1, keepdims=True)
-    logs: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    return logs

@@ -1,0 +1,41 @@
+"""How good a classifier is, from labels and probabilities alone.
+
+scores.py       precision, recall, F1, confusion
+intervals.py    how far those figures can be trusted on so many pictures
+mistakes.py     which classes are confused, and the mistakes that are worst
+calibration.py  whether the probabilities are honest
+thresholds.py   what happens if unsure answers go to a person
+"""
+
+from wafer_core.metrics.calibration import (
+    ReliabilityBin,
+    expected_calibration_error,
+    fit_temperature,
+    log_softmax,
+    reliability,
+)
+from wafer_core.metrics.intervals import Intervals, doubts, intervals
+from wafer_core.metrics.mistakes import Pair, confused_pairs, worst_first
+from wafer_core.metrics.scores import ClassScore, Evaluation, confusion_matrix, evaluate
+from wafer_core.metrics.thresholds import Outcome, lowest_threshold, outcomes
+
+__all__ = [
+    "ClassScore",
+    "Evaluation",
+    "Intervals",
+    "Outcome",
+    "Pair",
+    "ReliabilityBin",
+    "confused_pairs",
+    "confusion_matrix",
+    "doubts",
+    "evaluate",
+    "expected_calibration_error",
+    "fit_temperature",
+    "intervals",
+    "log_softmax",
+    "lowest_threshold",
+    "outcomes",
+    "reliability",
+    "worst_first",
+]
