@@ -13,7 +13,7 @@ import pytest
 from wafer_core import cli
 from wafer_core.data import dataset, models, pictures
 from wafer_core.data.project import Project
-from wafer_core.errors import Cancelled, InputError, ParameterError
+from wafer_core.errors import Cancelled, InputError, ModelError, ParameterError
 from wafer_core.images import encode_png
 from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_stop
 from wafer_core.jobs.context import JobContext
@@ -366,3 +366,36 @@ def test_the_job_reads_uploads_under_their_names(project: Project, wafers: Path)
     assert entry["file"] == "lot/a.png"
     with pytest.raises(InputError, match="no picture"):
         run_job(create_job(project.path, "predict", {}, "cpu"))
+
+
+def test_the_threshold_chosen_for_a_model_is_its_default(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "w.png"
+    path.write_bytes(encode_png(simulate_many("Near-full", 1, 99)[0]))
+    [run] = models.list_models(project)
+    assert run.review_below is None
+    for threshold, more, expected in (
+        (1.0, [], "review"), (0.0, [], "confident"), (0.0, ["--review-below", "1"], "review"),
+    ):  # fmt: skip
+        models.set_review_below(project, run.run, threshold)
+        _, out, _ = call(capsys, "predict", "--project", project.path, *more, path)
+        assert json.loads(out)[0]["verdict"] == expected
+    [after] = models.list_models(project)
+    assert (after.review_below, after.name, after.created) == (0.0, run.name, run.created)
+    job = create_job(project.path, "predict", {"sources": [str(path)]}, "cpu")
+    models.set_review_below(project, run.run, 1.0)
+    run_job(job)
+    assert json.loads((job / "predictions.json").read_text("utf-8"))[0]["verdict"] == "review"
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan"), "0.5", True, None])
+def test_a_threshold_that_is_no_probability_is_not_stored(
+    project: Project, threshold: float
+) -> None:
+    [run] = models.list_models(project)
+    with pytest.raises(ParameterError, match="probability from 0 to 1"):
+        models.set_review_below(project, run.run, threshold)
+    assert models.list_models(project) == (run,)
+    with pytest.raises(ModelError, match="There is no model"):
+        models.set_review_below(project, "run-gone", 0.5)

@@ -18,6 +18,8 @@ from wafer_core.tasks.classifier import Classifier
 from wafer_core.tasks.predict import (
     CONFIDENT,
     REVIEW,
+    REVIEW_BELOW,
+    chosen_threshold,
     predict_files,
     predict_picture,
     verdict,
@@ -99,3 +101,18 @@ def test_thresholds_that_are_no_probability_are_refused(
 ) -> None:
     with pytest.raises(ParameterError, match="review threshold"):
         predict_files(classifier, [], review_below=threshold)
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [(0.8, 0.8), (0, 0.0), (1, 1.0), (None, REVIEW_BELOW), ("high", REVIEW_BELOW), (7, 0.65)],
+)
+def test_a_model_may_have_its_own_threshold(
+    classifier: Classifier, stored: object, expected: float
+) -> None:
+    own = Classifier(
+        classifier.network, "wafer_cnn", Preparation(), classifier.class_names,
+        extra={"review_below": stored},
+    )  # fmt: skip
+    assert chosen_threshold(own) == expected
+    assert chosen_threshold(classifier) == REVIEW_BELOW

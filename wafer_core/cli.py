@@ -276,7 +276,8 @@ def _predict_arguments(parser: argparse.ArgumentParser) -> None:
         "--review-below",
         type=float,
         metavar="P",
-        help="answers of a lower probability get the verdict review instead of confident (0.65)",
+        help="answers of a lower probability get the verdict review instead of confident "
+        "(what was chosen for the model on the page Train, else 0.65)",
     )
     add_device(parser)
 

@@ -17,7 +17,7 @@ from typing import Any
 from wafer_core import files, names
 from wafer_core.data import dataset
 from wafer_core.data.project import Project
-from wafer_core.errors import ModelError, ProjectError
+from wafer_core.errors import ModelError, ParameterError, ProjectError
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class ModelRun:
     train_count: int
     seconds: float | None
     damage: str | None = None
+    review_below: float | None = None  # the threshold chosen for this model; None: the usual one
 
 
 def model_folder(project: Project, run: str) -> Path:
@@ -81,7 +82,13 @@ def _read(folder: Path) -> ModelRun:
         int(evaluation.get("count", 0)),
         int(report.get("train_count", 0)),
         report.get("seconds"),
+        review_below=_probability(extra.get("review_below")),
     )
+
+
+def _probability(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= 1 else None
 
 
 def current_model(project: Project) -> str | None:
@@ -136,12 +143,29 @@ def rename_model(project: Project, run: str, name: str) -> None:
     Raises:
         ClassNameError: The name cannot be used.
     """
-    title = names.clean_name(name, "run")
+    _update_extra(project, run, name=names.clean_name(name, "run"))
+
+
+def set_review_below(project: Project, run: str, threshold: float) -> None:
+    """Choose below which probability this model's answers go to a person.
+
+    Raises:
+        ParameterError: The threshold is no probability.
+        ModelError: No such run.
+    """
+    if _probability(threshold) is None:
+        raise ParameterError(
+            f"The review threshold is {threshold!r}; give a probability from 0 to 1."
+        )
+    _update_extra(project, run, review_below=float(threshold))
+
+
+def _update_extra(project: Project, run: str, **changes: Any) -> None:
     with project.lock():
         path = model_folder(project, run) / "model.json"
         value = files.read_json(path)
         extra: Mapping[str, Any] = value.get("extra", {})
-        files.write_json(path, {**value, "extra": {**extra, "name": title}})
+        files.write_json(path, {**value, "extra": {**extra, **changes}})
 
 
 def delete_model(project: Project, run: str) -> None:

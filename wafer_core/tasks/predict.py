@@ -153,7 +153,17 @@ def verdict(probability: float, review_below: float = REVIEW_BELOW) -> str:
     return CONFIDENT if probability >= review_below else REVIEW
 
 
-def check_threshold(review_below: float) -> None:
+def chosen_threshold(classifier: Classifier) -> float:
+    """The threshold that was chosen for a model and stored with it, else the usual one."""
+    stored = classifier.extra.get("review_below")
+    try:
+        check_threshold(stored)
+    except ParameterError:  # none, or damaged
+        return REVIEW_BELOW
+    return float(stored or 0)
+
+
+def check_threshold(review_below: Any) -> None:
     """Refuse a threshold that is no probability.
 
     Raises:

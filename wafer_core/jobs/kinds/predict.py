@@ -1,7 +1,8 @@
 """The job that names many pictures; a few are named at once, without a job.
 
 Parameters: ``sources`` (paths; what came through a browser are uploads of the job), ``model`` (a
-run or its name; the current one where missing), ``review_below``.
+run or its name; the current one where missing), ``review_below`` (what was chosen for the model
+where missing).
 
 The answers are written to ``predictions.json`` in the job's folder, in the form of ``answers``.
 """
@@ -73,6 +74,13 @@ def answers(
 ) -> list[dict[str, Any]]:
     """Name every picture in the sources.
 
+    Args:
+        classifier: Gives the probabilities.
+        sources: Pictures, folders, zips and data files.
+        review_below: Answers of a lower probability go to a person; ``None``: what was chosen for
+            the model.
+        progress: Called with the share done, 0 to 1; may raise to stop.
+
     Returns:
         ``{"file", "label", "verdict", "probabilities"}`` for each picture in order, then
         ``{"file", "error"}`` for each that could not be read. A file is named by the path that was
@@ -82,7 +90,7 @@ def answers(
         InputError: There is no picture at all.
     """
     from wafer_core.importers import Candidate, Rejected, Upload, scan
-    from wafer_core.tasks.predict import REVIEW_BELOW, predict_candidates
+    from wafer_core.tasks.predict import chosen_threshold, predict_candidates
 
     candidates: list[Candidate] = []
     rejected: list[Rejected] = []
@@ -96,7 +104,7 @@ def answers(
         rejected += found.rejected
     if not candidates and not rejected:
         raise InputError("There is no picture to name; give pictures, a folder or a zip of them.")
-    below = REVIEW_BELOW if review_below is None else review_below
+    below = chosen_threshold(classifier) if review_below is None else review_below
     done = predict_candidates(classifier, candidates, below, progress)
     bad = [{"file": r.name, "error": r.reason} for r in rejected + done.rejected]
     return [prediction.to_json() for prediction in done.predictions] + bad
