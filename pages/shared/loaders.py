@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import streamlit as st
 
-from wafer_core import drawing, images
+from wafer_core import drawing, images, metrics
 from wafer_core.data import models, pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.data.summary import Summary, summarise
@@ -69,10 +72,47 @@ def model_changes(project: Project, run: str) -> list[str]:
     return _changes(str(project.path), run, version(project))
 
 
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """The report of a run, and what it said of the test part as arrays."""
+
+    report: dict[str, Any]  # shared by all tabs: never changed
+    labels: npt.NDArray[np.int64]  # (N,)
+    probabilities: npt.NDArray[np.float64]  # (N, C)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _judgement(path: str, run: str, written: int) -> Judgement:
+    report = models.report(Project(Path(path)), run)
+    evaluation = report.get("evaluation")
+    if evaluation and "intervals" not in evaluation:  # written by an earlier version
+        ends = metrics.intervals(np.array(evaluation["confusion"]))
+        evaluation["intervals"] = ends.to_json(list(evaluation["per_class"]))
+    told = report.get("test_pictures", [])
+    return Judgement(
+        report,
+        np.array([p["truth"] for p in told], np.int64),
+        np.array([p["probabilities"] for p in told], np.float64),
+    )
+
+
+def judgement(project: Project, run: str) -> Judgement:
+    """How a run was judged, with intervals.
+
+    Raises:
+        ModelError: No such run.
+        ProjectError: Its report is damaged.
+    """
+    path = models.model_folder(project, run) / "report.json"
+    return _judgement(str(project.path), run, path.stat().st_mtime_ns if path.exists() else 0)
+
+
 @st.cache_data(max_entries=400, show_spinner=False)
-def sheet(paths: tuple[str, ...], columns: int, cell: int) -> str:
+def sheet(paths: tuple[str, ...], columns: int, cell: int, captions: tuple[str, ...] = ()) -> str:
     """Contact sheet of stored pictures, as a data URL; their names carry their content's hash."""
-    return drawing.to_data_url(drawing.contact_sheet(_read(paths), columns, cell))
+    return drawing.to_data_url(
+        drawing.contact_sheet(_read(paths), columns, cell, captions=captions)
+    )
 
 
 def augment_preview(
@@ -117,18 +157,27 @@ def _read(paths: Sequence[str]) -> list[images.Picture]:
     return found
 
 
+# What the pages will need and takes long to import, in the order of the pages.
+_HEAVY = ("pandas", "plotly.graph_objects", "wafer_core.tasks.augment", "wafer_core.tasks.predict")
+
+
 @st.cache_resource(show_spinner=False)
 def _device() -> Future[str]:
-    def describe() -> str:
-        time.sleep(0.5)  # the first page goes out before these take the processor
-        for heavy in ("pandas", "plotly.graph_objects", "scipy.ndimage"):
-            importlib.import_module(heavy)  # so that the first look at another page is quick
+    def warm_up() -> str:
+        time.sleep(0.5)  # the first page goes out before this takes the processor
+        for name in _HEAVY:
+            importlib.import_module(name)
         from wafer_core.device import choose_device, describe_device
 
-        return describe_device(choose_device())
+        text = describe_device(choose_device())
+        # Streamlit collects garbage after every run of a page. What the imports made never becomes
+        # garbage, and looking through it took 0.2 s a page.
+        gc.collect()
+        gc.freeze()
+        return text
 
     # Importing torch takes seconds, and no first page should wait for it.
-    return ThreadPoolExecutor(1, "device").submit(describe)
+    return ThreadPoolExecutor(1, "warm-up").submit(warm_up)
 
 
 def device_text() -> str | None:
