@@ -6,6 +6,7 @@ Torchvision's list of files is replaced by one with the checksum of a file made 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 from torchvision import models
 
+from wafer_core import cli
 from wafer_core.errors import ModelError, ParameterError
 from wafer_core.tasks import imagenet, networks
 
@@ -230,6 +232,43 @@ def test_weights_that_do_not_fit_are_refused(
     safetensors.torch.save_file(other, tmp_path / "mine.safetensors")
     with pytest.raises(ModelError, match=rf"{key}.*(is missing|has shape|no numbers)"):
         imagenet.install(NAME, tmp_path / "mine.safetensors")
+
+
+# -- the command ---------------------------------------------------------------------------------
+
+
+def test_the_command_lists_and_takes_a_file(
+    tmp_path: Path, published: imagenet.Official, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["weights", "list"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [entry["network"] for entry in listed] == list(imagenet.NAMES)
+    assert {entry["path"] for entry in listed} == {None}
+    assert cli.main(["weights", "download", NAME, "--from", str(file_of(published))]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert Path(told["path"]) == imagenet.find(NAME)
+    assert told["sha256_begins"] == published.prefix
+    assert cli.main(["weights", "download", NAME]) == 0
+    assert "Downloading" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["download"], "needs a name; choose one of efficientnet_b0"),
+        (["list", NAME], "takes neither a name"),
+        (["download", NAME, "--from", "no such file"], "no such file cannot be read"),
+        (["fetch"], "see python -m wafer_core weights --help"),
+    ],
+)
+def test_wrong_calls_get_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["weights", *arguments]) == 2
+    shown = capsys.readouterr()
+    assert sentence in shown.err
+    assert shown.err.count("\n") == 1
+    assert shown.out == ""
 
 
 # -- starting from them --------------------------------------------------------------------------

@@ -310,6 +310,46 @@ def _predict(args: argparse.Namespace) -> Any:
     return entries
 
 
+def _weights_arguments(parser: argparse.ArgumentParser) -> None:
+    from wafer_core.tasks.imagenet import NAMES
+
+    parser.add_argument(
+        "action",
+        choices=("list", "download"),
+        help="list: what is here; download: put one's weights where training finds them",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help=f"one of {', '.join(NAMES)}")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FILE",
+        help="take this file instead, torchvision's own .pth or the same as .safetensors; nothing "
+        "is downloaded then",
+    )
+
+
+def _weights(args: argparse.Namespace) -> Any:
+    """ImageNet weights: the only command that may use the internet, and only when asked."""
+    from wafer_core.jobs.foreground import ProgressLine
+    from wafer_core.tasks import imagenet
+
+    if args.action == "list":
+        if args.name or args.source:
+            raise ParameterError("weights list takes neither a name nor --from; leave them out.")
+        return [imagenet.describe(name) for name in imagenet.NAMES]
+    if not args.name:
+        raise ParameterError(
+            f"weights download needs a name; choose one of {', '.join(imagenet.NAMES)}."
+        )
+    line = ProgressLine(sys.stderr)
+    try:
+        imagenet.install(args.name, args.source, lambda done: line.show(done, "Downloading"))
+    finally:
+        line.close()
+    return imagenet.describe(args.name)
+
+
 def _job_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the job's folder")
 
@@ -359,6 +399,7 @@ COMMANDS: dict[str, Command] = {
     "generate": Command("make pictures by a GAN or transforms", _generate_arguments, _generate),
     "train": Command("train a network on a project", _train_arguments, _train),
     "predict": Command("say which class pictures belong to", _predict_arguments, _predict),
+    "weights": Command("list or fetch ImageNet weights", _weights_arguments, _weights),
     "jobs": Command("list the jobs of a project", _jobs_arguments, _jobs),
     "cancel": Command("cancel a job", _job_arguments, _cancel),
     "job": Command("run a job's folder (the app calls this)", _job_arguments, _job),

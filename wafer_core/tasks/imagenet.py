@@ -107,6 +107,22 @@ def find(name: str) -> Path | None:
     return next((path for path in (*places, _converted(name)) if path.is_file()), None)
 
 
+def describe(name: str) -> dict[str, str | float | None]:
+    """What there is for a network, as JSON values; ``path`` is None where nothing is stored.
+
+    Raises:
+        ParameterError: There never is anything for this network.
+    """
+    first, path = official(name)[0], find(name)
+    return {
+        "network": name,
+        "path": None if path is None else str(path),
+        "url": first.url,
+        "megabytes": first.megabytes,
+        "sha256_begins": first.prefix,
+    }
+
+
 def missing_sentence(name: str) -> str:
     """What to tell who trains a network without its weights."""
     title, first = networks.NETWORKS[name].title, official(name)[0]
