@@ -115,6 +115,85 @@ def confusion(
     )
 
 
+def layers(
+    names: Sequence[str],
+    values: Sequence[float | None],
+    hover: Sequence[str],
+    grey: Sequence[bool],
+    title: str,
+    y_title: str,
+    y_max: float,
+    percent: bool = False,
+) -> go.Figure:
+    """One bar a layer of a network, from the picture to the answer.
+
+    Args:
+        names: L layers, all different.
+        values: (L,); ``None`` has no bar.
+        hover: What to say of each.
+        grey: Those to draw without colour.
+        title: Of the chart.
+        y_title: Of the vertical axis.
+        y_max: Its upper end, so that two charts can be compared.
+        percent: The values are shares.
+    """
+    figure = go.Figure(
+        go.Bar(
+            x=list(range(len(names))), y=list(values), customdata=list(hover),
+            marker={"color": [GREY if plain else BLUE for plain in grey]},
+            hovertemplate="%{customdata}<br>%{y:" + (".1%" if percent else ".3f")
+            + "}<extra></extra>",
+        )
+    )  # fmt: skip
+    step = max(1, -(-len(names) // 24))  # more names than that cannot be read
+    return figure.update_layout(
+        title={"text": title, "font": {"size": 14}},
+        height=340,
+        margin=_MARGIN,
+        bargap=0.2,
+        xaxis={
+            "title": "layer, from picture to answer", "tickvals": list(range(0, len(names), step)),
+            "ticktext": list(names[::step]), "tickangle": -60, "tickfont": {"size": 10},
+        },
+        yaxis={
+            "title": y_title, "range": [0, y_max], "fixedrange": True,
+            "tickformat": ".0%" if percent else "",
+        },
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+    )  # fmt: skip
+
+
+def distances(clouds: Mapping[str, Sequence[tuple[float, float]]], height: int = 400) -> go.Figure:
+    """Distance along a surface over distance straight through space; flat lies on the diagonal.
+
+    Args:
+        clouds: Name to (P, 2) pairs: Euclidean and geodesic, in units of the mean Euclidean.
+        height: Pixels.
+    """
+    ends = [0.0, max((pair[0] for pairs in clouds.values() for pair in pairs), default=1.0)]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=ends, y=ends, mode="lines", name="flat", hoverinfo="skip",
+        line={"dash": "dot", "color": GREY},
+    )  # fmt: skip
+    for (name, pairs), colour in zip(clouds.items(), COLOURS, strict=False):
+        figure.add_scatter(
+            x=[pair[0] for pair in pairs], y=[pair[1] for pair in pairs], name=name,
+            mode="markers", marker={"color": colour, "size": 5, "opacity": 0.6},
+            hovertemplate="straight %{x:.2f}, along %{y:.2f}<extra></extra>",
+        )  # fmt: skip
+    return figure.update_layout(
+        height=height,
+        margin=_MARGIN,
+        legend={"orientation": "h", "y": -0.25, "x": 0},
+        xaxis={"title": "straight-line distance (1 = its mean)", "rangemode": "tozero"},
+        yaxis={"title": "distance from wafer to wafer", "rangemode": "tozero"},
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+    )
+
+
 def probability_bars(
     class_names: Sequence[str], probabilities: Sequence[float], height: int | None = None
 ) -> go.Figure:
