@@ -211,11 +211,13 @@ def judged(asked: dict[str, Any]) -> None:
     with st.expander(
         f"Answers against folder names ({len(known)} wafers)", icon=":material/grid_on:"
     ):
-        evaluation = metrics.evaluate(
+        found = metrics.evaluate(
             np.array([names.index(str(a.truth)) for a in known]),
             np.array([list(a.probabilities.values()) for a in known]),
             names,
-        ).to_json()
+        )
+        ends = metrics.intervals(found.confusion).to_json(names)
+        evaluation = {**found.to_json(), "intervals": ends}
         results.figures(evaluation)
         left, right = st.columns([4, 5], gap="large")
         with left:

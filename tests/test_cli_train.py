@@ -98,7 +98,7 @@ def test_the_report_agrees_with_the_test_part(trained: tuple[Project, dict[str, 
     low, high = report["evaluation"]["intervals"]["macro_f1"]
     assert low <= report["evaluation"]["macro_f1"] <= high
     assert set(report["evaluation"]["intervals"]["per_class"]) == set(report["class_names"])
-    assert report["temperature"] > 0
+    assert (models.list_models(project)[0].temperature or 0) > 0
     assert any(note.startswith("Too few test wafers") for note in result["notes"])
     assert report["evaluation"]["count"] == len(entries)
     assert (

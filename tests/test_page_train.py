@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -21,7 +24,7 @@ from browsing import (
     texts,
     visit,
 )
-from wafer_core import jobs
+from wafer_core import jobs, metrics
 from wafer_core.data import models, pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
@@ -170,16 +173,18 @@ def test_the_result_of_a_run(trained: Project, downloads: dict[str, bytes]) -> N
     at = visit("train", trained)
     report = models.report(trained, only_run(trained).run)
     evaluation = report["evaluation"]
-    assert figures(at)["Macro-F1"] == f"{evaluation['macro_f1']:.3f}"
-    assert figures(at)["Accuracy"] == f"{evaluation['accuracy']:.3f}"
+    for label, figure in (("Macro-F1", "macro_f1"), ("Accuracy", "accuracy")):
+        low, high = evaluation["intervals"][figure]
+        assert figures(at)[label] == f"{evaluation[figure]:.2f} ({low:.2f}–{high:.2f})"
     assert figures(at)["Test wafers"] == str(evaluation["count"])
     assert list(table(at, RUNS)["name"]) == ["First"]
     assert list(table(at, RUNS)["current"]) == ["✓"]
     (scores,) = [d.value for d in at.dataframe if "precision" in d.value]
     assert list(scores["class"]) == ["Alpha", "Beta", "Gamma"]
+    assert scores["interval"].str.fullmatch(r"\d\.\d\d–\d\.\d\d").all()
     assert at.button(key="results_use").disabled
     text = downloads["First.csv"].decode("utf-8-sig")
-    assert text.splitlines()[0] == "class,precision,recall,f1,count"
+    assert text.splitlines()[0] == "class,precision,recall,f1,count,f1 low,f1 high"
     assert "Out of date" not in texts(at)
 
 
@@ -264,3 +269,105 @@ def test_a_run_without_test_wafers_says_so(trained: Project) -> None:
     at = visit("train", trained)
     assert "how good this model is stays unknown" in texts(at)
     assert "Macro-F1" not in figures(at)
+
+
+# -- mistakes and confidence ---------------------------------------------------------------------
+
+
+def opened(project: Project, tab: str) -> AppTest:
+    """The page with a tab of the chosen run open."""
+    at = visit("train", project)
+    at.session_state["results_tab"] = tab
+    return run(at)
+
+
+def retold(project: Project, answers: list[list[float]]) -> dict[str, Any]:
+    """Put these probabilities into the run's report: one row for each test wafer."""
+    path = project.models_path / only_run(project).run / "report.json"
+    report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    for told, row in zip(report["test_pictures"], answers, strict=True):
+        told["probabilities"] = row
+        told["predicted"] = int(np.argmax(row))
+    labels = np.array([p["truth"] for p in report["test_pictures"]])
+    found = metrics.evaluate(labels, np.array(answers), report["class_names"])
+    report["evaluation"] = found.to_json()  # as versions wrote it that knew no intervals
+    path.write_text(json.dumps(report), "utf-8")
+    return report
+
+
+def listed(at: AppTest) -> Any:
+    """The list of mistakes."""
+    (found,) = [d.value for d in at.dataframe if "truth got" in d.value]
+    return found
+
+
+ANSWERS = [[0.2, 0.7, 0.1], [0.05, 0.9, 0.05], [0.5, 0.1, 0.4]]  # wrong, right, wrong
+
+
+def test_the_worst_mistakes_come_first(trained: Project, downloads: dict[str, bytes]) -> None:
+    report = retold(trained, ANSWERS)
+    at = opened(trained, "Mistakes")
+    pairs = table(at, "evaluation_pairs")
+    assert list(pairs["is"]) == ["all mistakes", "Alpha", "Gamma"]
+    assert list(pairs["was called"]) == ["", "Beta", "Alpha"]
+    assert list(pairs["wafers"]) == [2, 1, 1]
+    assert list(pairs["share"]) == pytest.approx([200 / 3, 100, 100])
+    told = listed(at)
+    assert list(told["sure"]) == [0.7, 0.5]
+    assert list(told["truth got"]) == [0.2, 0.4]
+    assert told["wafer"].str.startswith("data:image/png").all()
+    assert list(told["file"]) == [report["test_pictures"][i]["file"] for i in (0, 2)]
+    assert "**All 2 mistakes**" in texts(at)
+    assert len(downloads["First mistakes.csv"].decode("utf-8-sig").splitlines()) == 3
+
+
+def test_a_pair_shows_its_wafers_and_right_ones_beside(trained: Project) -> None:
+    retold(trained, ANSWERS)
+    at = opened(trained, "Mistakes")
+    run(select_rows(at, "evaluation_pairs", 1))
+    assert "**1** “Alpha” called “Beta”, the surest first · none the other way" in texts(at)
+    assert list(listed(at)["was called"]) == ["Beta"]
+    assert "Rightly named “Beta”, to compare" in texts(at)
+    assert "none in the test part" in texts(at)  # no Alpha was named rightly
+
+
+def test_no_mistakes_is_said(trained: Project) -> None:
+    retold(trained, [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+    at = opened(trained, "Mistakes")
+    assert "No mistake on 3 test wafers" in texts(at)
+
+
+def test_a_report_of_an_earlier_version_gets_its_intervals(trained: Project) -> None:
+    retold(trained, ANSWERS)
+    at = visit("train", trained)
+    assert re.fullmatch(r"0\.33 \(0\.\d\d–0\.\d\d\)", figures(at)["Accuracy"])
+    assert "Too few test wafers" in texts(at)
+
+
+def test_the_threshold_explorer(trained: Project) -> None:
+    retold(trained, ANSWERS)
+    at = opened(trained, "Confidence")
+    assert chart(at, "evaluation_reliability")
+    assert chart(at, "evaluation_thresholds")
+    assert figures(at)["Calibration error (ECE)"] == f"{(0.7 + 0.1 + 0.5) / 3:.3f}"
+    assert figures(at)["Temperature"] == f"{only_run(trained).temperature:.2f}"
+    assert figures(at)["Precision"] == "50%"  # at 0.65: one sure and wrong, one sure and right
+    assert (figures(at)["Recall"], figures(at)["To review"]) == ("33%", "33%")
+    run(keyed(at.slider, "evaluation_threshold").set_value(0.8))
+    assert (figures(at)["Precision"], figures(at)["To review"]) == ("100%", "67%")
+    assert "**1** are named surely and rightly, **0** surely and wrongly, **2** go" in texts(at)
+    run(at.selectbox(key="evaluation_class").set_value("Alpha"))
+    assert (figures(at)["Precision"], figures(at)["Recall"]) == ("–", "0%")
+    assert "95% of the sure answers are right from 0.71 on" in texts(at)
+
+
+def test_a_chosen_threshold_is_the_models_own(trained: Project) -> None:
+    at = opened(trained, "Confidence")
+    assert at.button(key="evaluation_use").disabled
+    assert r"Now 0.65, the usual." in texts(at)
+    run(keyed(at.slider, "evaluation_threshold").set_value(0.8))
+    run(at.button(key="evaluation_use").click())
+    assert only_run(trained).review_below == 0.8
+    assert "Now 0.80, chosen for this model." in texts(at)
+    assert at.button(key="evaluation_use").disabled
+    assert keyed(at.slider, "evaluation_threshold").value == 0.8

@@ -7,6 +7,7 @@ import pytest
 
 from wafer_core.metrics import (
     Pair,
+    ReliabilityBin,
     confused_pairs,
     evaluate,
     expected_calibration_error,
@@ -84,6 +85,12 @@ def test_reliability_by_hand() -> None:
     assert (low.confidence, low.accuracy) == (pytest.approx(0.55), 0.5)
     assert (high.count, high.accuracy) == (3, pytest.approx(2 / 3))
     assert high.confidence == pytest.approx((0.9 + 0.8 + 0.95) / 3)
+
+
+def test_a_bin_of_few_answers_is_told_as_uncertain() -> None:
+    few = ReliabilityBin(0.8, 0.9, 10, 0.85, 0.8).accuracy_ends()
+    assert few == (pytest.approx(0.490, abs=0.001), pytest.approx(0.943, abs=0.001))  # Wilson 1927
+    assert ReliabilityBin(0.9, 1.0, 10, 0.95, 1.0).accuracy_ends()[1] == 1.0
 
 
 def test_the_error_is_what_the_diagram_shows() -> None:

@@ -227,3 +227,83 @@ def probability_bars(
         paper_bgcolor=_CLEAR,
         plot_bgcolor=_CLEAR,
     )
+
+
+def reliability(
+    confidence: Sequence[float],
+    accuracy: Sequence[float],
+    ends: Sequence[tuple[float, float]],
+    counts: Sequence[int],
+    height: int = 360,
+) -> go.Figure:
+    """Reliability diagram: honest probabilities lie on the diagonal.
+
+    Args:
+        confidence: Mean stated probability of each bin, 0 to 1.
+        accuracy: Share of it that is right.
+        ends: 95 % interval of that share.
+        counts: Answers in it; the size of its point.
+        height: Pixels.
+    """
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip", line={"dash": "dot", "color": GREY},
+        name="honest",
+    )  # fmt: skip
+    most = max(counts, default=1)
+    figure.add_scatter(
+        x=list(confidence), y=list(accuracy), mode="markers+text", name="this model",
+        text=[f"{count:,}" for count in counts], textposition="middle right",
+        textfont={"size": 11, "color": GREY},
+        marker={"color": BLUE, "size": [8 + 18 * (c / most) ** 0.5 for c in counts]},
+        error_y={
+            "array": [high - a for a, (_, high) in zip(accuracy, ends, strict=True)],
+            "arrayminus": [a - low for a, (low, _) in zip(accuracy, ends, strict=True)],
+            "color": "rgba(0,114,178,0.35)", "thickness": 1.5, "width": 0,
+        },
+        customdata=list(counts),
+        hovertemplate="%{customdata} wafers: says %{x:.0%}, right %{y:.0%}<extra></extra>",
+    )  # fmt: skip
+    axis = {"range": [-0.02, 1.04], "tickformat": ".0%", "fixedrange": True}
+    return figure.update_layout(
+        height=height,
+        margin=_MARGIN,
+        showlegend=False,
+        xaxis={**axis, "title": "probability it states"},
+        yaxis={**axis, "title": "share that is right"},
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+    )
+
+
+def threshold_curves(
+    thresholds: Sequence[float],
+    lines: Mapping[str, Sequence[float | None]],
+    chosen: float,
+    height: int = 320,
+) -> go.Figure:
+    """Shares over the threshold, with the chosen one marked.
+
+    Args:
+        thresholds: (T,), 0 to 1.
+        lines: Name to (T,) shares, 0 to 1; ``None`` leaves a gap.
+        chosen: The threshold that is looked at.
+        height: Pixels.
+    """
+    figure = go.Figure()
+    for (name, values), colour in zip(lines.items(), (GREEN, BLUE, VERMILION), strict=False):
+        figure.add_scatter(
+            x=list(thresholds), y=list(values), name=name, mode="lines", line={"color": colour},
+            hovertemplate="%{y:.1%}",
+        )  # fmt: skip
+    figure.add_vline(x=chosen, line={"dash": "dot", "color": GREY})
+    return figure.update_layout(
+        height=height,
+        margin=_MARGIN,
+        hovermode="x unified",
+        legend={"orientation": "h", "y": -0.3, "x": 0},
+        xaxis={"title": "threshold", "range": [0, 1], "fixedrange": True, "hoverformat": ".2f"},
+        yaxis={"range": [-0.02, 1.03], "tickformat": ".0%", "fixedrange": True},
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+    )

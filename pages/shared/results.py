@@ -1,8 +1,8 @@
-"""How good a trained model is: list of runs, figures, confusion matrix with its pictures."""
+"""How good a trained model is: list of runs, and the tabs of one of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import guards, jobs_panel, layout, loaders
-from wafer_core import plots
+from pages.shared import evaluation, guards, jobs_panel, layout, loaders
+from pages.shared.loaders import Judgement
+from wafer_core import metrics, plots
 from wafer_core.data import models, pictures
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
@@ -27,6 +28,13 @@ def clock(seconds: float) -> str:
 def score(value: float | None) -> str:
     """A score with three digits, or a dash."""
     return "–" if value is None else f"{value:.3f}"
+
+
+def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
+    """A score with its interval: 0.81 (0.74–0.87)."""
+    if value is None or ends is None:
+        return score(value)
+    return f"{value:.2f} ({ends[0]:.2f}–{ends[1]:.2f})"
 
 
 def runs_table(runs: Sequence[ModelRun], current: str | None) -> ModelRun:
@@ -111,75 +119,109 @@ def _delete(project: Project, shown: ModelRun) -> None:
 
 
 def run_result(project: Project, shown: ModelRun) -> None:
-    """Figures, confusion matrix and curves of one run."""
-    report = models.report(project, shown.run)
-    evaluation = report.get("evaluation")
-    for note in report.get("notes", []):
+    """How good one run is, in tabs; only the open one is computed."""
+    judged = loaders.judgement(project, shown.run)
+    for note in judged.report.get("notes", []):
         st.caption(f":material/info: {note}")
-    if not evaluation:
+    if not judged.report.get("evaluation"):
         st.info("No test wafers, so how good this model is stays unknown. Add wafers, train again.")
-    else:
-        figures(evaluation)
-        left, right = st.columns([4, 5], gap="large")
-        with left:
-            per_class(evaluation, f"{shown.name}.csv")
-        with right:
-            confusion(project, report, shown)
-    with st.expander("How it was trained"):
-        _training(project, report, shown)
+        _training(project, judged.report, shown)
+        return
+    tabs = st.tabs(list(TABS), key="results_tab", on_change="rerun")
+    for tab, draw in zip(tabs, TABS.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw(project, judged, shown)
 
 
-def figures(evaluation: Mapping[str, Any]) -> None:
-    """The headline: scores with their count, direction and floor."""
-    names = [n for n, s in evaluation["per_class"].items() if s["count"]]
+def overview(project: Project, judged: Judgement, shown: ModelRun) -> None:
+    """Figures, table, confusion matrix and curves."""
+    result = judged.report["evaluation"]
+    figures(result)
+    left, right = st.columns([4, 5], gap="large")
+    with left:
+        per_class(result, f"{shown.name}.csv")
+    with right:
+        confusion(project, judged.report, shown)
+    _training(project, judged.report, shown)
+
+
+TABS: dict[str, Callable[[Project, Judgement, ModelRun], None]] = {
+    "Result": overview,
+    "Mistakes": evaluation.mistakes,
+    "Confidence": evaluation.confidence,
+}
+
+
+def figures(judged: Mapping[str, Any]) -> None:
+    """The headline: scores with their interval, count, direction and floor.
+
+    Args:
+        judged: From ``Evaluation.to_json``, with ``intervals``.
+    """
+    names = [n for n, s in judged["per_class"].items() if s["count"]]
+    ends = judged["intervals"]
     cells = st.columns(4)
+    between = "In brackets the 95 % interval: where it would lie with other test wafers. "
     cells[0].metric(
         "Macro-F1",
-        score(evaluation["macro_f1"]),
-        help="Mean F1 over the classes, each counting the same. 0 to 1, higher is better; guessing "
-        f"among {len(names)} classes reaches about {1 / max(len(names), 1):.2f}.",
+        with_interval(judged["macro_f1"], ends["macro_f1"]),
+        help=f"Mean F1 over the classes, each counting the same. {between}0 to 1, higher is "
+        f"better; guessing among {len(names)} classes reaches about {1 / max(len(names), 1):.2f}.",
     )
     cells[1].metric(
         "Accuracy",
-        score(evaluation["accuracy"]),
-        help="Share of the test wafers named rightly. Always answering the most frequent class "
-        f"would reach {_most_frequent(evaluation):.2f}.",
+        with_interval(judged["accuracy"], ends["accuracy"]),
+        help=f"Share of the test wafers named rightly. {between}Always answering the most "
+        f"frequent class would reach {_most_frequent(judged):.2f}.",
     )
-    cells[2].metric("Test wafers", f"{evaluation['count']:,}", help="Originals it never saw.")
-    error = evaluation.get("calibration_error")
+    cells[2].metric("Test wafers", f"{judged['count']:,}", help="Originals it never saw.")
     cells[3].metric(
         "Calibration error",
-        score(error),
-        help="How far the probabilities are from the truth (ECE). 0 is honest, lower is better.",
+        score(judged.get("calibration_error")),
+        help=f"How far the probabilities are from the truth (ECE), on {judged['count']:,} wafers. "
+        "0 is honest, lower is better.",
     )
-    if evaluation.get("left_out"):
-        st.caption(f"Not judged, without test wafers: {', '.join(evaluation['left_out'])}.")
+    if judged.get("left_out"):
+        st.caption(f"Not judged, without test wafers: {', '.join(judged['left_out'])}.")
+    for sentence in metrics.doubts(judged, ends):
+        st.caption(f":orange[:material/warning:] {layout.plain(sentence)}")
 
 
-def _most_frequent(evaluation: Mapping[str, Any]) -> float:
-    counts = [s["count"] for s in evaluation["per_class"].values()]
+def _most_frequent(judged: Mapping[str, Any]) -> float:
+    counts = [s["count"] for s in judged["per_class"].values()]
     return float(max(counts, default=0) / max(sum(counts), 1))
 
 
-def per_class(evaluation: Mapping[str, Any], file_name: str, page: str = "results") -> None:
-    """Precision, recall, F1 and count of each class."""
+def per_class(judged: Mapping[str, Any], file_name: str, page: str = "results") -> None:
+    """Precision, recall, F1 with its interval and count of each class."""
+    ends = judged["intervals"]["per_class"]
     table = pd.DataFrame(
-        [{"class": name, **values} for name, values in evaluation["per_class"].items()]
-    )[["class", "precision", "recall", "f1", "count"]]
+        [{"class": name, **values} for name, values in judged["per_class"].items()]
+    )
+    table = table[["class", "precision", "recall", "f1", "count"]]
+    shown = table.copy()
+    between = [f"{e[0]:.2f}–{e[1]:.2f}" if (e := ends[name]) else "" for name in table["class"]]
+    shown.insert(4, "interval", between)
     number = st.column_config.NumberColumn
     st.dataframe(
-        table,
+        shown,
         hide_index=True,
-        height="content" if len(table) <= 14 else 520,
+        height="content" if len(shown) <= 14 else 520,
         column_config={
             "precision": number(
                 format="%.2f", help="Of the wafers called this, the share that are."
             ),
             "recall": number(format="%.2f", help="Of the wafers that are this, the share found."),
             "f1": number("F1", format="%.2f", help="Both in one; higher is better."),
-            "count": number("test wafers", help="With few, one wafer more or less moves it far."),
+            "interval": st.column_config.TextColumn(
+                "95 %", help="Where F1 would lie with as many other test wafers, 19 times of 20."
+            ),
+            "count": number("tested", help="With few, one wafer more or less moves it far."),
         },
     )
+    table["f1 low"] = [ends[name][0] if ends[name] else None for name in table["class"]]
+    table["f1 high"] = [ends[name][1] if ends[name] else None for name in table["class"]]
     st.download_button(
         "Download table (.csv)",
         table.to_csv(index=False).encode("utf-8-sig"),
@@ -229,6 +271,11 @@ def cell_pictures(project: Project, report: Mapping[str, Any], truth: int, answe
 
 
 def _training(project: Project, report: Mapping[str, Any], shown: ModelRun) -> None:
+    with st.expander("How it was trained"):
+        _curves(project, report, shown)
+
+
+def _curves(project: Project, report: Mapping[str, Any], shown: ModelRun) -> None:
     rows = models.curves(project, shown.run)
     if rows:
         x = [row["epoch"] or 0 for row in rows]

@@ -35,6 +35,7 @@ class ModelRun:
     train_count: int
     seconds: float | None
     damage: str | None = None
+    temperature: float | None = None  # divisor of the scores, fitted on the validation part
     review_below: float | None = None  # the threshold chosen for this model; None: the usual one
 
 
@@ -82,6 +83,7 @@ def _read(folder: Path) -> ModelRun:
         int(evaluation.get("count", 0)),
         int(report.get("train_count", 0)),
         report.get("seconds"),
+        temperature=model.get("temperature"),
         review_below=_probability(extra.get("review_below")),
     )
 

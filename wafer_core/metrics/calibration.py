@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 BINS = 15  # as in Guo et al. 2017, so that figures compare
 
@@ -35,6 +34,13 @@ class ReliabilityBin:
     count: int
     confidence: float
     accuracy: float
+
+    def accuracy_ends(self) -> tuple[float, float]:
+        """95 % interval of the accuracy (Wilson's): wide where few answers lie."""
+        z2 = 1.96**2 / self.count
+        middle = self.accuracy + z2 / 2
+        half = math.sqrt(self.accuracy * (1 - self.accuracy) * z2 + z2**2 / 4)
+        return max((middle - half) / (1 + z2), 0.0), min((middle + half) / (1 + z2), 1.0)
 
 
 def reliability(
@@ -89,6 +95,8 @@ def fit_temperature(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.int6
         scores: Logits (N, C) of pictures that were not trained on, N at least 1.
         labels: (N,).
     """
+    from scipy.optimize import minimize_scalar  # slow to load, and pages never fit
+
     rows = np.arange(len(labels))
 
     def cost(log_t: float) -> float:

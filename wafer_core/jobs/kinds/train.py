@@ -8,8 +8,8 @@ Live: metric ``epoch`` with the fields of ``EpochResult``. Result: ``{"run", "ma
 
 ``report.json`` of the run holds ``evaluation`` (macro-F1, accuracy, per class, confusion, their
 95 % ``intervals``), ``test_pictures`` (so that a page can show the pictures of a confusion cell),
-``temperature``, ``config``, ``counts``, ``notes`` (sentences for the user), ``seconds``,
-``epochs``, ``best_epoch``, ``device``.
+``config``, ``counts``, ``notes`` (sentences for the user), ``seconds``, ``epochs``,
+``best_epoch``, ``device``.
 """
 
 from __future__ import annotations
@@ -125,7 +125,6 @@ def run(context: JobContext) -> dict[str, Any]:
         "class_names": used.class_names,
         "evaluation": evaluation,
         "test_pictures": told,
-        "temperature": classifier.temperature,
         "train_count": len(train_pictures),
         "validation_count": len(validation_pictures),
         "counts": frozen.counts(),
