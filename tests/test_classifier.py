@@ -226,7 +226,11 @@ def test_the_number_of_epochs_follows_the_number_of_pictures() -> None:
     epochs = [TrainConfig().resolved(n).epochs or 0 for n in (1, 10, 350, 5000, 100_000)]
     assert epochs == sorted(epochs, reverse=True)
     assert TrainConfig(epochs=7).resolved(350).epochs == 7
-    assert TrainConfig().resolved(350).learning_rate == pytest.approx(0.003)
+    fresh = TrainConfig(network="wafer_cnn").resolved(350)
+    assert (fresh.epochs, fresh.learning_rate) == (100, pytest.approx(0.003))
+    taught = TrainConfig(network="wafernet").resolved(350)
+    assert (taught.epochs or 0) < 30  # it has little left to learn
+    assert (taught.learning_rate or 0) < 0.003  # and much to forget
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

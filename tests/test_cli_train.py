@@ -71,7 +71,7 @@ def test_a_run_is_whole_and_current(trained: tuple[Project, dict[str, Any]]) -> 
     [run] = models.list_models(project)
     assert run.run == result["run"] == project.settings.current_model
     assert run.damage is None
-    assert (run.name, run.network) == ("Wafer CNN 1", "wafer_cnn")
+    assert (run.name, run.network) == ("WaferNet 1", "wafernet")
     assert run.class_names == CLASSES
     names = {path.name for path in (project.models_path / run.run).iterdir()}
     assert names == {

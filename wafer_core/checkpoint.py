@@ -1,11 +1,13 @@
 """How a model lies on the disk: ``model.safetensors`` for numbers, ``model.json`` for the rest.
 
 Neither can hold code, and nothing here unpickles. People copy model folders and send them to each
-other, so a file that is not what it should be is refused with a sentence.
+other, so a file that is not what it should be is refused with a sentence. The description holds the
+SHA-256 of the numbers, so that a changed or mixed-up file is noticed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,12 +21,16 @@ from torch import nn
 from wafer_core import files
 from wafer_core.errors import ModelError
 
-TENSORS, DESCRIPTION = "model.safetensors", "model.json"
+NAME = "model"
+TENSORS, DESCRIPTION = f"{NAME}.safetensors", f"{NAME}.json"
 FORMAT, SCHEMA = "teachable-wafer-model", 1
+_Tensors = dict[str, torch.Tensor]
 _MAX_DESCRIPTION = 16 * 2**20  # bytes; a description of ours has a few thousand
 
 
-def save(folder: Path, network: nn.Module, description: Mapping[str, Any]) -> None:
+def save(
+    folder: Path, network: nn.Module, description: Mapping[str, Any], name: str = NAME
+) -> None:
     """Store a network.
 
     Args:
@@ -32,37 +38,40 @@ def save(folder: Path, network: nn.Module, description: Mapping[str, Any]) -> No
             together inside of ``files.new_folder``), the two files are put into it.
         network: Its weights and running statistics are stored.
         description: JSON values that say what it is; see ``tasks.classifier``.
+        name: Of the two files, without their endings.
 
     Raises:
         StorageError: The disk is full or refuses.
     """
     if not folder.is_dir():
         with files.new_folder(folder) as temporary:
-            save(temporary, network, description)
+            save(temporary, network, description, name)
         return
     tensors = {
-        name: tensor.detach().to("cpu").contiguous()
-        for name, tensor in network.state_dict().items()
+        key: tensor.detach().to("cpu").contiguous() for key, tensor in network.state_dict().items()
     }
-    files.write_bytes(folder / TENSORS, safetensors.torch.save(tensors))
+    data = safetensors.torch.save(tensors)
+    files.write_bytes(folder / f"{name}.safetensors", data)
     # the description last: a folder without it is not a model
-    files.write_json(folder / DESCRIPTION, {"format": FORMAT, "schema": SCHEMA, **description})
+    checksum = hashlib.sha256(data).hexdigest()
+    value = {"format": FORMAT, "schema": SCHEMA, **description, "sha256": checksum}
+    files.write_json(folder / f"{name}.json", value)
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """What ``model.json`` says, checked to be a description of a model of this version.
+def read_description(folder: Path, name: str = NAME) -> dict[str, Any]:
+    """What ``<name>.json`` says, checked to be a description of a model of this version.
 
     Raises:
         ModelError: Missing, damaged, or another program's or version's.
     """
-    path = folder / DESCRIPTION
+    path = folder / f"{name}.json"
     try:
         if path.stat().st_size > _MAX_DESCRIPTION:
             raise ModelError(f"{path} is far too large for a model's description; copy it again.")
         value = json.loads(path.read_bytes())
     except FileNotFoundError as exc:
         raise ModelError(
-            f"{folder} holds no model ({DESCRIPTION} is missing); choose another model or train."
+            f"{folder} holds no model ({path.name} is missing); choose another model or train."
         ) from exc
     except (OSError, ValueError, RecursionError) as exc:
         raise ModelError(
@@ -78,15 +87,16 @@ def read_description(folder: Path) -> dict[str, Any]:
     return value
 
 
-def load_weights(folder: Path, network: nn.Module) -> None:
-    """Put the stored numbers into a network of the same build.
+def read_tensors(folder: Path, name: str = NAME) -> tuple[_Tensors, str]:
+    """The stored numbers, and the SHA-256 of their file in hex.
 
     Raises:
-        ModelError: Missing or damaged, or the numbers are another network's.
+        ModelError: Missing or damaged.
     """
-    path = folder / TENSORS
+    path = folder / f"{name}.safetensors"
     try:
-        tensors = safetensors.torch.load(path.read_bytes())
+        data = path.read_bytes()
+        return safetensors.torch.load(data), hashlib.sha256(data).hexdigest()
     except FileNotFoundError as exc:
         raise ModelError(
             f"{path} is missing; the model's folder was copied only in part. Copy it again."
@@ -95,20 +105,53 @@ def load_weights(folder: Path, network: nn.Module) -> None:
         raise ModelError(
             f"{path} is damaged or cut short; copy it again or train the model again."
         ) from exc
+
+
+def compare_checksums(path: Path, found: str, described: object) -> None:
+    """Refuse numbers that are not those which the description was written for.
+
+    Raises:
+        ModelError: They are not.
+    """
+    if found != described:
+        raise ModelError(
+            f"{path} is not the file that its description was written for (the checksum differs); "
+            "copy both files again from the same folder."
+        )
+
+
+def load_weights(
+    folder: Path, network: nn.Module, name: str = NAME, sha256: str | None = None
+) -> None:
+    """Put the stored numbers into a network of the same build.
+
+    Args:
+        folder: Of the model.
+        network: Changed in place.
+        name: Of its files.
+        sha256: What the description says of them; None: written before it said so.
+
+    Raises:
+        ModelError: Missing or damaged, or the numbers are another network's.
+    """
+    path = folder / f"{name}.safetensors"
+    tensors, checksum = read_tensors(folder, name)
     wanted = network.state_dict()
     if set(tensors) != set(wanted):
         odd = sorted(set(tensors) ^ set(wanted))[0]
         raise ModelError(
-            f"{path} holds another network than {DESCRIPTION} says (“{odd[:60]}” does not match); "
+            f"{path} holds another network than {name}.json says (“{odd[:60]}” does not match); "
             "copy both files from the same folder."
         )
-    for name, tensor in tensors.items():
-        if tensor.shape != wanted[name].shape or tensor.dtype != wanted[name].dtype:
+    for key, tensor in tensors.items():
+        if tensor.shape != wanted[key].shape or tensor.dtype != wanted[key].dtype:
             raise ModelError(
-                f"{path}: “{name}” has shape {tuple(tensor.shape)} and type {tensor.dtype} instead "
-                f"of {tuple(wanted[name].shape)} and {wanted[name].dtype}; copy both files from "
+                f"{path}: “{key}” has shape {tuple(tensor.shape)} and type {tensor.dtype} instead "
+                f"of {tuple(wanted[key].shape)} and {wanted[key].dtype}; copy both files from "
                 "the same folder."
             )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ModelError(f"{path}: “{name}” holds values that are no numbers; train again.")
+            raise ModelError(f"{path}: “{key}” holds values that are no numbers; train again.")
+    if sha256 is not None:
+        compare_checksums(path, checksum, sha256)
     network.load_state_dict(tensors)

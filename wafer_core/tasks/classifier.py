@@ -10,12 +10,10 @@ Whoever reads the results may stop at any of them and keep the best so far.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,19 +25,35 @@ import torch.nn.functional as F
 from torch import nn
 
 from wafer_core import checkpoint
-from wafer_core.device import autocast, memory_format
+from wafer_core.device import memory_format
 from wafer_core.errors import ModelError, ParameterError
 from wafer_core.images import Picture
 from wafer_core.metrics import evaluate, fit_temperature, log_softmax
 from wafer_core.preparation import Preparation
 from wafer_core.tasks import networks
+from wafer_core.tasks.heads import fit_head
+from wafer_core.tasks.optimize import (
+    EMA_DECAY,
+    freeze_norms,
+    half,
+    make_optimizer,
+    rate_factor,
+    update_average,
+)
 from wafer_core.tasks.training import PARAMETERS, TrainConfig, TrainData
 from wafer_core.tasks.turns import quarter_turns, transform
 
-__all__ = ["PARAMETERS", "Classifier", "EpochResult", "TrainConfig", "TrainData", "train"]
+__all__ = [
+    "PARAMETERS",
+    "Classifier",
+    "EpochResult",
+    "TrainConfig",
+    "TrainData",
+    "rate_factor",
+    "train",
+]
 
 _BATCH = 64  # pictures in one go when predicting; four times as many with all turns
-_EMA_DECAY = 0.99  # mean over about the last hundred steps: steadier than any single one
 _PROGRESS = 1e-3  # a rise of macro-F1 below this is none
 _SMOOTHING = 0.4  # weight of the newest epoch in the macro-F1 that chooses the best
 
@@ -102,12 +116,15 @@ class Classifier:
         scores = _scores(self._quick, batch.to(self.device), self.average_turns)
         return np.exp(log_softmax(scores / self.temperature))
 
-    def save(self, folder: Path, extra: Mapping[str, Any] | None = None) -> None:
+    def save(
+        self, folder: Path, extra: Mapping[str, Any] | None = None, name: str = checkpoint.NAME
+    ) -> None:
         """Store as ``model.safetensors`` and ``model.json`` (see ``checkpoint.save``).
 
         Args:
             folder: Of the run.
             extra: JSON values to keep with it; default: those it came with.
+            name: Of the files.
 
         Raises:
             StorageError: The disk is full or refuses.
@@ -121,18 +138,20 @@ class Classifier:
             "config": self.config,
             "extra": dict(self.extra if extra is None else extra),
         }
-        checkpoint.save(folder, self.network, description)
+        checkpoint.save(folder, self.network, description, name)
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device | None = None) -> Classifier:
+    def load(
+        cls, folder: Path, device: torch.device | None = None, name: str = checkpoint.NAME
+    ) -> Classifier:
         """Read a stored classifier; the files are data only and may come from anybody.
 
         Raises:
             ModelError: Missing, damaged, or of an unknown kind.
         """
-        value = checkpoint.read_description(folder)
+        value = checkpoint.read_description(folder, name)
         architecture, names = value.get("network"), value.get("class_names")
-        where = folder / checkpoint.DESCRIPTION
+        where = folder / f"{name}.json"
         if not isinstance(architecture, str) or architecture not in networks.NETWORKS:
             raise ModelError(
                 f"{where} asks for the network {str(architecture)[:60]!r}, which this version does "
@@ -149,11 +168,15 @@ class Classifier:
         if not is_number or not 0.01 <= float(temperature or 0) <= 100:
             raise ModelError(f"{where}: temperature is {temperature!r}, no number; train again.")
         config, extra = value.get("config"), value.get("extra")
+        sha256 = value.get("sha256")
         if not (
-            isinstance(average_turns, bool) and isinstance(config, dict) and isinstance(extra, dict)
+            isinstance(average_turns, bool)
+            and isinstance(config, dict)
+            and isinstance(extra, dict)
+            and isinstance(sha256, str | None)
         ):
             raise ModelError(
-                f"{where}: average_turns, config or extra is missing or of the wrong kind; "
+                f"{where}: average_turns, config, extra or sha256 is missing or of the wrong kind; "
                 "train again."
             )
         preparation = Preparation.from_json(value.get("preparation"))
@@ -161,7 +184,7 @@ class Classifier:
             network = networks.build(architecture, len(names))
         except ParameterError as exc:
             raise ModelError(f"{where}: {exc}") from exc
-        checkpoint.load_weights(folder, network)
+        checkpoint.load_weights(folder, network, name, sha256)
         return cls(
             network, architecture, preparation, names, float(temperature or 1), average_turns,
             config, extra, device,
@@ -204,7 +227,9 @@ def train(
     device: torch.device,
     on_batch: Callable[[float], None] | None = None,
 ) -> Iterator[EpochResult]:
-    """Train from fresh weights.
+    """Train, from fresh weights or from those that a network comes with.
+
+    The latter first fits a last layer to the features as they are, then trains everything.
 
     The weights that are judged and kept are a running mean over the last steps. The best epoch is
     the one with the highest macro-F1 on the validation part, smoothed over a few epochs, since on
@@ -230,9 +255,8 @@ def train(
     torch.manual_seed(config.seed)  # fresh weights and dropout; everything else has its generator
     generator = torch.Generator().manual_seed(config.seed)
     preparation = Preparation(networks.NETWORKS[config.network].size)
-    network = networks.build(config.network, len(data.class_names))
+    network = networks.build_taught(config.network, len(data.class_names))
     network = network.to(device).to(memory_format=memory_format)
-    average = copy.deepcopy(network).eval().requires_grad_(False)
     inputs = preparation.prepare_compact(data.train_pictures)
     labels = torch.from_numpy(data.train_labels)
     validation = preparation.prepare_compact(data.validation_pictures)
@@ -241,7 +265,11 @@ def train(
     if config.balancing == "weighted":
         weights = torch.tensor(frequency**-0.5 / (frequency**0.5).sum(), dtype=torch.float32)
         weights = weights.to(device)
-    optimizer = _optimizer(network, config)
+    has_seen = networks.NETWORKS[config.network].weights is not None
+    if has_seen and isinstance(network, networks.WaferCNN):
+        fit_head(network, inputs, labels, weights, config.turns, generator)
+    average = copy.deepcopy(network).eval().requires_grad_(False)
+    optimizer = make_optimizer(network, config.learning_rate or 0.0, config.weight_decay)
     steps_per_epoch = max(1, round(len(labels) / batch_size))
     steps, step = steps_per_epoch * epochs, 0
     smooth, best, stale = -1.0, -1.0, 0
@@ -253,7 +281,7 @@ def train(
         chosen = chosen.eval().to(device).to(memory_format=memory_format)
         temperature = 1.0
         if len(validation):
-            scores = _many_scores(chosen, validation, device, config.average_turns)
+            scores = many_scores(chosen, validation, device, config.average_turns)
             temperature = fit_temperature(scores, data.validation_labels)
         return Classifier(
             chosen, config.network, preparation, data.class_names, temperature,
@@ -263,6 +291,8 @@ def train(
     for epoch in range(1, epochs + 1):
         started = time.perf_counter()
         network.train()
+        if has_seen:
+            freeze_norms(network)
         total = torch.zeros((), device=device)
         if config.balancing == "balanced":
             chances = torch.from_numpy(1 / frequency)[labels]
@@ -274,7 +304,7 @@ def train(
                 group["lr"] = (config.learning_rate or 0.0) * rate_factor(step / steps)
             batch = inputs[chosen].to(device).float().div_(255)
             batch = transform(batch, config, generator).contiguous(memory_format=memory_format)
-            with _half(device):
+            with half(device):
                 logits = network(batch)
             loss = F.cross_entropy(
                 logits.float(), labels[chosen].to(device), weights,
@@ -284,7 +314,7 @@ def train(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             step += 1
-            _update_average(average, network, min(_EMA_DECAY, step / (step + 9)))
+            update_average(average, network, min(EMA_DECAY, step / (step + 9)))
             total += loss.detach() * len(chosen)
             if on_batch:
                 on_batch(step / steps)
@@ -296,7 +326,7 @@ def train(
             )
         loss_value = accuracy = macro_f1 = None
         if len(validation):
-            scores = _many_scores(average, validation, device, False)
+            scores = many_scores(average, validation, device, False)
             loss_value, accuracy, macro_f1 = _judge(scores, data)
         if macro_f1 is not None:
             smooth = macro_f1 if epoch == 1 else smooth + _SMOOTHING * (macro_f1 - smooth)
@@ -323,46 +353,13 @@ def _judge(
     return loss, evaluation.accuracy, evaluation.macro_f1
 
 
-def rate_factor(done: float) -> float:
-    """Share of the peak learning rate: linear warm-up over a fifth, then a cosine down to 0."""
-    if done < 0.2:
-        return 0.1 + 0.9 * done / 0.2
-    return 0.5 * (1 + math.cos(math.pi * (done - 0.2) / 0.8))
-
-
-def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    # biases and norms are not decayed: they do not make a network complicated
-    parameters = list(network.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate or 0.0)
-
-
-@torch.no_grad()
-def _update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    for mine, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mine.is_floating_point():
-            mine.lerp_(new, 1 - decay)
-        else:
-            mine.copy_(new)
-
-
-def _half(device: torch.device) -> AbstractContextManager[Any]:
-    """bfloat16 where the hardware has it: elsewhere it is imitated, several times slower."""
-    if device.type == "cuda" or torch.cpu._is_avx512_bf16_supported():
-        return autocast(device)
-    return contextlib.nullcontext()
-
-
 @torch.inference_mode()
 def _scores(
     network: nn.Module, batch: torch.Tensor, average_turns: bool
 ) -> npt.NDArray[np.float64]:
     """Log-probabilities (N, C), mean over the forms, not yet at the right temperature."""
     forms = quarter_turns(batch) if average_turns else batch
-    with _half(batch.device):
+    with half(batch.device):
         logits = network(forms.contiguous(memory_format=memory_format))
     logs = logits.double().log_softmax(1)
     values: npt.NDArray[np.float64] = logs.view(-1, len(batch), logs.shape[1]).mean(0).cpu().numpy()
@@ -371,7 +368,7 @@ def _scores(
     return values
 
 
-def _many_scores(
+def many_scores(
     network: nn.Module, compact: torch.Tensor, device: torch.device, average_turns: bool
 ) -> npt.NDArray[np.float64]:
     parts: tuple[torch.Tensor, ...] = torch.split(compact, _BATCH)

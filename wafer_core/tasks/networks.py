@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -17,9 +18,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from wafer_core.errors import ParameterError
+from wafer_core import checkpoint
+from wafer_core.errors import ModelError, ParameterError
 
 MAX_CLASSES = 1000
+WEIGHTS = Path(__file__).parents[1] / "weights"  # ships with the program
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class NetworkInfo:
         build: Makes one with fresh weights for a number of classes; input (N, 3, size, size).
         learning_rate: Peak that suits it, from scratch, with 16 pictures a batch.
         size: Cells a side that it is fed.
+        weights: Name of those that it starts from, in ``WEIGHTS``; None: fresh ones.
+        epochs: That suit 350 pictures.
     """
 
     title: str
@@ -39,6 +44,8 @@ class NetworkInfo:
     build: Callable[[int], nn.Module]
     learning_rate: float
     size: int
+    weights: str | None = None
+    epochs: int = 100
 
 
 class _Block(nn.Module):
@@ -143,10 +150,20 @@ def _torchvision(name: str, num_classes: int) -> nn.Module:
 _SCRATCH = " Without ImageNet weights it starts from scratch, which wants many pictures a class."
 
 NETWORKS: dict[str, NetworkInfo] = {
+    "wafernet": NetworkInfo(
+        "WaferNet (has seen wafers before)",
+        "Our wafer network with weights that have already seen many wafers, so that it needs only "
+        "a few of yours. Trains in half a minute on a processor. Start here.",
+        partial(WaferCNN, widths=(32, 64, 128), blocks=(0, 1, 2)),
+        5e-4,
+        64,
+        weights="wafernet",
+        epochs=15,
+    ),
     "wafer_cnn": NetworkInfo(
         "Wafer CNN (small, ours)",
         "Made for wafer maps: sees every failed die and how far it lies from the middle. Trains in "
-        "a minute or two on a processor with tens of pictures a class. Start here.",
+        "a minute or two on a processor with tens of pictures a class, from nothing but them.",
         WaferCNN,
         3e-3,
         64,
@@ -193,3 +210,33 @@ def build(name: str, num_classes: int) -> nn.Module:
             "add or merge classes."
         )
     return NETWORKS[name].build(num_classes)
+
+
+def build_taught(name: str, num_classes: int) -> nn.Module:
+    """A network of the list with the weights it comes with, if any, and a fresh last layer.
+
+    Args:
+        name: A key of ``NETWORKS``.
+        num_classes: 2 to ``MAX_CLASSES``.
+
+    Raises:
+        ParameterError: No such network, or too few or many classes.
+        ModelError: The file of weights is missing or is not the one that was shipped.
+    """
+    network = build(name, num_classes)
+    stored = NETWORKS[name].weights
+    if stored is None:
+        return network
+    described = checkpoint.read_description(WEIGHTS, stored).get("sha256")
+    tensors, checksum = checkpoint.read_tensors(WEIGHTS, stored)
+    checkpoint.compare_checksums(WEIGHTS / f"{stored}.safetensors", checksum, described)
+    own = network.state_dict()
+    tensors |= {key: value for key, value in own.items() if key.startswith("head.")}
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as exc:  # other names or shapes
+        raise ModelError(
+            f"{WEIGHTS / stored}.safetensors is of another version than the program; install "
+            "the program again."
+        ) from exc
+    return network

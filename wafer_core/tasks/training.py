@@ -23,9 +23,9 @@ BALANCING = {
 PARAMETERS: dict[str, Parameter] = {
     "network": Parameter(
         "Network",
-        "Which network learns. The small wafer CNN suits wafer maps and tens to thousands of "
-        "pictures a class.",
-        "wafer_cnn", choices=tuple(NETWORKS), main=True,
+        "Which network learns. WaferNet has seen wafers before, and a few to thousands of pictures "
+        "a class are enough for it.",
+        "wafernet", choices=tuple(NETWORKS), main=True,
     ),
     "epochs": Parameter(
         "Epochs",
@@ -107,7 +107,7 @@ class TrainConfig:
     ``None`` lets the number be chosen by ``resolved``, from how many pictures there are.
     """
 
-    network: str = "wafer_cnn"
+    network: str = "wafernet"
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
@@ -141,8 +141,11 @@ class TrainConfig:
         number. Large batches save time only where there are many; the learning rate follows.
         """
         epochs, batch_size, rate = self.epochs, self.batch_size, self.learning_rate
+        usual = NETWORKS[self.network].epochs
         if epochs is None:
-            epochs = round(min(200, max(12, 100 * math.sqrt(350 / max(pictures, 1)))))
+            epochs = round(
+                min(2 * usual, max(0.12 * usual, usual * math.sqrt(350 / max(pictures, 1))))
+            )
         if batch_size is None:
             batch_size = 16 if pictures < 2000 else 64
         if rate is None:

@@ -1,0 +1,217 @@
+"""Pre-training: what it draws from, what it asks for, and that a killed run goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wafer_core.errors import InputError, ParameterError
+from wafer_core.images import FAIL, NO_DIE, is_map
+from wafer_core.preparation import Preparation
+from wafer_core.simulator import PATTERNS, simulate_many
+from wafer_core.tasks import pretrain, pretrain_wafers
+from wafer_core.tasks.classifier import Classifier
+from wafer_core.tasks.composites import PARTS, composite, composites
+from wafer_core.tasks.pretrain_wafers import Wafers, labelled, merge, read, split
+from wafer_core.tasks.profiles import PROFILE_LENGTH, profile
+
+CPU = torch.device("cpu")
+PREPARATION = Preparation(64)
+QUICK = pretrain.PretrainConfig(steps=2, simulated=40, batch_size=8)
+
+
+def real(each: int = 4, lots: int = 4) -> Wafers:
+    pictures = [p for name in PATTERNS for p in simulate_many(name, each, 0)]
+    label = torch.arange(len(PATTERNS)).repeat_interleave(each)
+    group = torch.arange(len(label)) % lots
+    return labelled(PREPARATION.prepare_compact(pictures), label, group)
+
+
+def test_a_composite_fails_where_any_of_its_patterns_fails() -> None:
+    rng = np.random.default_rng(0)
+    both = [composite(["Edge-Ring", "Center"], rng) for _ in range(20)]
+    alone = [composite(["Center"], rng) for _ in range(20)]
+    assert all(is_map(picture) for picture in both)
+
+    def share(pictures: list[np.ndarray]) -> float:
+        return float(np.mean([(p == FAIL).sum() / (p != NO_DIE).sum() for p in pictures]))
+
+    assert share(both) > share(alone)
+
+
+def test_composites_say_what_they_carry_and_repeat_themselves() -> None:
+    made, again = list(composites(60, 3)), list(composites(60, 3))
+    counts = {int(target.sum()) for _, target in made}
+    assert counts == {0, 1, 2, 3}
+    for (picture, target), (same, told) in zip(made, again, strict=True):
+        np.testing.assert_array_equal(picture, same)
+        np.testing.assert_array_equal(target, told)
+    full = [PARTS.index("Near-full"), PARTS.index("Random")]
+    assert all(target.sum() == 1 for _, target in made if target[full].any())
+
+
+def test_no_pattern_makes_no_composite() -> None:
+    with pytest.raises(ParameterError, match="one pattern at least"):
+        composite([], np.random.default_rng(0))
+
+
+def test_the_profile_of_known_wafers() -> None:
+    line = (2 * torch.arange(64) + 1) / 64 - 1
+    disc = (line[:, None] ** 2 + line[None, :] ** 2 <= 1).float()
+    wafers = torch.zeros(2, 3, 64, 64)
+    wafers[:, 0] = disc
+    wafers[1, 1:] = disc  # every die failed
+    nothing, full = profile(wafers)
+    assert nothing.shape == (PROFILE_LENGTH,)
+    torch.testing.assert_close(nothing, torch.zeros(PROFILE_LENGTH))
+    torch.testing.assert_close(full[:8], torch.ones(8))  # all rings
+    assert full[8:20].max() < 0.1  # even in all directions
+
+
+def test_the_profile_does_not_change_when_the_wafer_is_turned_or_mirrored() -> None:
+    batch = PREPARATION.prepare(simulate_many("Edge-Loc", 3, 0))
+    torch.testing.assert_close(profile(batch.rot90(1, (2, 3))), profile(batch))
+    torch.testing.assert_close(profile(batch.flip(3)), profile(batch))
+
+
+def test_one_sided_failures_have_one_lobe() -> None:
+    wafer = torch.zeros(1, 3, 64, 64)
+    wafer[:, 0] = 1
+    wafer[:, 1:, :, 32:] = 1
+    lobes = profile(wafer)[0, 8:20].view(3, 4)
+    assert (lobes[:, 0] > lobes[:, 1] + 0.1).all()
+
+
+def test_merged_wafers_carry_both_patterns_and_noise_no_new_one() -> None:
+    batch = real()
+    generator = torch.Generator().manual_seed(0)
+    clean, inputs, label, parts = merge(batch, 1.0, generator)
+    assert ((label == -1) == (parts.sum(1) > 1)).all()
+    assert (label == -1).any()
+    own = batch.inputs.float() / 255
+    assert (inputs[:, 1:] >= own[:, 1:] * (own[:, :1] > 0) - 1e-6).all()
+    torch.testing.assert_close(inputs[:, 0], own[:, 0])
+    none = PATTERNS.index("none")
+    changed = (inputs != own).flatten(1).any(1)
+    # a wafer whose noise alone came from another is clean as it was
+    noisy = changed & (parts == batch.parts).all(1) & (batch.label != none)
+    same_kind = (clean == own).flatten(1).all(1)
+    assert (noisy & same_kind).any()
+    for index in (PATTERNS.index("Near-full"), PATTERNS.index("Random")):
+        assert not changed[batch.label == index].any()
+
+
+def test_nothing_is_merged_where_nothing_is_asked_for() -> None:
+    batch = real()
+    clean, inputs, label, parts = merge(batch, 0.0, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(inputs, batch.inputs.float() / 255)
+    torch.testing.assert_close(clean, inputs)
+    torch.testing.assert_close(label, batch.label)
+    torch.testing.assert_close(parts, batch.parts)
+
+
+def test_rare_classes_get_more_than_their_share() -> None:
+    label = torch.tensor([0] * 81 + [1])
+    wafers = labelled(torch.zeros(82, 3, 2, 2, dtype=torch.uint8), label, torch.zeros(82))
+    assert wafers.chance[label == 0].sum() / wafers.chance[label == 1].sum() == pytest.approx(3)
+
+
+def test_lots_that_judge_do_not_teach() -> None:
+    wafers = real(8, 4)
+    kept, judge = split(wafers, 0.5, 0)
+    assert set(kept.group.tolist()) & set(judge.group.tolist()) == set()
+    assert len(kept) + len(judge) == len(wafers)
+    without, same = split(wafers, 0.5, 0, ["Loc", "Donut"])
+    assert set(without.label.tolist()) == set(range(9)) - {
+        PATTERNS.index("Loc"), PATTERNS.index("Donut"),
+    }  # fmt: skip
+    torch.testing.assert_close(same.label, judge.label)
+    with pytest.raises(InputError, match="0 judge"):
+        split(wafers, 0.0, 0)
+
+
+def test_patterns_that_are_not_shown_are_in_no_simulated_wafer() -> None:
+    made = pretrain_wafers.simulated(60, 0, PREPARATION, ["Scratch", "none"])
+    assert not made.parts[:, PARTS.index("Scratch")].any()
+    assert not (made.label == PATTERNS.index("none")).any()
+
+
+def test_two_steps_make_a_classifier(tmp_path: Path) -> None:
+    output = tmp_path / "made.safetensors"
+    results = list(pretrain.pretrain(QUICK, CPU, output, None))
+    assert [r.step for r in results] == [2]
+    assert np.isfinite(results[0].loss)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["made.json", "made.safetensors"]
+    classifier = Classifier.load(tmp_path, name="made")
+    assert classifier.class_names == PATTERNS
+    assert classifier.extra["judged_on"] == "simulated"
+
+
+def test_real_wafers_teach_by_lots(tmp_path: Path) -> None:
+    config = replace(QUICK, leave_groups_out=0.25)
+    list(pretrain.pretrain(config, CPU, tmp_path / "made.safetensors", real()))
+    told = json.loads((tmp_path / "made.json").read_bytes())
+    assert told["config"]["real_wafers"] == 27
+    assert told["extra"]["evaluation"]["count"] == 9
+
+
+def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrain, "_SAVE_EVERY", 0.0)
+    output = tmp_path / "made.safetensors"
+    config = replace(QUICK, steps=3)
+    run = pretrain.pretrain(config, CPU, output, None)
+    assert next(run).step == 1
+    run.close()
+    assert (tmp_path / "made.partial.safetensors").exists()
+    assert not output.exists()
+    assert [r.step for r in pretrain.pretrain(config, CPU, output, None)] == [2, 3]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["made.json", "made.safetensors"]
+
+
+def test_a_run_with_other_settings_starts_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrain, "_SAVE_EVERY", 0.0)
+    output = tmp_path / "made.safetensors"
+    next(pretrain.pretrain(replace(QUICK, steps=3), CPU, output, None))
+    assert [r.step for r in pretrain.pretrain(QUICK, CPU, output, None)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"steps": 0}, "one step"),
+        ({"batch_size": 1}, "batches of two"),
+        ({"leave_groups_out": 1.0}, "Shares"),
+        ({"minutes": float("nan")}, "Minutes"),
+        ({"without": ("Blob",)}, "no pattern “Blob”"),
+    ],
+)
+def test_settings_that_make_no_sense(change: dict[str, object], match: str) -> None:
+    with pytest.raises(ParameterError, match=match):
+        replace(QUICK, **change)
+
+
+def test_a_data_file_is_read_with_its_lots(tmp_path: Path) -> None:
+    pictures = [simulate_many(name, 1, 0)[0] for name in PATTERNS]
+    codes = [np.searchsorted([0, 127, 255], p).astype(np.uint8) for p in pictures]
+    path = tmp_path / "wafers.npz"
+    arrays = {
+        "dies": np.concatenate([c.ravel() for c in codes]),
+        "offsets": np.concatenate([[0], np.cumsum([c.size for c in codes])]),
+        "shapes": np.array([c.shape for c in codes]),
+        "label": np.arange(9), "classes": np.array(PATTERNS), "group": np.arange(9) // 3,
+    }  # fmt: skip
+    np.savez(path, **arrays)
+    wafers = read(path, PREPARATION)
+    assert sorted(wafers.label.tolist()) == list(range(9))
+    assert len(set(wafers.group.tolist())) == 3
+    arrays["classes"] = np.array([*PATTERNS[:8], "Blob"])
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match="'Blob'"):
+        read(path, PREPARATION)

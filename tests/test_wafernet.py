@@ -1,0 +1,111 @@
+"""The weights that ship: they load, they know the nine patterns, and they are worth having."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wafer_core.errors import ModelError
+from wafer_core.images import Picture
+from wafer_core.simulator import PATTERNS, simulate_many
+from wafer_core.tasks import networks
+from wafer_core.tasks.classifier import TrainConfig, TrainData, train
+from wafer_core.tasks.training import PARAMETERS
+from wafer_core.tasks.wafernet import standard_classifier
+
+CPU = torch.device("cpu")
+FILE = networks.WEIGHTS / "wafernet.safetensors"
+
+
+def simulated(each: int, seed: int) -> tuple[list[Picture], np.ndarray]:
+    pictures = [p for name in PATTERNS for p in simulate_many(name, each, seed)]
+    return pictures, np.repeat(np.arange(len(PATTERNS)), each).astype(np.int64)
+
+
+def test_the_weights_are_small_and_described() -> None:
+    assert FILE.stat().st_size <= 6e6
+    card = (networks.WEIGHTS / "README.md").read_text("utf-8")
+    for word in ("10.1109/TSM.2014.2364237", "not good for", "lots", "macro-F1"):
+        assert word in card
+
+
+def test_wafernet_is_the_default() -> None:
+    assert TrainConfig().network == "wafernet" == PARAMETERS["network"].default
+    assert next(iter(networks.NETWORKS)) == "wafernet"
+
+
+def test_the_standard_classifier_knows_the_nine_patterns() -> None:
+    classifier = standard_classifier()
+    assert classifier.class_names == PATTERNS
+    assert 0.3 < classifier.temperature < 3
+    pictures, labels = simulated(10, 123)
+    probabilities = classifier.predict_proba(pictures)
+    assert (probabilities.argmax(1) == labels).mean() > 0.7
+    assert classifier.extra["evaluation"]["macro_f1"] > 0.8
+
+
+def test_three_pictures_a_class_are_learned_better_than_from_fresh_weights() -> None:
+    # names that pre-training never heard, for groups of patterns
+    pictures, labels = simulated(3, 7)
+    told, truth = simulated(12, 8)
+    config = TrainConfig(epochs=3, patience=0)
+    data = TrainData(PATTERNS, pictures, labels, [], np.zeros(0, np.int64))
+
+    def accuracy(network: str) -> float:
+        result = list(train(data, TrainConfig(network=network, epochs=3, patience=0), CPU))[-1]
+        answer = result.best_classifier().predict_proba(told)
+        return float((answer.argmax(1) == truth).mean())
+
+    assert config.network == "wafernet"
+    assert accuracy("wafernet") > accuracy("wafer_cnn") + 0.25
+
+
+def test_the_last_layer_is_fresh_and_of_the_right_size() -> None:
+    network = networks.build_taught("wafernet", 4)
+    assert isinstance(network, networks.WaferCNN)
+    assert network.head.out_features == 4
+    shipped = standard_classifier().network
+    torch.testing.assert_close(network.stem.weight, shipped.get_parameter("stem.weight"))
+
+
+def test_other_networks_start_fresh() -> None:
+    torch.manual_seed(0)
+    one = networks.build_taught("wafer_cnn", 3).state_dict()
+    torch.manual_seed(0)
+    two = networks.build("wafer_cnn", 3).state_dict()
+    torch.testing.assert_close(one, two)
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "weights"
+    shutil.copytree(networks.WEIGHTS, folder)
+    monkeypatch.setattr(networks, "WEIGHTS", folder)
+    return folder
+
+
+def test_changed_weights_are_refused_with_a_sentence(copied: Path) -> None:
+    path = copied / FILE.name
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"wafernet\.safetensors.*checksum differs"):
+        networks.build_taught("wafernet", 9)
+
+
+def test_missing_weights_are_told(copied: Path) -> None:
+    (copied / FILE.name).unlink()
+    with pytest.raises(ModelError, match=r"wafernet\.safetensors is missing"):
+        networks.build_taught("wafernet", 9)
+
+
+def test_weights_of_another_network_are_told(copied: Path) -> None:
+    from wafer_core import checkpoint
+
+    checkpoint.save(copied, networks.build("wafer_cnn", 9), {}, "wafernet")
+    with pytest.raises(ModelError, match="another version"):
+        networks.build_taught("wafernet", 9)

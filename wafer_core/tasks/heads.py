@@ -1,0 +1,70 @@
+"""Fit the last layer of a network whose features are good already.
+
+With few pictures this alone is most of what there is to learn, it takes a second, and training that
+goes on from there does not first spoil good features with the errors of a random last layer.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from wafer_core.device import memory_format
+from wafer_core.tasks.networks import WaferCNN
+
+_BATCH = 128
+_MOST = 4000  # pictures and turned forms that features are computed of; more change little
+_DECAY = 0.01  # of the squared weights of standardised features; flat around it
+
+
+def fit_head(
+    network: WaferCNN,
+    inputs: torch.Tensor,
+    labels: torch.Tensor,
+    weights: torch.Tensor | None,
+    turns: bool,
+    generator: torch.Generator,
+) -> None:
+    """Multinomial logistic regression of the labels on the features, put into ``network.head``.
+
+    Args:
+        network: Changed in place; on the device that computes.
+        inputs: uint8 (N, 3, S, S), prepared.
+        labels: int64 (N,).
+        weights: (C,) of the classes, or None.
+        turns: The four quarter turns of a picture carry its label too.
+        generator: Draws the pictures where there are too many.
+    """
+    device = network.head.weight.device
+    chosen = torch.randperm(len(labels), generator=generator)[:_MOST]
+    forms = min(4, max(1, _MOST // len(chosen))) if turns else 1
+    network.eval()
+    parts = []
+    with torch.inference_mode():
+        for turn in range(forms):
+            for start in range(0, len(chosen), _BATCH):
+                some = chosen[start : start + _BATCH]
+                batch = torch.rot90(inputs[some].to(device).float() / 255, turn, (2, 3))
+                parts.append(network.features(batch.contiguous(memory_format=memory_format)))
+    features = torch.cat(parts).float().clone()
+    target = labels[chosen].to(device).repeat(forms)
+    mean, spread = features.mean(0), features.std(0)
+    # a channel that hardly ever speaks must not be blown up
+    spread = spread + 1e-3 * spread.mean() + 1e-6
+    standardised = (features - mean) / spread
+    weight = torch.zeros_like(network.head.weight, requires_grad=True)
+    bias = torch.zeros_like(network.head.bias, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = F.cross_entropy(F.linear(standardised, weight, bias), target, weights)
+        value = value + _DECAY / 2 * weight.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        network.head.weight.copy_(weight / spread)
+        network.head.bias.copy_(bias - (weight / spread) @ mean)
