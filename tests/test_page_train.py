@@ -72,7 +72,7 @@ def test_every_setting_has_its_widget_and_its_help(project: Project) -> None:
     for name, spec in training.PARAMETERS.items():
         assert widgets[f"train_{name}"].label == spec.title
         assert spec.help in widgets[f"train_{name}"].help
-    assert at.selectbox(key="train_network").value == "wafer_cnn"
+    assert at.selectbox(key="train_network").value == "wafernet"
     assert figures(at)["Classes"] == "3"
     originals = [r for c in project.classes() for r in pictures.originals(project, c.slug)]
     for label, part in (("Training wafers", "train"), ("Test", "test")):
