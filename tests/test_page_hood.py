@@ -1,0 +1,176 @@
+"""Under the hood of a run: computed on demand, beside another run, with shapes and figures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from browsing import keyed, keys, refused, run, texts
+from wafer_core import plots
+from wafer_core.data import models, pictures
+from wafer_core.data.project import Project
+
+FLAT = [(0.5, 0.5), (1.0, 1.1)]
+
+
+def page(path: str, name: str) -> None:
+    """One run under the hood, as a tab of Train shows it."""
+    from pathlib import Path
+
+    from pages.shared.hood import under_the_hood
+    from wafer_core.data import models
+    from wafer_core.data.project import Project
+
+    project = Project.open(Path(path))
+    under_the_hood(project, next(r for r in models.list_models(project) if r.run == name))
+
+
+def look(project: Project, name: str) -> AppTest:
+    return run(AppTest.from_function(page, default_timeout=60, args=(str(project.path), name)))
+
+
+def noted(weights: str | None, moved: float, dead: int, data: str = "same") -> dict[str, Any]:
+    """What a training notes, of two layers."""
+    return {
+        "schema": 1,
+        "data": data,
+        "weights": weights,
+        "pictures": 40,
+        "movement": [
+            {"layer": "stem", "weights": 100, "moved": moved, "fresh": False},
+            {"layer": "middle", "weights": 10, "moved": None, "fresh": False},
+            {"layer": "head", "weights": 10, "moved": 9.0, "fresh": weights is not None},
+        ],
+        "dead": [{"layer": "stem", "channels": 8, "dead": dead}],
+        "manifold": {
+            "points": 40, "ratio": 1.5, "ratio_high": 2.0, "flat_ratio": 1.25, "pairs": FLAT,
+        },
+    }  # fmt: skip
+
+
+def note(project: Project, name: str, hood: dict[str, Any] | None) -> None:
+    """Change what the report of a run says about it."""
+    path = project.models_path / name / "report.json"
+    report = json.loads(path.read_bytes())
+    report.pop("hood", None)
+    path.write_text(json.dumps(report if hood is None else {**report, "hood": hood}))
+
+
+def second_run(project: Project, title: str) -> str:
+    """The first run's folder under a later name."""
+    old = models.list_models(project)[0].run
+    new = "run-29990101-000000-000000"
+    shutil.copytree(project.models_path / old, project.models_path / new)
+    models.rename_model(project, new, title)
+    return new
+
+
+def figures(at: AppTest) -> dict[str, tuple[str, str]]:
+    return {m.label: (m.value, m.delta) for m in at.metric}
+
+
+def chart_values(at: AppTest) -> list[Any]:
+    return [json.loads(node.proto.spec) for node in at.get("plotly_chart")]  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def name(trained: Project) -> str:
+    return models.list_models(trained)[0].run
+
+
+def test_an_older_run_is_looked_at_on_demand(trained: Project, name: str) -> None:
+    """The tiny project has few validation wafers, so nothing is said about the features."""
+    note(trained, name, None)
+    at = look(trained, name)
+    assert figures(at) == {}
+    at = run(keyed(at.button, "hood_look").click())
+    shown = figures(at)
+    assert set(shown) == {"Median movement", "Dead channels", "Geodesic / Euclidean"}
+    assert 0 < float(shown["Median movement"][0]) < 2
+    assert shown["Dead channels"][0].endswith("%")
+    assert shown["Geodesic / Euclidean"][0] == "–"
+    assert "twelve different validation wafers" in texts(at)
+    assert figures(run(at)) == shown  # kept, not computed again
+    assert "How to read it" in texts(at)
+
+
+def test_wafers_that_are_gone_are_told(trained: Project, name: str) -> None:
+    note(trained, name, None)
+    for c in trained.classes():
+        for record in pictures.originals(trained, c.slug):
+            if record.part == "validation":
+                pictures.picture_path(trained, c.slug, record).unlink()
+    at = look(trained, name)
+    assert ".png" in refused(keyed(at.button, "hood_look").click())
+    assert figures(at) == {}
+
+
+def test_a_noted_run_is_shown_without_loading_the_network(trained: Project, name: str) -> None:
+    note(trained, name, noted("wafers", 0.25, 2))
+    (trained.models_path / name / "model.safetensors").unlink()
+    at = look(trained, name)
+    assert figures(at) == {
+        "Median movement": ("0.25", ""),  # without the fresh last layer
+        "Dead channels": ("25.0%", ""),
+        "Geodesic / Euclidean": ("1.50 (1.25)", ""),
+    }
+    assert "weights that had seen wafers" in texts(at)
+    assert "train the same network once more" in texts(at)
+    movement, dead, flat = chart_values(at)
+    assert movement["layout"]["yaxis"]["title"]["text"].startswith("moved, in lengths")
+    assert movement["data"][0]["marker"]["color"] == [plots.BLUE, plots.BLUE, plots.GREY]
+    assert movement["layout"]["xaxis"]["ticktext"] == ["stem", "middle", "head"]
+    assert dead["layout"]["yaxis"]["title"]["text"] == "share of channels that are dead"
+    assert flat["layout"]["xaxis"]["title"]["text"].startswith("straight-line distance")
+
+
+def test_a_run_from_chance_on_the_same_wafers_stands_beside_it(trained: Project, name: str) -> None:
+    note(trained, name, noted(None, 1.25, 4))
+    models.rename_model(trained, name, "From nothing")
+    other = second_run(trained, "Taught")
+    note(trained, other, noted("wafers", 0.25, 2))
+    at = look(trained, other)
+    box = keyed(at.selectbox, "hood_other")
+    assert box.options == ["nothing", "From nothing (from chance)"]
+    assert box.value == name
+    assert figures(at)["Median movement"] == ("0.25", "5.12 beside it")
+    assert figures(at)["Dead channels"] == ("25.0%", "50.0% beside it")
+    movement, beside, *_, flat = chart_values(at)
+    assert movement["layout"]["yaxis"]["range"] == beside["layout"]["yaxis"]["range"]
+    assert [trace["name"] for trace in flat["data"]] == [
+        "flat", "Taught", "From nothing (beside it)",
+    ]  # fmt: skip
+    at = run(box.set_value("nothing"))
+    assert figures(at)["Median movement"] == ("0.25", "")
+    assert len(chart_values(at)) == 3
+
+
+def test_a_run_on_other_wafers_is_not_compared(trained: Project, name: str) -> None:
+    note(trained, name, noted(None, 1.25, 4, data="other"))
+    other = second_run(trained, "Later")
+    note(trained, other, noted("wafers", 0.25, 2))
+    at = look(trained, other)
+    assert not keys(at.selectbox)
+
+
+def test_names_are_shown_as_they_are(trained: Project, name: str) -> None:
+    note(trained, name, noted(None, 1.25, 4))
+    models.rename_model(trained, name, "a <b>bold</b> *name*")
+    title = chart_values(look(trained, name))[0]["layout"]["title"]["text"]
+    assert title == "a &lt;b&gt;bold&lt;/b&gt; *name*"
+
+
+def test_the_layers_have_shapes_and_counts(trained: Project, name: str) -> None:
+    note(trained, name, noted(None, 1.25, 4))
+    at = look(trained, name)
+    assert not keys(at.dataframe)
+    at = run(keyed(at.toggle, "hood_layers").set_value(True))
+    (shown,) = [frame.value for frame in at.dataframe]
+    assert shown["layer"].iloc[0] == "stem"
+    assert shown["output shape"].iloc[0] == "32 × 32 × 32"
+    assert shown["output shape"].iloc[-1] == "3"
+    assert f"{shown['parameters'].sum():,} parameters" in texts(at)
