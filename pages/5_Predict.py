@@ -22,36 +22,51 @@ ASKED = "predict_asked"  # session state: candidates, answers and what they were
 
 project = guards.require_project(layout.start("Predict"))
 st.title("Predict")
+STANDARD = models.ModelRun(
+    "standard", "Shipped: the nine WM-811K patterns", "wafernet", "", (), None, None, 0, 0, None
+)
 runs = [run for run in models.list_models(project) if run.damage is None]
 if not runs:
-    st.info("No model yet. Train one: with the defaults it takes a minute or two.")
+    st.info(
+        "Nothing is trained yet, so the shipped model answers: it knows the nine WM-811K patterns "
+        "(Center, Donut, Edge-Loc, Edge-Ring, Loc, Near-full, Random, Scratch, none) and no class "
+        "of yours. Train your own: with the defaults it takes a minute or two."
+    )
     st.page_link("pages/4_Train.py", label="Go to Train", icon=":material/model_training:")
-    st.stop()
 
 
 def choose_model() -> models.ModelRun:
-    """The model to ask, the current one at first."""
+    """The model to ask, the current one at first; the shipped one stands last."""
     current = models.current_model(project)
-    start = next((i for i, run in enumerate(runs) if run.run == current), 0)
+    choices = [*runs, STANDARD]
+    start = next((i for i, run in enumerate(choices) if run.run == current), 0)
     labels = [f"{run.name} · macro-F1 {results.score(run.macro_f1)}" for run in runs]
+    labels.append(STANDARD.name)
 
     def label(run: models.ModelRun) -> str:
-        text = labels[runs.index(run)]
+        text = labels[choices.index(run)]
         # A select box tells its choices apart by their text.
         return f"{text} · {run.created[:19]}" if labels.count(text) > 1 else text
 
     run = st.selectbox(
         "Model",
-        runs,
+        choices,
         index=start,
         format_func=label,
         key=f"predict_model_{current}_{len(runs)}",
         help="Macro-F1 on this project's test wafers: 0 to 1, higher is better.",
     )
-    changes = loaders.model_changes(project, run.run)
+    changes = [] if run == STANDARD else loaders.model_changes(project, run.run)
     if changes:
         st.caption(f":orange[:material/update: Out of date: {'; '.join(changes[:2])}.]")
     return run
+
+
+def load_classifier(run: models.ModelRun) -> Any:
+    """The chosen model on the device, shared among all tabs."""
+    if run == STANDARD:
+        return loaders.standard_classifier()
+    return loaders.classifier(models.model_folder(project, run.run))
 
 
 def sample_wafers(count: int) -> list[Candidate]:
@@ -79,7 +94,7 @@ def sample_wafers(count: int) -> list[Candidate]:
 
 def ask(run: models.ModelRun, candidates: Sequence[Candidate], rejected: list[Rejected]) -> None:
     """Answer all of them and keep the answers for the reruns."""
-    classifier = loaders.classifier(models.model_folder(project, run.run))
+    classifier = load_classifier(run)
     bar = st.progress(0.0, f"Asking about {len(candidates):,} wafers …")
     done = predict.predict_candidates(classifier, candidates, progress=bar.progress)
     bar.empty()

@@ -19,7 +19,7 @@ from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_s
 from wafer_core.jobs.context import JobContext
 from wafer_core.jobs.kinds.train import trainable
 from wafer_core.jobs.runner import run_job
-from wafer_core.simulator import simulate_many
+from wafer_core.simulator import PATTERNS, simulate_many
 
 FAST = {"epochs": 2, "average_turns": False}
 CLASSES = ("Center", "Near-full", "none")
@@ -326,13 +326,21 @@ def test_wrong_calls_of_predict(
     assert word in err
 
 
-def test_a_project_without_a_model_says_what_to_do(
-    tmp_path: Path, wafers: Path, capsys: pytest.CaptureFixture[str]
+def test_before_anything_is_trained_the_shipped_model_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = Project.create(tmp_path / "fresh")
-    code, _, err = call(capsys, "predict", "--project", project.path, wafers)
-    assert code == 2
-    assert "train one first" in err
+    wafer = simulate_many("Near-full", 1, 1)[0]
+    (tmp_path / "n.png").write_bytes(encode_png(wafer))
+    for model in ([], ["--model", "standard"]):
+        code, out, err = call(
+            capsys, "predict", "--project", project.path, *model, tmp_path / "n.png"
+        )
+        assert code == 0, err
+        [entry] = json.loads(out.splitlines()[-1])
+        assert entry["label"] == "Near-full"
+        assert tuple(entry["probabilities"]) == PATTERNS
+        assert ("Nothing is trained yet" in err) == (not model)
 
 
 def test_a_model_is_found_by_its_name(

@@ -26,6 +26,7 @@ from browsing import (
     visit,
     zipped,
 )
+from wafer_core import images, simulator
 from wafer_core.data import models, pictures
 from wafer_core.data.project import Project
 from wafer_core.tasks.predict import Prediction
@@ -61,12 +62,15 @@ def _numbers(values: object) -> list[float]:
     return list(values)  # type: ignore[call-overload]
 
 
-def test_without_a_model_the_page_leads_to_training(project: Project) -> None:
+def test_before_anything_is_trained_the_shipped_model_answers(project: Project) -> None:
     at = visit("predict", project)
     assert [t.value for t in at.title] == ["Predict"]
-    assert "No model yet. Train one" in texts(at)
+    assert "Nothing is trained yet" in texts(at)
     assert "Go to Train" in [link.proto.label for link in at.main.page_link]
-    assert keys(at.file_uploader) == set()
+    ring = simulator.simulate("Edge-Ring", np.random.default_rng(0))
+    box = keyed(at.file_uploader, "predict_files")
+    run(box.set_value([("ring.png", images.encode_png(ring), "image/png")]))
+    assert r"Edge\-Ring" in [s.value.split(" · ")[0] for s in at.subheader]
 
 
 def test_a_trained_project_waits_for_wafers(trained: Project) -> None:
@@ -252,7 +256,7 @@ def test_a_model_deleted_in_another_tab_is_told(trained: Project) -> None:
     at = visit("predict", trained)
     models.delete_model(trained, models.list_models(trained)[0].run)
     run(at)
-    assert "No model yet. Train one" in texts(at)
+    assert "Nothing is trained yet" in texts(at)
 
 
 def test_answers_of_one_project_are_not_shown_in_another(trained: Project, home: Path) -> None:

@@ -263,7 +263,10 @@ def _train(args: argparse.Namespace) -> Any:
 def _predict_arguments(parser: argparse.ArgumentParser) -> None:
     add_project(parser)
     parser.add_argument(
-        "--model", metavar="RUN", help="which trained model (the project's current one)"
+        "--model",
+        metavar="RUN",
+        help="which trained model (the project's current one; before any is trained, or by "
+        "the name standard, the shipped model of the nine WM-811K patterns)",
     )
     parser.add_argument(
         "pictures",
@@ -287,11 +290,13 @@ def _predict(args: argparse.Namespace) -> Any:
     from wafer_core.device import choose_device
     from wafer_core.jobs.foreground import ProgressLine
     from wafer_core.jobs.kinds import predict
-    from wafer_core.tasks.classifier import Classifier
 
     predict.check({"sources": args.pictures, "review_below": args.review_below})
-    folder = predict.find_model(_open(args.project), args.model)
-    classifier = Classifier.load(folder, choose_device(args.device))
+    name, classifier = predict.find_classifier(
+        _open(args.project), args.model, choose_device(args.device)
+    )
+    if name == predict.STANDARD and args.model is None:
+        _say("Nothing is trained yet: the shipped model of the nine WM-811K patterns answers.")
     line = ProgressLine(sys.stderr)
     try:
         entries = predict.answers(

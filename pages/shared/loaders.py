@@ -195,6 +195,15 @@ def _classifier(folder: str, written: int) -> Any:
     return Classifier.load(Path(folder), choose_device())
 
 
+@st.cache_resource(show_spinner="Loading the model …")
+def standard_classifier() -> Any:
+    """The shipped classifier of the nine WM-811K patterns."""
+    from wafer_core.device import choose_device
+    from wafer_core.tasks import wafernet
+
+    return wafernet.standard_classifier(choose_device())
+
+
 def classifier(folder: Path) -> Any:
     """A trained model on the device, loaded once for all tabs.
 

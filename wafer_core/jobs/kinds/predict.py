@@ -1,8 +1,8 @@
 """The job that names many pictures; a few are named at once, without a job.
 
 Parameters: ``sources`` (paths; what came through a browser are uploads of the job), ``model`` (a
-run or its name; the current one where missing), ``review_below`` (what was chosen for the model
-where missing).
+run or its name; the current one where missing, and before anything is trained the shipped one),
+``review_below`` (what was chosen for the model where missing).
 
 The answers are written to ``predictions.json`` in the job's folder, in the form of ``answers``.
 """
@@ -18,12 +18,15 @@ from wafer_core.errors import InputError, ModelError
 from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
 
 if TYPE_CHECKING:
+    import torch
+
     from wafer_core.data.project import Project
     from wafer_core.importers import Upload
     from wafer_core.jobs.context import JobContext
     from wafer_core.tasks.classifier import Classifier
 
 ANSWERS_FILE = "predictions.json"
+STANDARD = "standard"  # the shipped model of the nine WM-811K patterns
 
 
 def check(parameters: Parameters) -> None:
@@ -42,12 +45,10 @@ def run(context: JobContext) -> dict[str, Any]:
     """Name the pictures; returns counts and where the answers lie."""
     from wafer_core.files import write_json
     from wafer_core.importers import Upload
-    from wafer_core.tasks.classifier import Classifier
 
     parameters = context.parameters
     context.progress(0.0, "Loading the model")
-    folder = find_model(context.project, parameters.get("model"))
-    classifier = Classifier.load(folder, context.device)
+    name, classifier = find_classifier(context.project, parameters.get("model"), context.device)
     sources: list[Path | Upload] = [Path(path) for path in parameters.get("sources", ())]
     sources += [Upload(name, path.read_bytes()) for name, path in context.uploads]
 
@@ -59,7 +60,7 @@ def run(context: JobContext) -> dict[str, Any]:
     write_json(context.folder / ANSWERS_FILE, entries, indent=None)
     bad = sum("error" in entry for entry in entries)
     return {
-        "model": folder.name,
+        "model": name,
         "file": ANSWERS_FILE,
         "count": len(entries) - bad,
         "rejected_count": bad,
@@ -110,29 +111,39 @@ def answers(
     return [prediction.to_json() for prediction in done.predictions] + bad
 
 
-def find_model(project: Project, name: str | None) -> Path:
-    """The folder of a run, by its folder's name or the name people gave; ``None``: the current.
+def find_classifier(
+    project: Project, name: str | None, device: torch.device
+) -> tuple[str, Classifier]:
+    """Load a run, by its folder's name or the name people gave.
+
+    Args:
+        name: ``None`` takes the project's current model, and before anything is trained the
+            shipped one; ``standard`` always takes that.
+
+    Returns:
+        The run's folder name (``standard`` for the shipped one), and the classifier.
 
     Raises:
-        ModelError: There is no such run.
+        ModelError: There is no such run, or several have this name.
     """
     from wafer_core.data import models
     from wafer_core.names import same_name
+    from wafer_core.tasks.classifier import Classifier
+    from wafer_core.tasks.wafernet import standard_classifier
 
+    run: str | None
     if name is None:
-        run_name = models.current_model(project)
-        if run_name is None:
+        run = models.current_model(project)
+    else:
+        matching = [m.run for m in models.list_models(project) if same_name(m.name, name)]
+        if len(matching) > 1 and not (project.models_path / Path(name).name).is_dir():
             raise ModelError(
-                f"The project {project.path} has no trained model; train one first, for example "
-                "with: python -m wafer_core train --project DIR."
+                f"Several models are called “{name}”: choose one of {', '.join(matching)}."
             )
-        return models.model_folder(project, run_name)
-    matching = [m.run for m in models.list_models(project) if same_name(m.name, name)]
-    if len(matching) > 1 and not (project.models_path / Path(name).name).is_dir():
-        raise ModelError(
-            f"Several models are called “{name}”: choose one of {', '.join(matching)}."
-        )
-    return models.model_folder(project, matching[0] if len(matching) == 1 else name)
+        run = matching[0] if len(matching) == 1 else name
+    if run is None or (run == STANDARD and not (project.models_path / STANDARD).exists()):
+        return STANDARD, standard_classifier(device)
+    return run, Classifier.load(models.model_folder(project, run), device)
 
 
 def _describe(parameters: Parameters) -> str:
