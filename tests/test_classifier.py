@@ -23,7 +23,7 @@ from wafer_core.tasks.classifier import (
 from wafer_core.tasks.turns import quarter_turns, transform
 
 CPU = torch.device("cpu")
-QUICK = TrainConfig(epochs=3, learning_rate=0.003)
+QUICK = TrainConfig(network="wafer_cnn", epochs=3, learning_rate=0.003)
 Sizes = tuple[int, int]
 
 
@@ -51,7 +51,8 @@ def data(train_each: int = 8, validation_each: int = 4, classes: int = 3) -> Tra
 
 @pytest.fixture(scope="module")
 def results() -> list[EpochResult]:
-    return list(train(data(16, 6), TrainConfig(epochs=14, patience=0, seed=1), CPU))
+    config = TrainConfig(network="wafer_cnn", epochs=14, patience=0, seed=1)
+    return list(train(data(16, 6), config, CPU))
 
 
 def test_three_simple_patterns_are_learned(results: list[EpochResult]) -> None:
@@ -122,13 +123,14 @@ def test_it_can_be_cancelled_between_batches() -> None:
         if len(seen) == 2:
             raise Cancelled("stop")
 
+    config = dataclasses.replace(QUICK, batch_size=8, transfer="scratch")
     with pytest.raises(Cancelled):
-        list(train(data(), dataclasses.replace(QUICK, batch_size=8), CPU, on_batch))
+        list(train(data(), config, CPU, on_batch))
     assert seen == [pytest.approx(1 / 9), pytest.approx(2 / 9)]
 
 
 def test_patience_stops_when_nothing_gets_better() -> None:
-    config = TrainConfig(epochs=40, patience=2, learning_rate=1e-6)
+    config = dataclasses.replace(QUICK, epochs=40, patience=2, learning_rate=1e-6)
     assert len(list(train(data(2, 1), config, CPU))) < 40
 
 
@@ -198,7 +200,7 @@ def test_a_loss_that_is_no_number_is_told_with_what_to_do(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(networks.WaferCNN, "forward", broken)
     with pytest.raises(ParameterError, match=r"Lower the learning rate \(it was 0\.003\)"):
-        next(train(data(), QUICK, CPU))
+        next(train(data(), dataclasses.replace(QUICK, transfer="scratch"), CPU))
 
 
 @pytest.mark.parametrize(

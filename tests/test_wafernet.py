@@ -109,3 +109,17 @@ def test_weights_of_another_network_are_told(copied: Path) -> None:
     checkpoint.save(copied, networks.build("wafer_cnn", 9), {}, "wafernet")
     with pytest.raises(ModelError, match="another version"):
         networks.build_taught("wafernet", 9)
+
+
+def test_the_first_epoch_fits_the_last_layer_alone() -> None:
+    pictures, labels = simulated(3, 7)
+    data = TrainData(PATTERNS, pictures, labels, pictures, labels)
+    seen: list[float] = []
+    config = TrainConfig(epochs=2, batch_size=9, patience=0)
+    first, second = train(data, config, CPU, seen.append)
+    assert first.is_best
+    assert first.macro_f1 is not None
+    assert first.macro_f1 > 0.9  # three a class are easily told apart by heart
+    assert second.epoch == 2
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(1)
