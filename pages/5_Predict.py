@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,11 @@ def load_classifier(run: models.ModelRun) -> Any:
     return loaders.classifier(models.model_folder(project, run.run))
 
 
+def threshold(run: models.ModelRun) -> float:
+    """Below which probability the model's answers go to a person; chosen on Train."""
+    return predict.REVIEW_BELOW if run.review_below is None else run.review_below
+
+
 def sample_wafers(count: int) -> list[Candidate]:
     """Some wafers of the project's own test part, for those who have none at hand."""
     rng = np.random.default_rng(st.session_state.get("predict_turn", 0))
@@ -95,8 +101,9 @@ def sample_wafers(count: int) -> list[Candidate]:
 def ask(run: models.ModelRun, candidates: Sequence[Candidate], rejected: list[Rejected]) -> None:
     """Answer all of them and keep the answers for the reruns."""
     classifier = load_classifier(run)
+    below = threshold(run)
     bar = st.progress(0.0, f"Asking about {len(candidates):,} wafers …")
-    done = predict.predict_candidates(classifier, candidates, progress=bar.progress)
+    done = predict.predict_candidates(classifier, candidates, below, bar.progress)
     bar.empty()
     st.session_state[ASKED] = {
         "candidates": list(candidates),
@@ -104,20 +111,44 @@ def ask(run: models.ModelRun, candidates: Sequence[Candidate], rejected: list[Re
         "rejected": rejected + done.rejected,
         "run": run.run,
         "project": str(project.path),
+        "threshold": below,
     }
+
+
+def reading(label: str, speaks: bool) -> str:
+    """How to read the heat map."""
+    name = layout.plain(label)
+    if not speaks:
+        return (
+            f"No failed die speaks for “{name}”: the answer rests on what is not there, so the "
+            "whole wafer is pale."
+        )
+    return (
+        f"Strong colours: failed dies that speak for “{name}”; had they passed, the network would "
+        "be less sure of it. Pale: makes no difference. If the strong places are not the pattern "
+        "that you see, do not trust the answer."
+    )
 
 
 def one(answer: predict.Prediction, picture: Picture) -> None:
     """One wafer: the picture, and a bar for each class."""
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     with left:
-        st.image(drawing.to_png(drawing.draw(picture, 380)), width=380, alt=answer.file)
+        drawn = st.empty()
         st.caption(f"{layout.plain(answer.file)} · {gallery.die_text(picture)}")
+        if st.toggle("What the answer rests on", key="predict_heat", persist_state="session"):
+            image, speaks = loaders.heat(
+                f"{project.path}/{run.run}", load_classifier(run), picture, 380
+            )
+            st.caption(reading(answer.label, speaks))
+        else:
+            image = drawing.to_png(drawing.draw(picture, 380))
+        drawn.image(image, width=380, alt=answer.file)
     with right:
         sure = answer.verdict == predict.CONFIDENT
         colour, icon = ("green", "check_circle") if sure else ("orange", "help")
         st.subheader(f"{layout.plain(answer.label)} · {answer.probability:.1%}")
-        hint = "" if sure else ": no class is clearly ahead, a person should look"
+        hint = "" if sure else f": below {threshold(run):.0%}, a person should look"
         st.markdown(f":{colour}[:material/{icon}: **{WORDS[answer.verdict]}**]{hint}")
         st.plotly_chart(
             plots.probability_bars(list(answer.probabilities), list(answer.probabilities.values())),
@@ -292,6 +323,11 @@ with guards.errors_told():
         ask(run, asked["candidates"], [])
         asked = st.session_state[ASKED]
         asked["id"] = again
+if asked and asked["threshold"] != threshold(run):  # another was chosen meanwhile
+    asked["threshold"] = threshold(run)
+    asked["answers"] = [
+        replace(a, verdict=predict.verdict(a.probability, threshold(run))) for a in asked["answers"]
+    ]
 if not asked:
     st.info("Drop one wafer or hundreds above, or take some of the test part.")
     st.stop()

@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from wafer_core import drawing
-from wafer_core.drawing import contact_sheet, draw, to_data_url, to_png
+from wafer_core.drawing import contact_sheet, draw, draw_heat, to_data_url, to_png
 from wafer_core.errors import ParameterError
 from wafer_core.images import FAIL, PASS, from_die_codes
 from wafer_core.simulator import simulate_many
+from wafers import disc
 
 PASS_RGBA = (0x94, 0xBF, 0xDF, 255)
 FAIL_RGBA = (0xD5, 0x5E, 0x00, 255)
@@ -141,3 +142,23 @@ def test_png_and_data_url_hold_the_drawing() -> None:
     head, _, body = to_data_url(image).partition(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(body) == to_png(image)
+
+
+def test_a_heat_map_fades_what_is_cold() -> None:
+    picture = disc(20)
+    heat = np.zeros((64, 64))
+    heat[:, :32] = 1.0
+    plain = np.array(draw(picture, 200))
+    drawn = np.array(draw_heat(picture, heat, 200))
+    np.testing.assert_array_equal(drawn[..., :3], plain[..., :3])
+    assert drawn[100, 60, 3] == 255
+    assert drawn[100, 140, 3] == 63  # a quarter
+    assert drawn[100, 5].tolist() == plain[100, 5].tolist()
+    assert (drawn[..., 3] <= plain[..., 3]).all()
+
+
+@pytest.mark.parametrize("size", [40, 100, 333])
+def test_a_heat_map_of_a_grey_picture_keeps_its_proportions(size: int) -> None:
+    picture = np.full((20, 60), 90, np.uint8)
+    drawn = np.array(draw_heat(picture, np.ones((64, 64)), size))
+    np.testing.assert_array_equal(drawn, np.array(draw(picture, size)))

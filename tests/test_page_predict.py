@@ -267,3 +267,26 @@ def test_answers_of_one_project_are_not_shown_in_another(trained: Project, home:
     at.query_params["project"] = "other"
     run(at)
     assert "Drop one wafer or hundreds above" in texts(at)
+
+
+def test_what_the_answer_rests_on(trained: Project) -> None:
+    at = visit("predict", trained)
+    drop(at, ("mine.png", png(77)))
+    assert "Strong colours" not in texts(at)
+    run(at.toggle(key="predict_heat").set_value(True))
+    said = texts(at)
+    assert ("Strong colours: failed dies" in said) != ("No failed die speaks for" in said)
+    drop(at, ("other.png", png(78)))
+    assert at.toggle(key="predict_heat").value
+
+
+def test_a_threshold_chosen_on_train_decides_here(trained: Project) -> None:
+    shown = models.list_models(trained)[0].run
+    models.set_review_below(trained, shown, 0.0)
+    at = visit("predict", trained)
+    drop(at, ("mine.png", png(77)))
+    assert answers(at)[0].verdict == "confident"
+    models.set_review_below(trained, shown, 1.0)
+    run(at)
+    assert answers(at)[0].verdict == "review"
+    assert "below 100%, a person should look" in texts(at)

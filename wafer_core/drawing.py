@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from wafer_core.errors import ParameterError
@@ -25,6 +26,7 @@ SELECTED_COLOUR = "#009E73"
 
 RIM_FROM_SIZE = 96  # smaller wafers are dies only: a rim would take their pixels
 _RIM_MARGIN = 0.035  # share of the side between the dies and the wafer's rim
+_FADED = 0.25  # opacity of what is not hot
 _GAP = 6  # pixels between the wafers of a contact sheet
 _FRAME = 3  # pixels around a selected one
 # Fonts of Windows, macOS and Linux with Hangul, tried in turn for captions beyond Latin.
@@ -74,6 +76,34 @@ def draw(picture: Picture, size: int | None = None) -> Image.Image:
     if margin:
         canvas.alpha_composite(_rim(size))
     return canvas
+
+
+def draw_heat(picture: Picture, heat: npt.NDArray[np.float64], size: int) -> Image.Image:
+    """Draw a picture with a heat map as light: hot places in full colour, the others faded.
+
+    The two tones keep their meaning, and it reads alike on a light and on a dark ground.
+
+    Args:
+        picture: (H, W).
+        heat: (S, S) in [0, 1] over the whole picture.
+        size: Side of the square drawing in pixels.
+
+    Raises:
+        ParameterError: ``size`` is not between 1 and 4096.
+    """
+    drawing = np.array(draw(picture, size))
+    on_map = is_map(picture)
+    H, W = (1, 1) if on_map else picture.shape
+    margin = round(size * _RIM_MARGIN) if on_map and size >= RIM_FROM_SIZE else 0
+    scale = (size - 2 * margin) / max(H, W)
+    width, height = max(round(W * scale), 1), max(round(H * scale), 1)
+    y, x = (size - height) // 2, (size - width) // 2
+    bicubic = Image.Resampling.BICUBIC
+    hot = np.asarray(Image.fromarray(heat.astype(np.float32)).resize((width, height), bicubic))
+    inside = drawing[y : y + height, x : x + width, 3]
+    # the square root: half as hot is seen as half as hot
+    inside[:] = inside * (_FADED + (1 - _FADED) * np.sqrt(np.clip(hot, 0.0, 1.0)))
+    return Image.fromarray(drawing)
 
 
 def _grey(picture: Picture) -> Image.Image:

@@ -215,6 +215,22 @@ def classifier(folder: Path) -> Any:
     return _classifier(str(folder), written)
 
 
+@st.cache_data(max_entries=200, show_spinner="Looking what the answer rests on …")
+def heat(model: str, _classifier: Any, picture: images.Picture, size: int) -> tuple[bytes, bool]:
+    """A wafer drawn with what an answer rests on, and whether its failed dies speak for it.
+
+    Args:
+        model: Tells models apart in the cache.
+        _classifier: Gives the answer.
+        picture: The wafer.
+        size: Pixels a side.
+    """
+    from wafer_core.tasks import attention
+
+    found = attention.heat_map(_classifier, picture)
+    return drawing.to_png(drawing.draw_heat(picture, found, size)), bool(found.any())
+
+
 @st.cache_data(ttl=60, max_entries=8, show_spinner=False)
 def disk_use(path: str) -> tuple[int, int]:
     """Bytes used and free; a minute old at most."""
