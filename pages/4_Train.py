@@ -10,7 +10,7 @@ from pages.shared import forms, guards, jobs_panel, layout, loaders, results
 from wafer_core import jobs, plots
 from wafer_core.data import models
 from wafer_core.jobs import JobState
-from wafer_core.tasks import classifier, networks
+from wafer_core.tasks import classifier, imagenet, networks
 
 project = guards.require_project(layout.start("Train"))
 st.title("Train")
@@ -37,6 +37,8 @@ def settings() -> dict[str, Any]:
                 value = forms.parameter(name, spec, "train", optional)
                 if name == "network":
                     st.caption(networks.NETWORKS[value].help)
+                    if value in imagenet.NAMES and imagenet.find(value) is None:
+                        st.caption(imagenet.missing_sentence(value))
                 chosen[name] = value
 
     draw(main=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import evaluation, guards, jobs_panel, layout, loaders
+from pages.shared import evaluation, guards, hood, jobs_panel, layout, loaders
 from pages.shared.loaders import Judgement
 from wafer_core import metrics, plots
 from wafer_core.data import models, pictures
@@ -150,6 +150,7 @@ TABS: dict[str, Callable[[Project, Judgement, ModelRun], None]] = {
     "Result": overview,
     "Mistakes": evaluation.mistakes,
     "Confidence": evaluation.confidence,
+    "Under the hood": lambda project, _, shown: hood.under_the_hood(project, shown),
 }
 
 

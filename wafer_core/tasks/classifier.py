@@ -30,7 +30,7 @@ from wafer_core.errors import ModelError, ParameterError
 from wafer_core.images import Picture
 from wafer_core.metrics import evaluate, fit_temperature, log_softmax
 from wafer_core.preparation import Preparation
-from wafer_core.tasks import networks
+from wafer_core.tasks import networks, transfer
 from wafer_core.tasks.heads import fit_head
 from wafer_core.tasks.optimize import (
     EMA_DECAY,
@@ -229,7 +229,8 @@ def train(
 ) -> Iterator[EpochResult]:
     """Train, from fresh weights or from those that a network comes with.
 
-    The latter first fits a last layer to the features as they are, then trains everything.
+    The latter first fits a last layer to the features as they are, then trains everything, or, if
+    the network is frozen, is done after this one epoch.
 
     The weights that are judged and kept are a running mean over the last steps. The best epoch is
     the one with the highest macro-F1 on the validation part, smoothed over a few epochs, since on
@@ -247,16 +248,18 @@ def train(
 
     Raises:
         InputError: The pictures cannot be trained on.
+        ModelError: Stored weights to start from are damaged or not genuine.
         ParameterError: The learning rate made the loss infinite.
     """
     data.check()
     config = config.resolved(len(data.train_pictures))
     epochs, batch_size = config.epochs or 1, config.batch_size or 1
-    torch.manual_seed(config.seed)  # fresh weights and dropout; everything else has its generator
+    # seeds fresh weights and dropout; everything else has its generator
+    begun = transfer.begin(config.network, len(data.class_names), config.transfer, config.seed)
     generator = torch.Generator().manual_seed(config.seed)
-    preparation = Preparation(networks.NETWORKS[config.network].size)
-    network = networks.build_taught(config.network, len(data.class_names))
-    network = network.to(device).to(memory_format=memory_format)
+    preparation = Preparation(begun.size)
+    is_frozen = begun.weights is not None and config.transfer == transfer.FROZEN
+    network = begun.network.to(device).to(memory_format=memory_format)
     inputs = preparation.prepare_compact(data.train_pictures)
     labels = torch.from_numpy(data.train_labels)
     validation = preparation.prepare_compact(data.validation_pictures)
@@ -265,9 +268,16 @@ def train(
     if config.balancing == "weighted":
         weights = torch.tensor(frequency**-0.5 / (frequency**0.5).sum(), dtype=torch.float32)
         weights = weights.to(device)
-    has_seen = networks.NETWORKS[config.network].weights is not None
-    if has_seen and isinstance(network, networks.WaferCNN):
-        fit_head(network, inputs, labels, weights, config.turns, generator)
+    train_loss = 0.0
+    if begun.weights is not None:
+
+        def tell(share: float) -> None:
+            if on_batch:
+                on_batch(share if is_frozen else 0.0)
+
+        train_loss = fit_head(network, inputs, labels, weights, config.turns, generator, tell)
+    if is_frozen:
+        epochs = 1
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimizer = make_optimizer(network, config.learning_rate or 0.0, config.weight_decay)
     steps_per_epoch = max(1, round(len(labels) / batch_size))
@@ -291,7 +301,7 @@ def train(
     for epoch in range(1, epochs + 1):
         started = time.perf_counter()
         network.train()
-        if has_seen:
+        if begun.weights == "wafers":
             freeze_norms(network)
         total = torch.zeros((), device=device)
         if config.balancing == "balanced":
@@ -299,7 +309,7 @@ def train(
             order = torch.multinomial(chances, len(labels), True, generator=generator)
         else:
             order = torch.randperm(len(labels), generator=generator)
-        for chosen in torch.tensor_split(order, steps_per_epoch):
+        for chosen in () if is_frozen else torch.tensor_split(order, steps_per_epoch):
             for group in optimizer.param_groups:
                 group["lr"] = (config.learning_rate or 0.0) * rate_factor(step / steps)
             batch = inputs[chosen].to(device).float().div_(255)
@@ -318,7 +328,8 @@ def train(
             total += loss.detach() * len(chosen)
             if on_batch:
                 on_batch(step / steps)
-        train_loss = float(total) / len(labels)
+        if not is_frozen:
+            train_loss = float(total) / len(labels)
         if not math.isfinite(train_loss):
             raise ParameterError(
                 f"Training broke in epoch {epoch}: the loss is no longer a number. Lower the "

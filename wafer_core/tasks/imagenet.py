@@ -127,7 +127,7 @@ def missing_sentence(name: str) -> str:
     """What to tell who trains a network without its weights."""
     title, first = networks.NETWORKS[name].title, official(name)[0]
     return (
-        f"There are no ImageNet weights for {title} on this machine, so it started from scratch; "
+        f"There are no ImageNet weights for {title} on this machine, so it starts from scratch; "
         f"“{COMMAND} {name}” fetches them ({first.megabytes:.0f} MB), with --from FILE out of a "
         "file that you have."
     )

@@ -13,6 +13,7 @@ from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import Picture
 from wafer_core.tasks.networks import NETWORKS
 from wafer_core.tasks.parameters import Parameter, check_all, check_seed
+from wafer_core.tasks.transfer import FINE_TUNED, TRANSFER
 
 BALANCING = {
     "natural": "Every picture counts the same. Right when the classes are as frequent as in use.",
@@ -50,6 +51,12 @@ PARAMETERS: dict[str, Parameter] = {
         "What to do when some classes have far fewer pictures: nothing (natural), let each of "
         "their pictures count more (weighted), or show them more often (balanced).",
         "weighted", choices=tuple(BALANCING), main=True,
+    ),
+    "transfer": Parameter(
+        "Start from",
+        "What the network knows beforehand: the weights that it comes with, of which all learn on "
+        "(fine-tuned) or the last layer alone (frozen; takes seconds), or nothing (scratch).",
+        FINE_TUNED, choices=tuple(TRANSFER),
     ),
     "turns": Parameter(
         "Quarter turns and mirroring",
@@ -112,6 +119,7 @@ class TrainConfig:
     batch_size: int | None = None
     learning_rate: float | None = None
     balancing: str = "weighted"  # users expect rare classes to be found, not to be ignored
+    transfer: str = FINE_TUNED  # frozen is faster and, with WaferNet on few pictures, near
     turns: bool = True
     rotation_share: float = 0.3  # measured on real wafers, 39 a class: 0.3 to 0.5 beat 1
     zoom: float = 0.08

@@ -61,7 +61,7 @@ def begin(name: str, num_classes: int, transfer: str, seed: int) -> Start:
     elif transfer != SCRATCH and info is not None and info.weights is not None:
         return Start(networks.build_taught(name, num_classes), info.size, "wafers")
     elif transfer == FROZEN and info is not None:
-        note = f"{info.title} comes with no weights, so it started from scratch."
+        note = f"{info.title} comes with no weights, so it starts from scratch."
     network = networks.build(name, num_classes)
     return Start(network, networks.NETWORKS[name].size, None, note)
 
@@ -80,7 +80,7 @@ def penultimate(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
         batch: (N, 3, S, S) prepared pictures.
 
     Returns:
-        Features (N, F), after the dropout layer (which does nothing here).
+        Features (N, F).
     """
     found: list[torch.Tensor] = []
     layer = imagenet.last_layer(network)[1]

@@ -9,7 +9,7 @@ Live: metric ``epoch`` with the fields of ``EpochResult``. Result: ``{"run", "ma
 ``report.json`` of the run holds ``evaluation`` (macro-F1, accuracy, per class, confusion, their
 95 % ``intervals``), ``test_pictures`` (so that a page can show the pictures of a confusion cell),
 ``config``, ``counts``, ``notes`` (sentences for the user), ``seconds``, ``epochs``,
-``best_epoch``, ``device``.
+``best_epoch``, ``device``, ``hood`` (see ``tasks.hood``; ``data`` is the dataset's fingerprint).
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def run(context: JobContext) -> dict[str, Any]:
     from wafer_core.files import new_folder, write_bytes, write_json
     from wafer_core.metrics import doubts, evaluate, intervals
     from wafer_core.names import timestamp_name
+    from wafer_core.tasks import hood, transfer
     from wafer_core.tasks.networks import NETWORKS
     from wafer_core.tasks.training import TrainData
 
@@ -91,6 +92,8 @@ def run(context: JobContext) -> dict[str, Any]:
     data = TrainData(
         used.class_names, train_pictures, train_labels, validation_pictures, validation_labels
     )
+    start = transfer.begin(config.network, len(used.classes), config.transfer, config.seed)
+    notes += [start.note] if start.note else []
     curve, classifier = _trained(context, data, config)
     notes += _notes(curve, data, config, stopped=context.stop_requested())
 
@@ -109,6 +112,10 @@ def run(context: JobContext) -> dict[str, Any]:
         told = _told(used, probabilities)
     else:
         notes.append("No picture is left for the test part, so how good it is stays unknown.")
+    context.progress(_READ + _TRAIN + 0.9 * _JUDGE, "Looking under the hood")
+    looked = hood.examine(
+        classifier.network, start, classifier.preparation, validation_pictures, context.device
+    )
     seconds = time.perf_counter() - began
 
     run_name = timestamp_name("run")
@@ -132,6 +139,7 @@ def run(context: JobContext) -> dict[str, Any]:
         "best_epoch": max((p["epoch"] for p in curve if p["is_best"]), default=len(curve)),
         "stopped": context.stop_requested(),
         "notes": notes,
+        "hood": {**looked, "data": frozen.fingerprint},
         "seconds": seconds,
         "device": describe_device(context.device),
     }

@@ -1,0 +1,227 @@
+"""What a training starts from: taught weights that all learn on, a frozen network, or chance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from wafer_core.data import models
+from wafer_core.data.project import Project
+from wafer_core.errors import Cancelled, ModelError, ParameterError
+from wafer_core.jobs import create_job
+from wafer_core.jobs.runner import run_job
+from wafer_core.simulator import simulate_many
+from wafer_core.tasks import classifier, hood, imagenet, networks, transfer
+from wafer_core.tasks.training import TrainConfig, TrainData
+
+CPU = torch.device("cpu")
+PHOTO = "mobilenet_v2"
+QUICK: dict[str, Any] = {"epochs": 1, "batch_size": 16, "average_turns": False, "seed": 4}
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No weights of this machine's user."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """Weights for MobileNetV2 in the cache, with a list of files that knows them."""
+    torch.manual_seed(9)
+    state = networks.build(PHOTO, 10).state_dict()
+    torch.save(state, tmp_path / "saved")
+    prefix = hashlib.sha256((tmp_path / "saved").read_bytes()).hexdigest()[:8]
+    url = (tmp_path / f"mobilenet_v2-{prefix}.pth").as_uri()
+    known = imagenet.Official(PHOTO, url, 14)
+    monkeypatch.setattr(imagenet, "official", lambda name: (known,))
+    imagenet.install(PHOTO, tmp_path / "saved")
+    return state
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainData:
+    """Two patterns of six wafers to learn from and three to choose by."""
+    wafers = [
+        w for seed, p in enumerate(("Center", "Edge-Ring")) for w in simulate_many(p, 9, seed)
+    ]
+    train = [i for i in range(18) if i % 3]
+    rest = [i for i in range(18) if not i % 3]
+    labels = np.repeat([0, 1], 9)
+    return TrainData(
+        ("Center", "Edge-Ring"),
+        [wafers[i] for i in train], labels[train], [wafers[i] for i in rest], labels[rest],
+    )  # fmt: skip
+
+
+def trained(data: TrainData, **settings: Any) -> tuple[list[Any], classifier.Classifier]:
+    results = list(classifier.train(data, TrainConfig(**{**QUICK, **settings}), CPU))
+    return results, results[-1].best_classifier()
+
+
+def moved(model: classifier.Classifier, start: transfer.Start) -> dict[str, float | None]:
+    rows = hood.movement(start.network.state_dict(), model.network.state_dict())
+    return {row.layer: row.moved for row in rows}
+
+
+# -- the start -----------------------------------------------------------------------------------
+
+
+def test_the_wafer_network_starts_from_the_weights_that_ship() -> None:
+    start = transfer.begin("wafernet", 3, transfer.FINE_TUNED, 0)
+    again = transfer.begin("wafernet", 3, transfer.FROZEN, 0)
+    other = transfer.begin("wafernet", 3, transfer.FINE_TUNED, 1)
+    assert start.weights == "wafers"
+    assert start.note is None
+    first, second, third = (s.network.state_dict() for s in (start, again, other))
+    assert all(first[key].equal(second[key]) for key in first)
+    # all but the last layer is known, whatever the seed
+    assert {key for key in first if not first[key].equal(third[key])} == {
+        "head.weight", "head.bias",
+    }  # fmt: skip
+
+
+def test_from_scratch_is_chance_by_the_seed() -> None:
+    one, same, other = (transfer.begin("wafernet", 3, transfer.SCRATCH, s) for s in (0, 0, 1))
+    assert one.weights is None
+    assert one.note is None
+    states = [s.network.state_dict() for s in (one, same, other)]
+    assert states[0]["stem.weight"].equal(states[1]["stem.weight"])
+    assert not states[0]["stem.weight"].equal(states[2]["stem.weight"])
+
+
+@pytest.mark.parametrize("how", [transfer.FINE_TUNED, transfer.FROZEN])
+def test_without_imagenet_weights_a_sentence_says_so(how: str) -> None:
+    start = transfer.begin(PHOTO, 3, how, 0)
+    assert start.weights is None
+    assert start.size == networks.NETWORKS[PHOTO].size
+    assert start.note is not None
+    assert start.note.startswith("There are no ImageNet weights for MobileNetV2 on this machine")
+    scratch = transfer.begin(PHOTO, 3, transfer.SCRATCH, 0)
+    assert scratch.note is None
+    assert scratch.network.state_dict()["features.0.0.weight"].equal(
+        start.network.state_dict()["features.0.0.weight"]
+    )
+
+
+def test_a_network_that_has_no_weights_cannot_be_frozen() -> None:
+    assert transfer.begin("wafer_cnn", 3, transfer.FINE_TUNED, 0).note is None
+    note = transfer.begin("wafer_cnn", 3, transfer.FROZEN, 0).note
+    assert note == "Wafer CNN (small, ours) comes with no weights, so it starts from scratch."
+
+
+def test_damaged_imagenet_weights_stop_the_training(
+    stored: dict[str, torch.Tensor], data: TrainData
+) -> None:
+    path = imagenet.find(PHOTO)
+    assert path is not None
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ModelError, match="damaged or not genuine"):
+        trained(data, network=PHOTO)
+    assert transfer.begin(PHOTO, 2, transfer.SCRATCH, 0).weights is None
+
+
+def test_unknown_ways_to_start_are_refused() -> None:
+    with pytest.raises(ParameterError, match=r"transfer.*fine-tuned, frozen, scratch"):
+        TrainConfig(transfer="cats and dogs")
+
+
+@pytest.mark.parametrize(
+    ("network", "config", "expected"),
+    [
+        ("wafernet", {}, transfer.FINE_TUNED),
+        ("resnet18", {}, transfer.SCRATCH),
+        ("resnet18", {"transfer": "frozen"}, transfer.FROZEN),
+    ],
+)
+def test_runs_from_before_the_choice_started_from_what_there_was(
+    network: str, config: dict[str, str], expected: str
+) -> None:
+    assert transfer.of_config(network, config) == expected
+
+
+# -- the training --------------------------------------------------------------------------------
+
+
+def test_a_frozen_network_learns_in_its_last_layer_only(data: TrainData) -> None:
+    (result,), model = trained(data, network="wafernet", transfer=transfer.FROZEN, epochs=50)
+    assert result.epochs == 1
+    assert 0 < result.train_loss < 0.5
+    assert result.macro_f1 is not None
+    assert result.macro_f1 > 0.7
+    start = transfer.begin("wafernet", 2, transfer.FROZEN, QUICK["seed"])
+    went = moved(model, start)
+    assert went.pop("head") != 0
+    assert set(went.values()) == {0.0}
+    begun, ended = start.network.state_dict(), model.network.state_dict()
+    assert all(ended[k].equal(v) for k, v in begun.items() if not k.startswith("head."))
+
+
+def test_a_tiny_learning_rate_leaves_every_network_at_its_noted_start(
+    data: TrainData, stored: dict[str, torch.Tensor]
+) -> None:
+    """The start that is computed again for the report is the one that training began from."""
+    for network, how in (
+        ("wafernet", transfer.FINE_TUNED), ("wafernet", transfer.SCRATCH),
+        ("wafer_cnn", transfer.FINE_TUNED), (PHOTO, transfer.FINE_TUNED),
+    ):  # fmt: skip
+        _, model = trained(data, network=network, transfer=how, learning_rate=1e-6)
+        went = moved(model, transfer.begin(network, 2, how, QUICK["seed"]))
+        last = list(went)[-1]
+        assert all(m is not None and m < 1e-3 for layer, m in went.items() if layer != last), (
+            network
+        )
+
+
+def test_imagenet_weights_train_frozen_and_can_be_stored(
+    data: TrainData, stored: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    _, model = trained(data, network=PHOTO, transfer=transfer.FROZEN)
+    assert model.preparation.size == imagenet.SIZE
+    torch.testing.assert_close(
+        model.network.state_dict()["features.18.0.weight"], stored["features.18.0.weight"]
+    )
+    model.save(tmp_path / "run")
+    again = classifier.Classifier.load(tmp_path / "run")
+    pictures = list(data.validation_pictures)
+    np.testing.assert_allclose(
+        again.predict_proba(pictures), model.predict_proba(pictures), atol=1e-6
+    )
+
+
+def test_a_frozen_training_can_be_stopped_while_it_looks(data: TrainData) -> None:
+    told: list[float] = []
+
+    def stop(share: float) -> None:
+        told.append(share)
+        raise Cancelled("stop")
+
+    config = TrainConfig(**QUICK, network="wafernet", transfer=transfer.FROZEN)
+    with pytest.raises(Cancelled):
+        list(classifier.train(data, config, CPU, on_batch=stop))
+    assert len(told) == 1
+    assert 0 < told[0] <= 1
+
+
+# -- the job -------------------------------------------------------------------------------------
+
+
+def test_the_job_notes_what_is_under_the_hood_and_what_was_missing(project: Project) -> None:
+    config = {**QUICK, "network": PHOTO}
+    result = run_job(create_job(project.path, "train", {"config": config}, "cpu"))
+    assert sum("There are no ImageNet weights" in note for note in result["notes"]) == 1
+    report = models.report(project, result["run"])
+    noted = report["hood"]
+    assert noted["data"] == models.trained_on(project, result["run"]).fingerprint
+    assert noted["weights"] is None
+    assert noted["movement"][-1]["layer"] == "classifier.1"
+    assert noted["pictures"] == report["validation_count"]
+    assert all(0 < row["moved"] < 10 for row in noted["movement"])
+    assert sum(row["channels"] for row in noted["dead"]) > 1000
+    assert len(json.dumps(noted)) < 50_000
