@@ -39,9 +39,9 @@ def main() -> None:
         files = write_wafers(Path(folder), arguments.count)
         for turns in (True, False):
             torch.manual_seed(0)
-            network = networks.build("wafer_cnn", len(PATTERNS))
+            network = networks.build("wafernet", len(PATTERNS))
             classifier = Classifier(
-                network, "wafer_cnn", Preparation(), PATTERNS, average_turns=turns, device=device
+                network, "wafernet", Preparation(), PATTERNS, average_turns=turns, device=device
             )
             predict_files(classifier, files[:100])  # warm up
             times = [seconds(classifier, files) for _ in range(RUNS)]

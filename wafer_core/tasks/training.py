@@ -151,9 +151,8 @@ class TrainConfig:
         epochs, batch_size, rate = self.epochs, self.batch_size, self.learning_rate
         usual = NETWORKS[self.network].epochs
         if epochs is None:
-            epochs = round(
-                min(2 * usual, max(0.12 * usual, usual * math.sqrt(350 / max(pictures, 1))))
-            )
+            least = max(6, 0.12 * usual)
+            epochs = round(min(2 * usual, max(least, usual * math.sqrt(350 / max(pictures, 1)))))
         if batch_size is None:
             batch_size = 16 if pictures < 2000 else 64
         if rate is None:

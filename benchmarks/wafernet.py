@@ -1,0 +1,161 @@
+"""What the weights of WaferNet are worth: few wafers a class, on lots that they never saw.
+
+    python -m wafer_core.tasks.pretrain --output HALF.safetensors --data DATA.npz \\
+        --leave-groups-out 0.5
+    python -m benchmarks.wafernet DATA.npz HALF.safetensors [--per-class 5 10 50] [--seeds 0 1]
+
+Pre-training saw half of the lots. The other half is split by lots once more, by the seed: from one
+part come the training wafers (and a third as many to choose the epoch by), the other part judges,
+300 wafers a class at most. Everything else is the program's default.
+
+The shipped weights saw nearly all lots: judged with those, the figures would be too good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.machine import describe_machine, write_results
+from wafer_core.device import choose_device
+from wafer_core.importers import Candidate, scan
+from wafer_core.metrics import evaluate
+from wafer_core.simulator import PATTERNS
+from wafer_core.tasks import networks
+from wafer_core.tasks.classifier import Classifier, TrainConfig, TrainData, train
+
+JUDGED = 300  # wafers a class at most
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("data", type=Path, help="wafer data file with labels and groups")
+    parser.add_argument("weights", type=Path, help="of a pre-training with lots left out")
+    parser.add_argument("--per-class", type=int, nargs="+", default=[5, 10, 50])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--networks", nargs="+", default=["wafernet", "wafer_cnn"])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--name", default="wafernet", help="of the table (wafernet)")
+    given = parser.parse_args()
+    device = choose_device(given.device)
+    half = Classifier.load(given.weights.parent, name=given.weights.stem)
+    candidates = left_out(scan([given.data]).candidates, half.config)
+    with_weights(given.weights)
+    rows = []
+    for per_class in given.per_class:
+        for seed in given.seeds:
+            data, judged, truth = draw(candidates, per_class, seed)
+            for network in given.networks:
+                row = one(network, data, judged, truth, device, seed)
+                rows.append({"per_class": per_class, "seed": seed, "network": network, **row})
+                print(json.dumps(rows[-1]), flush=True)
+    write_results(given.name, rows, table(rows, half.config))
+
+
+def left_out(candidates: list[Candidate], config: dict[str, Any]) -> list[Candidate]:
+    """Wafers of the lots that pre-training left out, see ``pretrain_wafers.split``."""
+    lots = list(dict.fromkeys(c.group for c in candidates))
+    order = np.random.default_rng(config["seed"]).permutation(len(lots))
+    out = order[len(order) - round(config["leave_groups_out"] * len(order)) :]
+    names = {lots[k] for k in out}
+    return [c for c in candidates if c.group in names]
+
+
+def with_weights(path: Path) -> None:
+    """Let trainings in this process start from these weights instead of the shipped ones."""
+    networks.WEIGHTS = path.parent
+    info = networks.NETWORKS["wafernet"]
+    object.__setattr__(info, "weights", path.stem)
+
+
+def draw(
+    candidates: list[Candidate], per_class: int, seed: int
+) -> tuple[TrainData, list[Any], np.ndarray]:
+    """Training and validation wafers of one part of the lots, and those of the other to judge."""
+    generator = np.random.default_rng([seed, 50])
+    lots = generator.permutation(sorted({str(c.group) for c in candidates}))
+    known = set(lots[: len(lots) // 2].tolist())
+    train_part: list[tuple[Any, int]] = []
+    validation: list[tuple[Any, int]] = []
+    judged: list[tuple[Any, int]] = []
+    for label, name in enumerate(PATTERNS):
+        mine = [c for c in candidates if c.class_name == name]
+        inside = [c for c in mine if c.group in known]
+        outside = [c for c in mine if c.group not in known]
+        order = generator.permutation(len(inside))[: per_class + max(1, per_class // 3)]
+        cut = round(len(order) * per_class / (per_class + max(1, per_class // 3)))
+        train_part += [(inside[k].load().picture, label) for k in order[:cut]]
+        validation += [(inside[k].load().picture, label) for k in order[cut:]]
+        chosen = generator.permutation(len(outside))[:JUDGED]
+        judged += [(outside[k].load().picture, label) for k in chosen]
+
+    def labels(part: list[tuple[Any, int]]) -> np.ndarray:
+        return np.array([label for _, label in part], np.int64)
+
+    data = TrainData(
+        PATTERNS, [p for p, _ in train_part], labels(train_part),
+        [p for p, _ in validation], labels(validation),
+    )  # fmt: skip
+    return data, [p for p, _ in judged], labels(judged)
+
+
+def one(
+    network: str, data: TrainData, judged: list[Any], truth: np.ndarray,
+    device: torch.device, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Train with defaults and judge."""
+    started = time.perf_counter()
+    epochs = 0
+    for result in train(data, TrainConfig(network=network, seed=seed), device):
+        epochs = result.epoch
+    classifier = result.best_classifier()
+    seconds = time.perf_counter() - started
+    found = evaluate(truth, classifier.predict_proba(judged), PATTERNS)
+    return {
+        "trained_on": len(data.train_pictures), "judged": found.count, "seconds": seconds,
+        "epochs": epochs, "macro_f1": found.macro_f1, "accuracy": found.accuracy,
+        "calibration_error": found.calibration_error,
+        "f1": {name: score.f1 for name, score in found.per_class.items()},
+    }  # fmt: skip
+
+
+def table(rows: list[dict[str, Any]], config: dict[str, Any]) -> str:
+    """Markdown."""
+    without = ", ".join(config["without"]) or "none"
+    lines = [
+        f"# Few wafers a class, on lots that pre-training never saw; {describe_machine()}",
+        "",
+        f"Pre-training: {config['real_wafers']} real wafers of "
+        f"{100 - 100 * config['leave_groups_out']:.0f} % of the lots, {config['step']} steps; "
+        f"patterns left out of it: {without}. "
+        f"Mean over seeds {sorted({r['seed'] for r in rows})}.",
+        "",
+        "| a class | network | macro-F1 | lowest | accuracy | calibration error | train (s) "
+        "| judged |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    classes = ["", "| a class | network | " + " | ".join(PATTERNS) + " |", "|---" * 11 + "|"]
+    for per_class, network in dict.fromkeys((r["per_class"], r["network"]) for r in rows):
+        mine = [r for r in rows if (r["per_class"], r["network"]) == (per_class, network)]
+
+        def mean(key: str, mine: list[dict[str, Any]] = mine) -> float:
+            return float(np.mean([r[key] for r in mine]))
+
+        lines.append(
+            f"| {per_class} | {network} | {mean('macro_f1'):.3f} | "
+            f"{min(r['macro_f1'] for r in mine):.3f} | {mean('accuracy'):.3f} | "
+            f"{mean('calibration_error'):.3f} | {mean('seconds'):.0f} | {mean('judged'):.0f} |"
+        )
+        scores = [f"{np.mean([r['f1'][name] for r in mine]):.2f}" for name in PATTERNS]
+        classes.append(f"| {per_class} | {network} | " + " | ".join(scores) + " |")
+    return "\n".join([*lines, "", "F1 of each class:", *classes])
+
+
+if __name__ == "__main__":
+    main()
