@@ -121,11 +121,11 @@ def reading(label: str, speaks: bool) -> str:
     if not speaks:
         return (
             f"No failed die speaks for “{name}”: the answer rests on what is not there, so the "
-            "whole wafer is pale."
+            "whole wafer is faded."
         )
     return (
         f"Strong colours: failed dies that speak for “{name}”; had they passed, the network would "
-        "be less sure of it. Pale: makes no difference. If the strong places are not the pattern "
+        "be less sure of it. Faded: makes no difference. If the strong places are not the pattern "
         "that you see, do not trust the answer."
     )
 

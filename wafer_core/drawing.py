@@ -100,9 +100,12 @@ def draw_heat(picture: Picture, heat: npt.NDArray[np.float64], size: int) -> Ima
     y, x = (size - height) // 2, (size - width) // 2
     bicubic = Image.Resampling.BICUBIC
     hot = np.asarray(Image.fromarray(heat.astype(np.float32)).resize((width, height), bicubic))
-    inside = drawing[y : y + height, x : x + width, 3]
     # the square root: half as hot is seen as half as hot
-    inside[:] = inside * (_FADED + (1 - _FADED) * np.sqrt(np.clip(hot, 0.0, 1.0)))
+    light = _FADED + (1 - _FADED) * np.sqrt(np.clip(hot, 0.0, 1.0))
+    if on_map:  # the rim stays
+        light[_stretch(picture, width) == NO_DIE] = 1.0
+    inside = drawing[y : y + height, x : x + width, 3]
+    inside[:] = inside * light
     return Image.fromarray(drawing)
 
 

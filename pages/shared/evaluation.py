@@ -224,8 +224,8 @@ def _reliability(judged: Judgement, shown: ModelRun) -> None:
 
 def _temperature_text(temperature: float) -> str:
     if temperature > 1.05:
-        return "network was too sure"
-    return "network was too shy" if temperature < 0.95 else "network was honest"
+        return "makes it less sure"
+    return "makes it surer" if temperature < 0.95 else "leaves it as it is"
 
 
 def _thresholds(project: Project, judged: Judgement, shown: ModelRun) -> None:
