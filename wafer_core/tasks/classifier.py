@@ -229,8 +229,8 @@ def train(
 ) -> Iterator[EpochResult]:
     """Train, from fresh weights or from those that a network comes with.
 
-    The latter first fits a last layer to the features as they are, then trains everything, or, if
-    the network is frozen, is done after this one epoch.
+    With the latter the first epoch fits a last layer to the features as they are. The others train
+    everything, as far as that helps; there are none if the network is frozen.
 
     The weights that are judged and kept are a running mean over the last steps. The best epoch is
     the one with the highest macro-F1 on the validation part, smoothed over a few epochs, since on
@@ -269,15 +269,15 @@ def train(
         weights = torch.tensor(frequency**-0.5 / (frequency**0.5).sum(), dtype=torch.float32)
         weights = weights.to(device)
     train_loss = 0.0
+    if is_frozen:
+        epochs = 1
     if begun.weights is not None:
 
         def tell(share: float) -> None:
             if on_batch:
-                on_batch(share if is_frozen else 0.0)
+                on_batch(share / epochs)
 
         train_loss = fit_head(network, inputs, labels, weights, config.turns, generator, tell)
-    if is_frozen:
-        epochs = 1
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimizer = make_optimizer(network, config.learning_rate or 0.0, config.weight_decay)
     steps_per_epoch = max(1, round(len(labels) / batch_size))
@@ -309,7 +309,11 @@ def train(
             order = torch.multinomial(chances, len(labels), True, generator=generator)
         else:
             order = torch.randperm(len(labels), generator=generator)
-        for chosen in () if is_frozen else torch.tensor_split(order, steps_per_epoch):
+        # the last layer was fitted already: that is the first epoch, to be beaten by the others
+        is_fitted = begun.weights is not None and epoch == 1
+        if is_fitted:
+            step = steps_per_epoch
+        for chosen in () if is_fitted else torch.tensor_split(order, steps_per_epoch):
             for group in optimizer.param_groups:
                 group["lr"] = (config.learning_rate or 0.0) * rate_factor(step / steps)
             batch = inputs[chosen].to(device).float().div_(255)
@@ -328,7 +332,7 @@ def train(
             total += loss.detach() * len(chosen)
             if on_batch:
                 on_batch(step / steps)
-        if not is_frozen:
+        if not is_fitted:
             train_loss = float(total) / len(labels)
         if not math.isfinite(train_loss):
             raise ParameterError(
