@@ -3,8 +3,8 @@
 The bootstrap is Rubin's (1981): instead of drawing the pictures of each class anew, the share of
 them that goes to each answer is drawn from its Dirichlet distribution. Unlike the plain one it does
 not say 1.00 to 1.00 after ten of ten right answers. Measured on nine classes of 5 to 100 pictures,
-at an accuracy of 0.80 and 0.95: a 95 % interval holds the true macro-F1 in 89 to 97 % of all cases
-and the true F1 of a class in 93 to 95 % (the plain bootstrap: 87 to 97 % and 41 to 94 %).
+at an accuracy of 0.80 and 0.95: a 95 % interval holds the true macro-F1 in 89 to 96 % of all cases
+and the true F1 of a class in 93 to 96 % (the plain bootstrap: 87 to 97 % and 41 to 94 %).
 """
 
 from __future__ import annotations
