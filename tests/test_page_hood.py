@@ -90,7 +90,8 @@ def test_an_older_run_is_looked_at_on_demand(trained: Project, name: str) -> Non
     at = run(keyed(at.button, "hood_look").click())
     shown = figures(at)
     assert set(shown) == {"Median movement", "Dead channels", "Geodesic / Euclidean"}
-    assert 0 < float(shown["Median movement"][0]) < 2
+    # of two epochs the first, which only fits the last layer, may have been the best
+    assert 0 <= float(shown["Median movement"][0]) < 2
     assert shown["Dead channels"][0].endswith("%")
     assert shown["Geodesic / Euclidean"][0] == "–"
     assert "twelve different validation wafers" in texts(at)

@@ -23,9 +23,9 @@ READ_MOVEMENT = (
     "A network that has seen pictures before and shows low bars, say below 0.3, uses what it "
     "knew; near 1 a layer was as good as learned anew, and its old weights were worth little. "
     "Often the first layers stay and the last ones move: edges are edges everywhere, your classes "
-    "are yours. From chance, bars near or above 1 are usual, and a low one is a layer that hardly "
-    "learned. Compare bars of one kind with each other: a norm behind a layer undoes its length, "
-    "so single figures are coarse. The last layer always starts fresh and is drawn in grey."
+    "are yours. From chance, bars of a half and more are usual, and a low one is a layer that "
+    "hardly learned. A norm behind a layer undoes its length, so single figures are coarse: look at "
+    "how the bars compare. A last layer that started fresh is drawn in grey."
 )
 READ_DEAD = (
     "**How to read it.** A channel is dead when none of the wafers that were looked at makes it "
@@ -42,8 +42,9 @@ READ_MANIFOLD = (
     "layer can part them with straight cuts; the longer the walk, the more it is curved or falls "
     "into separate groups. With few points no walk is straight, so the ratio is not to be held "
     "against 1 but against that of a flat cloud of as many points (in brackets), and against the "
-    "other run on the same wafers. Training along usually flattens; a run from chance that is much "
-    "more curved has learned single wafers rather than patterns."
+    "other run on the same wafers. A higher ratio is no fault by itself: classes that stand well "
+    "apart also lengthen the walk, which then leads over few bridges. It is one if the classes are "
+    "confused as well: then the last layer has to cut along a curve, which it cannot."
 )
 NOTHING = "nothing"
 _STARTS = {"wafers": "weights that had seen wafers", "imagenet": "ImageNet weights"}
