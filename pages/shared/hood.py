@@ -24,7 +24,7 @@ READ_MOVEMENT = (
     "knew; near 1 a layer was as good as learned anew, and its old weights were worth little. "
     "Often the first layers stay and the last ones move: edges are edges everywhere, your classes "
     "are yours. From chance, bars of a half and more are usual, and a low one is a layer that "
-    "hardly learned. A norm behind a layer undoes its length, so single figures are coarse: look at "
+    "hardly learned. A norm behind a layer undoes its length, so single figures are coarse; see "
     "how the bars compare. A last layer that started fresh is drawn in grey."
 )
 READ_DEAD = (
