@@ -155,7 +155,7 @@ NETWORKS: dict[str, NetworkInfo] = {
         "Our wafer network with weights that have already seen many wafers, so that it needs only "
         "a few of yours. Trains in half a minute on a processor. Start here.",
         partial(WaferCNN, widths=(32, 64, 128), blocks=(0, 1, 2)),
-        5e-4,
+        2e-4,
         64,
         weights="wafernet",
         epochs=15,
