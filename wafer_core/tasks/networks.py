@@ -163,8 +163,8 @@ NETWORKS: dict[str, NetworkInfo] = {
     "wafer_cnn": NetworkInfo(
         "Wafer CNN (small, ours)",
         "Made for wafer maps: sees every failed die and how far it lies from the middle. Trains in "
-        "a minute or two on a processor with tens of pictures a class, from nothing but them. Try it "
-        "where your patterns look like none of the nine of WM-811K.",
+        "a minute or two on a processor with tens of pictures a class, from nothing but them. "
+        "Try it where your patterns look like none of the nine of WM-811K.",
         WaferCNN,
         3e-3,
         64,
