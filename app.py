@@ -60,7 +60,10 @@ elif not projects:
 start_demo, create, upload = st.columns(3, gap="medium")
 with start_demo.container(border=True, height="stretch"):
     st.subheader("Try the demo")
-    st.caption("360 simulated wafers of the nine WM-811K patterns. Nothing of yours is needed.")
+    st.caption(
+        "360 simulated wafers of the nine WM-811K patterns, easier than real ones. Nothing of "
+        "yours is needed."
+    )
     if st.button("Try the demo", type="primary" if not projects else "secondary", key="home_demo"):
         with guards.errors_told(), st.spinner("Making wafers …"):
             made = demo.make_demo(home)

@@ -3,8 +3,9 @@
     python -m benchmarks.page_speed [--pictures 10000] [--rounds 10]
 
 Makes a project of simulated wafers in a temporary workspace, starts the server, and measures the
-first page, then changes of page from the click until the script has ended and the new heading
-stands. Needs chromium (Debian: apt-get install chromium) and requirements-dev.txt.
+first page, then changes of page: from the click until the new heading stands, and until the script
+has ended and all of the page is there. Needs chromium (Debian: apt-get install chromium) and
+requirements-dev.txt.
 """
 
 from __future__ import annotations
@@ -38,12 +39,14 @@ FLAGS = [
 CHANGE = """([link, title]) => new Promise(done => {
   const links = [...document.querySelectorAll('section[data-testid=stSidebar] a')];
   const begun = performance.now();
+  let stands;
   links.find(a => a.textContent.trim().endsWith(link)).click();
   const look = () => {
     const heading = document.querySelector('h1');
     const app = document.querySelector('[data-testid=stApp]');
     const ended = app.getAttribute('data-test-script-state') === 'notRunning';
-    if (heading && heading.textContent.trim() === title && ended) done(performance.now() - begun);
+    if (heading && heading.textContent.trim() === title) stands ??= performance.now() - begun;
+    if (stands !== undefined && ended) done([stands, performance.now() - begun]);
     else requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
@@ -90,10 +93,11 @@ def wait_for_port(address: str) -> None:
     raise TimeoutError(f"{address} did not answer")
 
 
-def change_page(page: Page, link: str) -> float:
-    """Seconds from a click on a page's link until its heading stands and its script has ended."""
+def change_page(page: Page, link: str) -> tuple[float, float]:
+    """Seconds from a click on a page's link until its heading stands, and until all is there."""
     page.locator("section[data-testid=stSidebar]").get_by_text(link, exact=True).wait_for()
-    return float(page.evaluate(CHANGE, [link, link.split("· ")[-1]])) / 1000
+    stands, ended = page.evaluate(CHANGE, [link, link.split("· ")[-1]])
+    return stands / 1000, ended / 1000
 
 
 def measure(home: Path, folder: str, rounds: int) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def measure(home: Path, folder: str, rounds: int) -> dict[str, Any]:
             page.get_by_role("heading", level=1).wait_for()
             page.locator(ENDED).wait_for()
             first = time.perf_counter()
-            times: dict[str, list[float]] = {name: [] for name in PAGES}
+            times: dict[str, list[tuple[float, float]]] = {name: [] for name in PAGES}
             for turn in range(rounds + 1):
                 for link in PAGES:
                     seconds = change_page(page, link)
@@ -122,15 +126,21 @@ def measure(home: Path, folder: str, rounds: int) -> dict[str, Any]:
             server.kill()
             server.wait()
             browser.close()
-    everything = sorted(t for each in times.values() for t in each)
+    stands = sorted(t[0] for each in times.values() for t in each)
+    ended = sorted(t[1] for each in times.values() for t in each)
+    at95 = int(0.95 * (len(ended) - 1))
     return {
         "server_start_to_first_page_seconds": round(first - begun, 3),
         "browser_open_to_first_page_seconds": round(first - opened, 3),
-        "page_change_median_seconds": round(statistics.median(everything), 3),
-        "page_change_p95_seconds": round(everything[int(0.95 * (len(everything) - 1))], 3),
-        "page_change_slowest_seconds": round(everything[-1], 3),
-        "changes": len(everything),
-        "median_by_page_seconds": {n: round(statistics.median(t), 3) for n, t in times.items()},
+        "heading_median_seconds": round(statistics.median(stands), 3),
+        "heading_p95_seconds": round(stands[at95], 3),
+        "page_change_median_seconds": round(statistics.median(ended), 3),
+        "page_change_p95_seconds": round(ended[at95], 3),
+        "page_change_slowest_seconds": round(ended[-1], 3),
+        "changes": len(ended),
+        "median_by_page_seconds": {
+            n: round(statistics.median(t[1] for t in each), 3) for n, each in times.items()
+        },
         "limits_seconds": {"first_page": FIRST_LIMIT_SECONDS, "page_change_p95": LIMIT_SECONDS},
     }
 
@@ -150,10 +160,16 @@ def main() -> int:
         "|---|---|---|",
         f"| server start to first page | {row['server_start_to_first_page_seconds']:.2f} "
         f"| {FIRST_LIMIT_SECONDS:.2f} |",
-        f"| change of page, median | {row['page_change_median_seconds']:.3f} | |",
-        f"| change of page, 95th percentile of {row['changes']} "
-        f"| {row['page_change_p95_seconds']:.3f} | {LIMIT_SECONDS:.3f} |",
-        *(f"| {name}, median | {t:.3f} | |" for name, t in row["median_by_page_seconds"].items()),
+        f"| new page's heading stands, median | {row['heading_median_seconds']:.3f} | |",
+        f"| the same, 95th percentile of {row['changes']} | {row['heading_p95_seconds']:.3f} "
+        f"| {LIMIT_SECONDS:.3f} |",
+        f"| all of the page is there, median | {row['page_change_median_seconds']:.3f} | |",
+        f"| the same, 95th percentile | {row['page_change_p95_seconds']:.3f} "
+        f"| {LIMIT_SECONDS:.3f} |",
+        *(
+            f"| all of {name}, median | {t:.3f} | |"
+            for name, t in row["median_by_page_seconds"].items()
+        ),
     ]
     print("\n".join(lines))
     write_results("page_speed", [row], "\n".join(lines))
