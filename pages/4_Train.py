@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import forms, guards, jobs_panel, layout, loaders, results
-from wafer_core import jobs, plots
+from wafer_core import jobs
 from wafer_core.data import models
 from wafer_core.jobs import JobState
 from wafer_core.tasks import classifier, imagenet, networks
@@ -59,35 +59,7 @@ def live(state: JobState) -> None:
     last = epochs[-1]
     spent = sum(e["seconds"] for e in epochs) / len(epochs)
     best = max((e["epoch"] for e in epochs if e["is_best"]), default=None)
-    left, right = st.columns(2, gap="medium")
-    x = [e["epoch"] for e in epochs]
-    left.plotly_chart(
-        plots.curves(
-            x,
-            {
-                "training": [e["train_loss"] for e in epochs],
-                "validation": [e["validation_loss"] for e in epochs],
-            },
-            "Loss",
-            "loss (lower is better)",
-            best_epoch=best,
-        ),
-        key=f"train_loss_{state.id}",
-    )
-    right.plotly_chart(
-        plots.curves(
-            x,
-            {
-                "macro-F1": [e["macro_f1"] for e in epochs],
-                "accuracy": [e["accuracy"] for e in epochs],
-            },
-            "On validation wafers",
-            "score (higher is better)",
-            (0, 1.02),
-            best_epoch=best,
-        ),
-        key=f"train_score_{state.id}",
-    )
+    results.training_curves(epochs, best, "train", state.id)
     end = "" if state.eta_seconds is None else f" · ends about {results.clock(state.eta_seconds)}"
     st.caption(
         f"Epoch {last['epoch']} of at most {last['epochs']} · {spent:.2f} s an epoch · "

@@ -271,6 +271,42 @@ def cell_pictures(project: Project, report: Mapping[str, Any], truth: int, answe
         st.caption("The surest answers first. A wafer in the wrong class? Move it on Classes.")
 
 
+def training_curves(
+    rows: Sequence[Mapping[str, Any]], best_epoch: float | None, page: str, name: str
+) -> None:
+    """Loss and validation scores over the epochs, while it trains and afterwards.
+
+    Args:
+        rows: One an epoch, with the fields of ``EpochResult``.
+        best_epoch: Marked in both charts.
+        page: Prefix of the charts' keys.
+        name: Of the job or run, their end.
+    """
+    epochs = [row["epoch"] or 0 for row in rows]
+
+    def lines(**fields: str) -> dict[str, list[float | None]]:
+        return {title: [row.get(field) for row in rows] for title, field in fields.items()}
+
+    loss = lines(training="train_loss", validation="validation_loss")
+    scores = lines(**{"macro-F1": "macro_f1", "accuracy": "accuracy"})
+    left, right = st.columns(2, gap="medium")
+    left.plotly_chart(
+        plots.curves(epochs, loss, "Loss", "loss (lower is better)", best_epoch=best_epoch),
+        key=f"{page}_loss_{name}",
+    )
+    right.plotly_chart(
+        plots.curves(
+            epochs,
+            scores,
+            "On validation wafers",
+            "score (higher is better)",
+            (0, 1.02),
+            best_epoch,
+        ),
+        key=f"{page}_score_{name}",
+    )
+
+
 def _training(project: Project, report: Mapping[str, Any], shown: ModelRun) -> None:
     with st.expander("How it was trained"):
         _curves(project, report, shown)
@@ -279,36 +315,7 @@ def _training(project: Project, report: Mapping[str, Any], shown: ModelRun) -> N
 def _curves(project: Project, report: Mapping[str, Any], shown: ModelRun) -> None:
     rows = models.curves(project, shown.run)
     if rows:
-        x = [row["epoch"] or 0 for row in rows]
-        left, right = st.columns(2)
-        best = report.get("best_epoch")
-        left.plotly_chart(
-            plots.curves(
-                x,
-                {
-                    "training": [r.get("train_loss") for r in rows],
-                    "validation": [r.get("validation_loss") for r in rows],
-                },
-                "Loss",
-                "loss (lower is better)",
-                best_epoch=best,
-            ),
-            key=f"results_loss_{shown.run}",
-        )
-        right.plotly_chart(
-            plots.curves(
-                x,
-                {
-                    "macro-F1": [r.get("macro_f1") for r in rows],
-                    "accuracy": [r.get("accuracy") for r in rows],
-                },
-                "On validation wafers",
-                "score (higher is better)",
-                (0, 1.02),
-                best_epoch=best,
-            ),
-            key=f"results_score_{shown.run}",
-        )
+        training_curves(rows, report.get("best_epoch"), "results", shown.run)
     st.caption(
         f"{report.get('train_count', 0):,} training and {report.get('validation_count', 0):,} "
         f"validation wafers · {report.get('epochs', '?')} epochs, best {report.get('best_epoch')} "
