@@ -110,7 +110,7 @@ def test_a_wrong_call_is_one_sentence_and_exit_code_2(
 def test_a_defect_is_exit_code_1_with_its_traceback(tmp_path: Path) -> None:
     code = (
         "import sys; from wafer_core import cli;"
-        "cli.COMMANDS['jobs'] = cli.Command('', cli._jobs_arguments, lambda args: 1 / 0);"
+        "cli.COMMANDS['jobs'] = cli.Command('', cli.jobs.add_project, lambda args: 1 / 0);"
         "sys.exit(cli.main(['jobs', '--project', 'x']))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
