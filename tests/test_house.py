@@ -28,7 +28,7 @@ BELOW = {
     "names": {"errors"},
     "device": {"errors"},
     "drawing": GROUND,
-    "simulator": GROUND,
+    "simulator": GROUND | {"simulator"},
     "preparation": GROUND,
     "checkpoint": GROUND,
     "importers": GROUND | {"importers"},
