@@ -11,6 +11,11 @@ from wafer_core import jobs
 from wafer_core.data import models
 from wafer_core.jobs import JobState
 from wafer_core.tasks import classifier, imagenet, networks
+from wafer_core.tasks.parameters import Parameter
+
+SEED = Parameter(
+    "Seed", "Same seed, same wafers, same machine: the same model again.", 0, 0, 2**31, 1
+)
 
 project = guards.require_project(layout.start("Train"))
 st.title("Train")
@@ -30,11 +35,11 @@ def settings() -> dict[str, Any]:
     defaults = classifier.TrainConfig()
     chosen: dict[str, Any] = {}
 
-    def draw(main: bool) -> None:
+    def draw(main: bool, drawn: bool = True) -> None:
         for name, spec in classifier.PARAMETERS.items():
             if spec.main == main:
                 optional = getattr(defaults, name) is None
-                value = forms.parameter(name, spec, "train", optional)
+                value = forms.parameter(name, spec, "train", optional, drawn)
                 if name == "network":
                     st.caption(networks.NETWORKS[value].help)
                     if value in imagenet.NAMES and imagenet.find(value) is None:
@@ -42,12 +47,12 @@ def settings() -> dict[str, Any]:
                 chosen[name] = value
 
     draw(main=True)
-    with st.expander("More"):
-        draw(main=False)
-        chosen["seed"] = st.number_input(
-            "Seed", 0, 2**31, 0, key="train_seed", persist_state="session",
-            help="Same seed, same wafers, same machine: the same model again.",
-        )  # fmt: skip
+    with forms.more("train") as is_open:
+        draw(main=False, drawn=is_open)
+        chosen["seed"] = forms.parameter("seed", SEED, "train", drawn=is_open)
+    if not is_open:
+        hidden = {n: s for n, s in classifier.PARAMETERS.items() if not s.main}
+        forms.tell_hidden(chosen, {**hidden, "seed": SEED})
     return chosen
 
 

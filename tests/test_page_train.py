@@ -40,6 +40,13 @@ def figures(at: AppTest) -> dict[str, str]:
     return {m.label: m.value for m in at.metric}
 
 
+def with_more(project: Project) -> AppTest:
+    """The page with all settings in sight."""
+    at = visit("train", project)
+    at.session_state["train_more"] = True
+    return run(at)
+
+
 def only_run(project: Project) -> models.ModelRun:
     (found,) = models.list_models(project)
     return found
@@ -66,7 +73,7 @@ def test_fewer_than_two_classes_cannot_be_trained(home: Path, filled: tuple[str,
 
 
 def test_every_setting_has_its_widget_and_its_help(project: Project) -> None:
-    at = visit("train", project)
+    at = with_more(project)
     widgets = {w.key: w for kind in (at.slider, at.toggle, at.selectbox, at.number_input)
                for w in kind}  # fmt: skip
     for name, spec in training.PARAMETERS.items():
@@ -92,7 +99,7 @@ def test_the_defaults_start_the_right_job(project: Project, started: list[Path])
 
 
 def test_what_is_set_is_what_is_started(project: Project, started: list[Path]) -> None:
-    at = visit("train", project)
+    at = with_more(project)
     at.selectbox(key="train_network").set_value("resnet18")
     at.number_input(key="train_epochs").set_value(5)
     at.number_input(key="train_batch_size").set_value(8)
@@ -110,6 +117,32 @@ def test_what_is_set_is_what_is_started(project: Project, started: list[Path]) -
         turns=False, zoom=0.2, seed=4,
     )  # fmt: skip
     assert training.TrainConfig(**spec.parameters["config"]) == expected
+
+
+def test_what_is_set_under_more_counts_when_it_is_closed(
+    project: Project, started: list[Path]
+) -> None:
+    """Closed, its widgets are not drawn; what they were set to is said and used all the same."""
+    at = visit("train", project)
+    assert "train_patience" not in keys(at.number_input)
+    assert "Changed under More" not in texts(at)
+    at = with_more(project)
+    at.number_input(key="train_patience").set_value(7)
+    at.toggle(key="train_average_turns").set_value(False)
+    run(at.number_input(key="train_seed").set_value(4))
+    assert "Changed under More" not in texts(at)  # they are in sight
+    at.session_state["train_more"] = False
+    run(at)
+    assert "train_patience" not in keys(at.number_input)
+    told = "Answer from all four turns off, Early stopping: patience 7, Seed 4"
+    assert f"Changed under More: {told}" in texts(at)
+    run(at.switch_page("pages/6_Jobs.py"))
+    run(at.switch_page("pages/4_Train.py"))
+    run(at.button(key="train_start").click())
+    config = training.TrainConfig(**jobs.read_spec(started[0]).parameters["config"])
+    assert config == training.TrainConfig(patience=7, average_turns=False, seed=4)
+    at.session_state["train_more"] = True
+    assert run(at).number_input(key="train_patience").value == 7
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "..", "CON"])
