@@ -15,57 +15,19 @@ How a network for photographs is fitted to wafers (three channels, see ``prepara
 
 from __future__ import annotations
 
-import hashlib
-import http.client
-import io
-import pickle
-import re
-import urllib.request
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import nn
 
-from wafer_core import files
 from wafer_core.errors import ModelError, ParameterError
-from wafer_core.tasks import networks
+from wafer_core.tasks import networks, weight_files
+from wafer_core.tasks.weight_files import COMMAND, Official
 
 NAMES = ("efficientnet_b0", "mobilenet_v2", "resnet18")
 SIZE = 128  # cells a side; 224 is ImageNet's own and three times slower, 96 leaves 3 × 3 places
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's red, green, blue
-_MOST_BYTES = 300 * 2**20  # the largest of the files has 45 MiB
-_SILENCE = 30  # seconds without a byte after which a download is given up
-COMMAND = "python -m wafer_core weights download"
-
-
-@dataclass(frozen=True)
-class Official:
-    """One file of weights as torchvision publishes it."""
-
-    network: str
-    url: str
-    megabytes: float
-
-    @property
-    def file(self) -> str:
-        """Torchvision's file name, which ends in the first digits of the SHA-256."""
-        return self.url.rpartition("/")[2]
-
-    @property
-    def prefix(self) -> str:
-        """Those digits (torch.hub's convention, ``name-0123abcd.pth``)."""
-        found = re.search(r"-([0-9a-f]{8,64})\.pth$", self.file)
-        if found is None:
-            raise ModelError(
-                f"{self.file} carries no checksum in its name, so it cannot be verified; use "
-                "another version of torchvision."
-            )
-        return found.group(1)
 
 
 def official(name: str) -> tuple[Official, ...]:
@@ -87,24 +49,13 @@ def official(name: str) -> tuple[Official, ...]:
     return tuple(Official(name, w.url, float(w.meta.get("_file_size", 0))) for w in ordered)
 
 
-def cache_folder() -> Path:
-    """Where torch keeps what it downloaded (``TORCH_HOME`` moves it)."""
-    return Path(torch.hub.get_dir()) / "checkpoints"  # type: ignore[no-untyped-call]
-
-
-def _converted(name: str) -> Path:
-    """Where a user's safetensors file is kept: it is none of torchvision's."""
-    return cache_folder() / f"teachable-wafer-{name}.safetensors"
-
-
 def find(name: str) -> Path | None:
     """The stored weights of a network, not yet verified; ``None`` if there are none.
 
     Raises:
         ParameterError: There never are any for this network.
     """
-    places = [cache_folder() / each.file for each in official(name)]
-    return next((path for path in (*places, _converted(name)) if path.is_file()), None)
+    return weight_files.find(name, official(name))
 
 
 def describe(name: str) -> dict[str, str | float | None]:
@@ -113,14 +64,7 @@ def describe(name: str) -> dict[str, str | float | None]:
     Raises:
         ParameterError: There never is anything for this network.
     """
-    first, path = official(name)[0], find(name)
-    return {
-        "network": name,
-        "path": None if path is None else str(path),
-        "url": first.url,
-        "megabytes": first.megabytes,
-        "sha256_begins": first.prefix,
-    }
+    return weight_files.describe(name, official(name))
 
 
 def missing_sentence(name: str) -> str:
@@ -153,28 +97,9 @@ def install(
         StorageError: The disk is full or refuses.
     """
     known = official(name)
-    if source is None:
-        chosen, data = known[0], _download(known[0], progress)
-    else:
-        data = _bytes(source)
-        if source.suffix.lower() == ".safetensors":
-            # it cannot hold code, and torchvision publishes no checksum of this form
-            _fitting(_parse_safetensors(source, data), name, source)
-            files.write_bytes(_converted(name), data)
-            return _converted(name)
-        digest = hashlib.sha256(data).hexdigest()
-        matching = [each for each in known if digest.startswith(each.prefix)]
-        if not matching:
-            expected = " or ".join(each.prefix for each in known)
-            raise ModelError(
-                f"{source} is not torchvision's file for {name}: its SHA-256 begins with "
-                f"{digest[:8]} instead of {expected}. Download {known[0].url} again, whole."
-            )
-        chosen = matching[0]
-    path = cache_folder() / chosen.file
-    _fitting(_unpickle(source or path, data), name, source or path)
-    files.write_bytes(path, data)
-    return path
+    return weight_files.install(
+        name, known, lambda tensors, path: _fitting(tensors, name, path), source, progress
+    )
 
 
 def load(name: str, num_classes: int, path: Path) -> nn.Module:
@@ -190,62 +115,12 @@ def load(name: str, num_classes: int, path: Path) -> nn.Module:
         ParameterError: No weights for this network, or too few or many classes.
     """
     network = networks.build(name, num_classes)
-    data = _bytes(path)
-    if path == _converted(name):
-        tensors = _parse_safetensors(path, data)
-    else:
-        for each in official(name):
-            if each.file == path.name:
-                _verify(path, data, each.prefix)
-        tensors = _unpickle(path, data)
+    tensors = weight_files.read(name, official(name), path)
     own = network.state_dict()
     kept = _fitting(tensors, name, path)
     network.load_state_dict({**own, **kept})
     _fit_colours(network)
     return network
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ModelError(f"{path} is far too large for such weights; choose another file.")
-        return path.read_bytes()
-    except OSError as exc:
-        raise ModelError(f"{path} cannot be read ({exc.strerror}); name another file.") from exc
-
-
-def _verify(path: Path | str, data: bytes, prefix: str) -> None:
-    digest = hashlib.sha256(data).hexdigest()
-    if not digest.startswith(prefix):
-        raise ModelError(
-            f"{path} is damaged or not genuine: its SHA-256 begins with {digest[: len(prefix)]} "
-            f"instead of {prefix}. Delete it and fetch it again, or train from scratch."
-        )
-
-
-def _unpickle(path: Path, data: bytes) -> dict[str, torch.Tensor]:
-    """Numbers of a ``.pth`` file; anything in it that is not data is refused."""
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of how odd a file is: it is refused
-            value = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as exc:
-        raise ModelError(
-            f"{path} holds something other than plain numbers and was not opened; use "
-            "torchvision's own file."
-        ) from exc
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError) as e:
-        raise ModelError(f"{path} is damaged or cut short; fetch it again.") from e
-    if not isinstance(value, dict) or not all(isinstance(v, torch.Tensor) for v in value.values()):
-        raise ModelError(f"{path} is no file of weights; use torchvision's own file.")
-    return {str(key): tensor for key, tensor in value.items()}
-
-
-def _parse_safetensors(path: Path, data: bytes) -> dict[str, torch.Tensor]:
-    try:
-        tensors: dict[str, torch.Tensor] = safetensors.torch.load(data)
-    except (safetensors.SafetensorError, ValueError) as exc:
-        raise ModelError(f"{path} is damaged or cut short; fetch it again.") from exc
-    return tensors
 
 
 def _fitting(tensors: dict[str, torch.Tensor], name: str, path: Path) -> dict[str, torch.Tensor]:
@@ -298,32 +173,3 @@ def _fit_colours(network: nn.Module) -> None:
     convolution.weight.div_(spread)
     if norm.running_mean is not None:
         norm.running_mean.add_(constant)
-
-
-def _download(chosen: Official, progress: Callable[[float], None] | None) -> bytes:
-    """Fetch one of torchvision's files.
-
-    Raises:
-        ModelError: It cannot be reached, or what came is not it.
-    """
-    parts: list[bytes] = []
-    received = 0
-    try:
-        with urllib.request.urlopen(chosen.url, timeout=_SILENCE) as answer:
-            total = int(answer.headers.get("Content-Length") or chosen.megabytes * 1e6 or 1)
-            while part := answer.read(2**20):
-                parts.append(part)
-                received += len(part)
-                if received > _MOST_BYTES:
-                    raise ModelError(f"{chosen.url} is far too large; something else answers.")
-                if progress:
-                    progress(min(1.0, received / total))
-    except (OSError, http.client.HTTPException) as exc:  # no address, no answer, a broken one
-        reason = getattr(exc, "reason", None) or exc
-        raise ModelError(
-            f"{chosen.url} cannot be reached ({reason}); fetch it on another machine and give it "
-            f"by “{COMMAND} {chosen.network} --from FILE”."
-        ) from exc
-    data = b"".join(parts)
-    _verify(chosen.url, data, chosen.prefix)
-    return data
