@@ -13,6 +13,7 @@ from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import Picture
 from wafer_core.tasks.networks import NETWORKS
 from wafer_core.tasks.parameters import Parameter, check_all, check_seed
+from wafer_core.tasks.policies import DEFAULT, RULES, PolicyParameter
 from wafer_core.tasks.transfer import FINE_TUNED, TRANSFER
 
 BALANCING = {
@@ -63,6 +64,13 @@ PARAMETERS: dict[str, Parameter] = {
         "Shows each picture in a random one of its eight turned and mirrored forms. A defect "
         "pattern keeps its name when the wafer is turned. Switch off if direction matters to you.",
         True, main=True,
+    ),
+    "policy": PolicyParameter(
+        "Augmentation",
+        "What else happens to training pictures at random: "
+        + "; ".join(f"{name}: {rule.help}" for name, rule in RULES.items())
+        + ". Or a policy that a search found for your wafers.",
+        DEFAULT, choices=tuple(RULES),
     ),
     "rotation_share": Parameter(
         "Free rotation, share of pictures",
@@ -121,6 +129,7 @@ class TrainConfig:
     balancing: str = "weighted"  # users expect rare classes to be found, not to be ignored
     transfer: str = FINE_TUNED  # frozen is faster and, with WaferNet on few pictures, near
     turns: bool = True
+    policy: str = DEFAULT
     rotation_share: float = 0.3  # measured on real wafers, 39 a class: 0.3 to 0.5 beat 1
     zoom: float = 0.08
     shift: float = 0.02

@@ -11,11 +11,14 @@ import math
 import torch
 import torch.nn.functional as F
 
+from wafer_core.tasks.policies import DEFAULT, apply_policy
 from wafer_core.tasks.training import TrainConfig
 
 
 def transform(batch: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
     """Turn, mirror, and for some pictures rotate, zoom and shift, each in its own random way.
+
+    Another policy than the default replaces the free rotation, zoom and shift.
 
     Args:
         batch: (N, C, S, S) in [0, 1].
@@ -30,7 +33,8 @@ def transform(batch: torch.Tensor, config: TrainConfig, generator: torch.Generat
     def uniform(limit: float) -> torch.Tensor:
         return (2 * torch.rand(N, generator=generator) - 1) * limit
 
-    freely = torch.rand(N, generator=generator) < config.rotation_share
+    share = config.rotation_share if config.policy == DEFAULT else 0.0
+    freely = torch.rand(N, generator=generator) < share
     quarters = torch.randint(0, 4, (N,), generator=generator) * (math.pi / 2)
     flips = torch.randint(0, 2, (N,), generator=generator) * 2.0 - 1
     if not config.turns:
@@ -50,7 +54,8 @@ def transform(batch: torch.Tensor, config: TrainConfig, generator: torch.Generat
         1,
     ).to(batch.device)
     grid = F.affine_grid(theta, list(batch.shape), align_corners=False)
-    return F.grid_sample(batch, grid, align_corners=False)
+    turned = F.grid_sample(batch, grid, align_corners=False)
+    return apply_policy(config.policy, turned, generator)
 
 
 def quarter_turns(batch: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,268 @@
+"""Augmentation policies: each operation does what it says, and a policy draws as it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms import v2
+
+from wafer_core.errors import ParameterError
+from wafer_core.preparation import Preparation
+from wafer_core.simulator import simulate_many
+from wafer_core.tasks import operations, policies
+from wafer_core.tasks.operations import OPERATIONS
+from wafer_core.tasks.policies import Step, apply_policy, read_policy, write_policy
+from wafer_core.tasks.training import PARAMETERS, TrainConfig
+from wafer_core.tasks.turns import transform
+
+F = v2.functional
+SEARCHED = "rotate 0.5 0.3 + noise 1 0.2 | erase 0.8 0.4"
+
+
+@pytest.fixture(scope="module")
+def batch() -> torch.Tensor:
+    """Three patterns, prepared."""
+    names = ("Center", "Edge-Ring", "Scratch")
+    pictures = [simulate_many(name, 2, k)[1] for k, name in enumerate(names)]
+    return Preparation().prepare(pictures)
+
+
+def change(
+    name: str, batch: torch.Tensor, strength: float | torch.Tensor, seed: int = 0
+) -> torch.Tensor:
+    strengths = torch.full((len(batch),), strength) if isinstance(strength, float) else strength
+    return OPERATIONS[name].change(batch, strengths, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_keeps_the_shape_the_range_and_its_input(
+    batch: torch.Tensor, name: str
+) -> None:
+    before = batch.clone()
+    for strength in (0.0, 0.5, 1.0):
+        made = change(name, batch, strength)
+        assert made.shape == batch.shape
+        assert made.dtype == batch.dtype
+        assert made.isfinite().all()
+        assert made.min() >= 0
+        assert made.max() <= 1 + 1e-6
+    assert torch.equal(batch, before)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_strength_0_changes_nothing_and_1_more_than_a_tenth(batch: torch.Tensor, name: str) -> None:
+    assert (change(name, batch, 0.0) - batch).abs().max() < 1e-4
+    weak = (change(name, batch, 0.1) - batch).abs().mean()
+    strong = (change(name, batch, 1.0) - batch).abs().mean()
+    assert strong == 0 if name == "nothing" else strong > max(float(weak), 0.005)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_same_seed_gives_the_same(batch: torch.Tensor, name: str) -> None:
+    assert torch.equal(change(name, batch, 0.7, 3), change(name, batch, 0.7, 3))
+
+
+def test_each_picture_has_its_own_strength(batch: torch.Tensor) -> None:
+    made = change("edge", batch, torch.tensor([0.0, 0.5, 1.0]))
+    assert torch.equal(made[0], batch[0])
+    lost = (batch[:, 0] > 0).sum((1, 2)) - (made[:, 0] > 0).sum((1, 2))
+    assert lost[0] == 0
+    assert 0 < lost[1] < lost[2]
+
+
+# -- against torchvision --------------------------------------------------------------------------
+
+
+def affine(picture: torch.Tensor, **given: float | list[float]) -> torch.Tensor:
+    options = {"angle": 0.0, "translate": [0.0, 0.0], "scale": 1.0, "shear": [0.0, 0.0]} | given
+    return F.affine(picture, interpolation=v2.InterpolationMode.BILINEAR, **options)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_moves_are_torchvisions(batch: torch.Tensor, seed: int) -> None:
+    one = batch[1:2]
+    pairs = {
+        "rotate": [affine(one, angle=sign * 22.5) for sign in (1, -1)],
+        "zoom": [affine(one, scale=1.3 ** (0.5 * sign)) for sign in (1, -1)],
+        "shear": [
+            affine(one, shear=shear)
+            for angle in (np.degrees(np.arctan(0.15)), -np.degrees(np.arctan(0.15)))
+            for shear in ([angle, 0.0], [0.0, angle])
+        ],
+    }
+    for name, expected in pairs.items():
+        made = change(name, one, 0.5, seed)
+        assert min((made - e).abs().max() for e in expected) < 1e-3
+
+
+def test_shift_is_torchvisions(batch: torch.Tensor) -> None:
+    made = change("shift", batch[:1], 1.0, 2)
+    direction = 2 * np.pi * torch.rand(1, generator=torch.Generator().manual_seed(2))
+    x, y = float(direction.cos()) * 0.15 * 64, float(direction.sin()) * 0.15 * 64
+    sampled = affine(batch[:1], translate=[-x, -y])
+    assert (made - sampled).abs().max() < 1e-3
+
+
+def test_blur_is_torchvisions(batch: torch.Tensor) -> None:
+    made = change("blur", batch, torch.tensor([0.0, 0.5, 1.0]))
+    for index, sigma in enumerate((0.1, 0.8, 1.5)):
+        expected = F.gaussian_blur(batch[index], [9, 9], [sigma, sigma])
+        assert (made[index] - expected).abs().max() < 1e-5
+
+
+def test_elastic_is_torchvisions(batch: torch.Tensor) -> None:
+    made = change("elastic", batch[:1], 0.6, 4)
+    coarse = torch.randn(1, 2, 6, 6, generator=torch.Generator().manual_seed(4))
+    field = torch.nn.functional.interpolate(coarse, (64, 64), mode="bicubic") * 0.06
+    expected = F.elastic(batch[:1], field.permute(0, 2, 3, 1))
+    assert (made - expected).abs().max() < 1e-4
+
+
+def test_erase_takes_a_rectangle_of_the_right_size() -> None:
+    full = torch.ones(400, 3, 32, 32)
+    gone = (change("erase", full, 1.0) == 0).all(1)
+    rows, columns = gone.any(2), gone.any(1)
+    assert torch.equal(gone, rows[:, :, None] & columns[:, None, :])
+    assert 0.1 < gone.float().mean() < 0.2  # a fifth, less what lies outside
+    assert gone.float().mean((1, 2)).max() <= 0.25
+
+
+# -- a wafer's own --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["noise", "thin", "thicken"])
+def test_dies_change_their_state_and_the_wafer_stays(batch: torch.Tensor, name: str) -> None:
+    made = change(name, batch, 0.8)
+    assert torch.equal(made[:, 0], batch[:, 0])
+    assert (made[:, 1:][(batch[:, :1] == 0).expand(-1, 2, -1, -1)] == 0).all()
+    changed = made[:, 1] != batch[:, 1]
+    assert torch.equal(made[:, 2][changed], (made[:, 1][changed] > 0).float())
+
+
+def test_thin_and_thicken_go_their_ways(batch: torch.Tensor) -> None:
+    failed = batch[:, 1].mean((1, 2))
+    assert (change("thin", batch, 0.8)[:, 1].mean((1, 2)) < failed).all()
+    assert (change("thicken", batch, 0.8)[:, 1].mean((1, 2)) > failed).all()
+    assert (change("thicken", torch.zeros_like(batch), 1.0) == 0).all()
+
+
+def test_noise_flips_as_many_as_it_says() -> None:
+    passing = torch.zeros(200, 3, 32, 32)
+    passing[:, 0] = 1
+    made = change("noise", passing, 1.0)
+    assert made[:, 1].mean() == pytest.approx(0.15, abs=0.01)
+    assert change("dropout", passing, 1.0)[:, 0].mean() == pytest.approx(0.7, abs=0.015)
+
+
+def test_a_coarser_grid_keeps_the_number_of_failures(batch: torch.Tensor) -> None:
+    many = batch.repeat(10, 1, 1, 1)
+    made = change("grid", many, 1.0)
+    for picture, before in zip(made, many, strict=True):
+        assert picture[0].mean() == pytest.approx(float(before[0].mean()), abs=0.02)
+        count, was = (picture[0] * picture[1]).sum(), (before[0] * before[1]).sum()
+        assert count == pytest.approx(float(was), rel=0.05)
+
+
+def test_a_coarser_grid_makes_blocks() -> None:
+    columns = (torch.arange(64) % 2).float()  # every second column fails
+    striped = torch.stack([torch.ones(64, 64), columns.repeat(64, 1), columns.repeat(64, 1)])
+    made = change("grid", striped.repeat(20, 1, 1, 1), 1.0)[:, 1]
+    equal = (made.diff().abs() < 1e-6).float().mean((1, 2))
+    assert equal.mean() > 0.4  # half or more of two neighbours lie in one block of two to four
+    assert made.mean() == pytest.approx(0.5, abs=0.01)
+
+
+# -- policies -------------------------------------------------------------------------------------
+
+
+def test_a_text_is_read_and_written_back() -> None:
+    policy = read_policy(SEARCHED)
+    assert policy == (
+        (Step("rotate", 0.5, 0.3), Step("noise", 1.0, 0.2)),
+        (Step("erase", 0.8, 0.4),),
+    )
+    assert write_policy(policy) == SEARCHED
+    assert write_policy(read_policy("  rotate   .50 0.30+noise 1.0 .2|erase 0.8 0.4 ")) == SEARCHED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "|", "rotate", "rotate 0.5", "rotate 0.5 nan", "rotate 0.5 1.1", "rotate -0.1 0.5",
+        "rotate 0.5 0.5 0.5", "rotate x y", "rotate 1 inf", "invert 0.5 0.5", "Rotate 0.5 0.5",
+        "rotate 0.5 0.3 | ", "rotate 0.5 0.3 + + noise 1 1", "x" * 5000,
+        " | ".join(["rotate 0.5 0.3"] * 61), " + ".join(["rotate 0.5 0.3"] * 5),
+    ],
+)  # fmt: skip
+def test_what_is_no_policy_is_refused(text: str) -> None:
+    with pytest.raises(ParameterError) as told:
+        TrainConfig(policy=text)
+    assert len(str(told.value)) < 400
+
+
+@pytest.mark.parametrize("value", [3, None, ["rotate 0.5 0.3"], True])
+def test_a_policy_is_a_text(value: object) -> None:
+    with pytest.raises(ParameterError, match="policy"):
+        TrainConfig(policy=value)  # type: ignore[arg-type]
+
+
+def test_a_config_holds_the_policy_as_its_clean_text() -> None:
+    assert TrainConfig(policy="rotate .5 0.3").policy == "rotate 0.5 0.3"
+    assert TrainConfig().policy == policies.DEFAULT == PARAMETERS["policy"].default
+
+
+def test_a_certain_operation_is_done_to_every_picture(batch: torch.Tensor) -> None:
+    made = apply_policy("edge 1 1", batch, torch.Generator().manual_seed(0))
+    assert torch.equal(made, change("edge", batch, 1.0))
+    same = apply_policy("edge 0 1", batch, torch.Generator().manual_seed(0))
+    assert torch.equal(same, batch)
+
+
+def test_operations_follow_each_other(batch: torch.Tensor) -> None:
+    made = apply_policy("edge 1 1 + blur 1 1", batch, torch.Generator().manual_seed(0))
+    assert torch.allclose(made, change("blur", change("edge", batch, 1.0), 1.0))
+
+
+def test_chances_and_parts_are_drawn_as_often_as_they_say() -> None:
+    many = torch.ones(4000, 3, 16, 16)
+    made = apply_policy("edge 0.5 1 | nothing 1 1", many, torch.Generator().manual_seed(1))
+    share = float((made[:, 0, 0, 0] == 0).float().mean())
+    assert share == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize("rule", ["randaugment", "trivialaugment"])
+def test_the_rules_use_every_operation(rule: str) -> None:
+    draw = policies.RULES[rule].draw
+    assert draw is not None
+    chosen, strengths = draw(3000, torch.Generator().manual_seed(0))
+    assert chosen.shape == strengths.shape == ((2, 3000) if rule == "randaugment" else (1, 3000))
+    counts = chosen.flatten().bincount(minlength=len(OPERATIONS)) / chosen.numel()
+    assert counts.tolist() == pytest.approx([1 / len(OPERATIONS)] * len(OPERATIONS), abs=0.02)
+    if rule == "randaugment":
+        assert strengths.unique().tolist() == pytest.approx([0.3])
+    else:
+        assert strengths.mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_training_sends_its_batches_through_the_policy(batch: torch.Tensor) -> None:
+    config = TrainConfig(turns=False, rotation_share=1.0, policy="edge 1 1")
+    made = transform(batch, config, torch.Generator().manual_seed(0))
+    assert torch.allclose(made, change("edge", batch, 1.0), atol=1e-5)  # and no free rotation
+    turned = transform(batch, TrainConfig(policy="nothing 1 1"), torch.Generator().manual_seed(0))
+    plain = TrainConfig(rotation_share=0.0)
+    assert torch.equal(turned, transform(batch, plain, torch.Generator().manual_seed(0)))
+
+
+def test_every_operation_says_what_it_does() -> None:
+    for name, operation in OPERATIONS.items():
+        assert name == name.lower()
+        assert operation.title
+        assert operation.strongest
+    assert next(iter(OPERATIONS)) == "nothing"  # what is not done has the number 0
+    assert policies.title(SEARCHED) == "Searched (2 parts)"
+    assert policies.title("randaugment") == "RandAugment"
+
+
+def test_operations_do_not_need_torchvision() -> None:
+    assert not hasattr(operations, "v2")
