@@ -15,6 +15,12 @@ project = guards.require_project(layout.start("Classes"))
 summary = loaders.summary(project)
 CHOSEN = "classes_chosen"  # session state: slug of the class that is shown
 
+HOW_TO_SELECT = {  # and what for
+    gallery.LOOK: "To open, move or delete wafers, choose **Select wafers** above.",
+    gallery.SELECT: "Click a wafer, or draw a box around several, to open, move or delete them.",
+    gallery.TABLE: "Tick wafers on the left to open, move or delete them.",
+}
+
 
 def choose(slug: str | None) -> None:
     """Show this class after the next rerun."""
@@ -165,7 +171,7 @@ def class_pictures(shown: ClassSummary) -> None:
             persist_state="session",
         )
         view = st.segmented_control(
-            "As", ["sheet", "table"], default="sheet", required=True,
+            "View", gallery.VIEWS, default=gallery.LOOK, required=True,
             key="classes_view", persist_state="session",
         )  # fmt: skip
     if part in pictures.MADE_ORIGINS:
@@ -179,11 +185,11 @@ def class_pictures(shown: ClassSummary) -> None:
         return
     key = f"classes_{shown.slug}_{part}"
     folder = pictures.class_folder(project, shown.slug) / "originals"
-    chosen = gallery.gallery(folder, records, key, as_table=view == "table")
+    chosen = gallery.gallery(folder, records, key, view)
+    if not chosen:
+        st.caption(HOW_TO_SELECT[view])
+        return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if not chosen:
-            st.caption("Click a wafer, or draw a box around several, to open, move or delete them.")
-            return
         st.markdown(f"**{len(chosen)} selected**")
         if st.button("Open large", key="classes_large", icon=":material/zoom_in:"):
             show_large(project, shown.slug, chosen)
@@ -228,7 +234,13 @@ def made_pictures(shown: ClassSummary, origin: str, view: str) -> None:
         key=f"classes_run_{shown.slug}_{origin}",
     )
     folder = pictures.class_folder(project, shown.slug) / origin / run.run
-    gallery.gallery(folder, run.records, f"classes_{run.run}", as_table=view == "table")
+    gallery.gallery(
+        folder,
+        run.records,
+        f"classes_{run.run}",
+        # A run is removed as a whole, on its page: there is nothing to select them for.
+        gallery.LOOK if view == gallery.SELECT else view,
+    )
 
 
 def conflicts() -> None:
@@ -286,7 +298,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     st.title("Classes", width="stretch")
     if st.button("Add class", type="primary", key="classes_add", icon=":material/add:"):
         add_class(project)
-upload.upload_panel(project, [c.name for c in summary.classes])
+upload.upload_panel(project, [c.name for c in summary.classes], empty=not summary.originals)
 if summary.classes:
     shown = class_table()
     conflicts()

@@ -219,7 +219,7 @@ def test_from_an_empty_workspace_to_a_probability(server: Server, page: sync_api
     expect(page.get_by_text("Imported 8 to Center"), LONG)
     project = Project.open(server.home / "line-3")
     assert {c.name for c in project.classes()} == set(CLASSES)
-    expect(page.get_by_test_id("stPlotlyChart"))
+    expect(page.get_by_role("img", name="Contact sheet of 8 wafers"))
 
     go(page, "Train")
     fill_in(page, "Epochs", 3)
@@ -242,6 +242,8 @@ def test_from_an_empty_workspace_to_a_probability(server: Server, page: sync_api
 def test_wafers_are_chosen_with_the_mouse(server: Server, page: sync_api.Page) -> None:
     project = small_project(server.home / "small", {"Alpha": 6, "Beta": 6})
     page.goto(f"{server.url}/Classes?project=small")
+    expect(page.get_by_text("To open, move or delete wafers"))
+    page.get_by_test_id("stMain").get_by_role("radio", name="Select wafers").click()
     sheet = page.get_by_test_id("stPlotlyChart")
     expect(sheet)
     box = sheet.bounding_box()

@@ -35,6 +35,7 @@ from wafer_core import images, jobs
 from wafer_core.data import pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.images import FAIL, PASS
+from wafer_core.jobs.events import EventWriter
 from wafers import fill, marked
 
 TABLE = "classes_table"
@@ -54,9 +55,26 @@ def counts(project: Project) -> dict[str, int]:
     return {c.name: len(pictures.originals(project, c.slug)) for c in project.classes()}
 
 
+def add_wafers(at: AppTest) -> AppTest:
+    """Open the drop zone; it is open from the beginning in an empty project only."""
+    at.session_state["upload_open"] = True
+    return run(at)
+
+
+def sheets(at: AppTest) -> list[str]:
+    """What the pictures on the page show."""
+    return [image.alt for found in at.image for image in found.proto.imgs]
+
+
+def selecting(project: Project) -> AppTest:
+    """The page with wafers that can be clicked."""
+    at = visit("classes", project)
+    return run(at.segmented_control(key="classes_view").set_value(gallery.SELECT))
+
+
 def drop(at: AppTest, *files: tuple[str, bytes]) -> AppTest:
     """Drop files into the left box."""
-    box = keyed(at.file_uploader, "upload_files")
+    box = keyed(add_wafers(at).file_uploader, "upload_files")
     return run(box.set_value([(name, data, "application/octet-stream") for name, data in files]))
 
 
@@ -85,7 +103,9 @@ def test_a_filled_project_shows_counts_and_the_first_class(project: Project) -> 
     assert [s.value for s in at.subheader] == ["Alpha"]
     assert at.button(key="classes_Up").disabled
     assert not at.button(key="classes_Down").disabled
-    assert chart(at, "classes_alpha_all").endswith("_sheet")
+    assert sheets(at) == ["Contact sheet of 8 wafers"]
+    assert "choose **Select wafers** above" in texts(at)
+    assert keys(at.file_uploader) == set()  # the drop zone is closed, and not drawn
 
 
 def test_add_a_class(empty: Project) -> None:
@@ -354,11 +374,41 @@ def test_new_pictures_show_without_a_reload(project: Project) -> None:
     assert list(table(run(at), TABLE)["wafers"]) == [11, 8, 8]
 
 
+def test_the_drop_zone_stays_open_where_it_was_opened(project: Project) -> None:
+    at = add_wafers(visit("classes", project))
+    run(at.button(key="classes_Down").click())
+    assert len(at.file_uploader) == 2
+    run(at.switch_page("pages/6_Jobs.py"))
+    run(at.switch_page("pages/1_Classes.py"))
+    assert len(at.file_uploader) == 0
+
+
+@pytest.mark.parametrize(("event", "drop_zones"), [("running", 2), ("failed", 2), ("result", 0)])
+def test_an_import_that_runs_or_failed_is_seen_at_once(
+    project: Project, event: str, drop_zones: int
+) -> None:
+    folder = jobs.create_job(project.path, "import", {"class_name": "Alpha"})
+    EventWriter(folder).append(event, error="The disk is full; delete something.")
+    at = visit("classes", project)
+    assert len(at.file_uploader) == drop_zones
+    assert ("disk is full" in texts(at)) == (event == "failed")
+
+
 # -- wafers shown --------------------------------------------------------------------------------
 
 
+def test_the_sheet_can_be_clicked_once_one_wants_to_select(project: Project) -> None:
+    at = selecting(project)
+    assert chart(at, "classes_alpha_all").endswith("_sheet")
+    assert sheets(at) == []
+    assert "Click a wafer, or draw a box around several" in texts(at)
+    run(at.switch_page("pages/6_Jobs.py"))
+    run(at.switch_page("pages/1_Classes.py"))
+    assert at.segmented_control(key="classes_view").value == gallery.SELECT
+
+
 def test_open_a_wafer_large(project: Project) -> None:
-    at = visit("classes", project)
+    at = selecting(project)
     run(select_points(at, "classes_alpha_all", [{"point_index": 0}]))
     assert "**1 selected**" in texts(at)
     run(at.button(key="classes_large").click())
@@ -370,7 +420,7 @@ def test_open_a_wafer_large(project: Project) -> None:
 
 
 def test_delete_selected_wafers_and_restore_them(project: Project) -> None:
-    at = visit("classes", project)
+    at = selecting(project)
     gone = [r.file for r in pictures.originals(project, "alpha")[:2]]
     run(select_points(at, "classes_alpha_all", [{"point_index": 0}, {"point_index": 1}]))
     run(at.button(key="classes_delete_pictures").click())
@@ -382,7 +432,7 @@ def test_delete_selected_wafers_and_restore_them(project: Project) -> None:
 
 def test_move_selected_wafers_from_the_table_view(project: Project) -> None:
     at = visit("classes", project)
-    run(at.segmented_control(key="classes_view").set_value("table"))
+    run(at.segmented_control(key="classes_view").set_value(gallery.TABLE))
     moved = pictures.originals(project, "alpha")[2]
     run(select_rows(at, "classes_alpha_all", 2))
     run(at.selectbox(key="classes_move_alpha").select_index(1))
@@ -393,7 +443,7 @@ def test_move_selected_wafers_from_the_table_view(project: Project) -> None:
 
 
 def test_a_wafer_deleted_in_another_tab_takes_no_other_with_it(project: Project) -> None:
-    at = visit("classes", project)
+    at = selecting(project)
     run(select_points(at, "classes_alpha_all", [{"point_index": 0}]))
     record = pictures.originals(project, "alpha")[0]
     pictures.delete_pictures(project, "alpha", [record.file])
@@ -404,7 +454,7 @@ def test_a_wafer_deleted_in_another_tab_takes_no_other_with_it(project: Project)
 
 def test_a_selection_never_points_at_another_wafer(project: Project) -> None:
     """Fixed: another tab deleted the selected wafer and added one; the new one was selected."""
-    at = visit("classes", project)
+    at = selecting(project)
     run(select_points(at, "classes_alpha_all", [{"point_index": 0}]))
     record = pictures.originals(project, "alpha")[0]
     pictures.delete_pictures(project, "alpha", [record.file])
@@ -415,7 +465,7 @@ def test_a_selection_never_points_at_another_wafer(project: Project) -> None:
 def test_show_one_part_of_the_split(project: Project) -> None:
     at = visit("classes", project)
     run(at.segmented_control(key="classes_part").set_value("test"))
-    run(at.segmented_control(key="classes_view").set_value("table"))
+    run(at.segmented_control(key="classes_view").set_value(gallery.TABLE))
     assert set(table(at, "classes_alpha_test")["part"]) == {"test"}
     run(at.segmented_control(key="classes_part").set_value("generated"))
     assert "The Generate page makes more of what you have." in texts(at)
@@ -428,14 +478,16 @@ def test_made_pictures_are_shown_by_run(project: Project) -> None:
     at = visit("classes", project)
     run(at.segmented_control(key="classes_part").set_value("augmented"))
     assert at.selectbox(key="classes_run_alpha_augmented").value.run == run_name
-    assert chart(at, f"classes_{run_name}").endswith("_sheet")
+    assert sheets(at) == ["Contact sheet of 3 wafers"]
+    run(at.segmented_control(key="classes_view").set_value(gallery.TABLE))
+    assert len(table(at, f"classes_{run_name}")) == 3
 
 
 def test_pages_of_a_class_with_many_wafers(project: Project) -> None:
     fill(project, "Many", gallery.PER_PAGE + 3, start=5000)
     at = visit("classes", project)
     run(select_rows(at, TABLE, 3))
-    run(at.segmented_control(key="classes_view").set_value("table"))
+    run(at.segmented_control(key="classes_view").set_value(gallery.TABLE))
     assert len(table(at, "classes_many_all")) == gallery.PER_PAGE
     (pages,) = at.pagination
     run(pages.set_value(2))
@@ -456,7 +508,7 @@ def test_a_grey_picture_is_told_as_one(project: Project) -> None:
     grey = np.arange(400, dtype=np.uint8).reshape(20, 20)
     pictures.add_originals(project, project.add_class("SEM").slug,
                            [pictures.NewPicture(grey, "sem.png")])  # fmt: skip
-    at = visit("classes", project)
+    at = selecting(project)
     run(select_rows(at, TABLE, 3))
     run(select_points(at, "classes_sem_all", [{"point_index": 0}]))
     run(at.button(key="classes_large").click())
@@ -466,7 +518,7 @@ def test_a_grey_picture_is_told_as_one(project: Project) -> None:
 def test_a_damaged_picture_file_is_drawn_as_nothing(project: Project) -> None:
     record = pictures.originals(project, "alpha")[0]
     pictures.picture_path(project, "alpha", record).write_bytes(b"gone")
-    at = visit("classes", project)
+    at = selecting(project)
     select_points(at, "classes_alpha_all", [{"point_index": 0}])
     run(at)
     assert record.file in refused(at.button(key="classes_large").click())

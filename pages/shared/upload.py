@@ -31,12 +31,26 @@ AT_ONCE = 300  # pictures; more are imported by a job, so that the page stays qu
 TYPES = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "gif", "npy", "npz", "csv", "zip"]
 SAMPLES = 12
 REPORT = "upload_report"
+OPEN = "upload_open"  # session state: whether the drop zone is open
 
 
-def upload_panel(project: Project, class_names: Sequence[str]) -> None:
-    """The drop zone with everything behind it."""
+def upload_panel(project: Project, class_names: Sequence[str], empty: bool) -> None:
+    """The drop zone with everything behind it.
+
+    It is open where it is needed first: in a project without wafers, and while an import runs or
+    after one that failed. Closed, it is not drawn, which spares the browser a fifth of the page.
+
+    Args:
+        project: Where the wafers go.
+        class_names: Its classes.
+        empty: It has no wafers yet.
+    """
     turn = st.session_state.get("upload_turn", 0)
-    with st.expander("Add wafers", expanded=True, icon=":material/upload:", key="upload_open"):
+    if OPEN not in st.session_state:
+        st.session_state[OPEN] = empty or _import_unsettled(project)
+    with st.expander("Add wafers", icon=":material/upload:", key=OPEN, on_change="rerun") as zone:
+        if not zone.open:
+            return
         left, middle, right = st.columns([3, 3, 2], gap="medium")
         files = left.file_uploader(
             "Drop pictures, wafer data or a .zip",
@@ -67,6 +81,13 @@ def upload_panel(project: Project, class_names: Sequence[str]) -> None:
             _review(project, dropped, None if target in (BY_FOLDER, None) else str(target))
         _show_report()
         jobs_panel.project_jobs(project, ("import",))
+
+
+def _import_unsettled(project: Project) -> bool:
+    """Whether the last import still runs or failed, so that its card must be seen."""
+    imports = [s for s in jobs.list_jobs(project.path) if s.kind == "import"]
+    last = max(imports, key=lambda s: s.id, default=None)
+    return last is not None and (last.is_active or last.status == "failed")
 
 
 def _review(project: Project, dropped: Sequence[Any], class_name: str | None) -> None:
