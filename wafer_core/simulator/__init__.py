@@ -5,7 +5,9 @@ on exactly these wafers, so they stay as they are). ``simulate_factors`` takes a
 process factor: for test sets of all levels, and for wafers fitted to a class of one's own.
 """
 
-from wafer_core.simulator.factors import FACTORS, LEVELS, Factor
+from wafer_core.simulator.dies import Mask, die_grid
+from wafer_core.simulator.factored import Values, draw_values, simulate_factors
+from wafer_core.simulator.factors import FACTORS, LEVELS, Factor, factors_of
 from wafer_core.simulator.ranges import PATTERNS, WaferConfig, simulate, simulate_many
 
 __all__ = [
@@ -13,7 +15,13 @@ __all__ = [
     "LEVELS",
     "PATTERNS",
     "Factor",
+    "Mask",
+    "Values",
     "WaferConfig",
+    "die_grid",
+    "draw_values",
+    "factors_of",
     "simulate",
+    "simulate_factors",
     "simulate_many",
 ]

@@ -92,17 +92,22 @@ FACTORS: dict[str, Factor] = {
         "Random defect density",
         "Share of dies that fail anywhere, whatever the pattern: 100 % minus the usual yield.",
         "%", (0, 100), (2, 8, 20),
-        {**_each(_ALL, 0, 30), "Scratch": (0, 20), "Near-full": (0, 0), "Random": (15, 75)},
+        {**_each(_ALL, 0, 25), "Scratch": (0, 18), "Near-full": (0, 0), "Random": (15, 75)},
     ),
     "rim_weakness": Factor(
         "Weak rim",
         "How many times as often the outermost dies fail at random as those in the middle.",
         "×", (0, 20), (1, 2, 4), {**_each(_ALL, 0.6, 4), "Random": (0.5, 1.5)},
     ),
+    "centre_weakness": Factor(
+        "Weak middle",
+        "How many times as often the innermost dies fail at random as those around them.",
+        "×", (0, 20), (1, 2, 4), {**_each(_ALL, 0.6, 4), "Random": (0.6, 2), "Center": (1, 1)},
+    ),
     "unevenness": Factor(
         "Uneven density",
         "How much the random density differs from place to place: 0 is even, 1 is cloudy.",
-        "", (0, 2), (0, 0.4, 0.8), {**_each(_ALL, 0, 0.6), "Random": (0, 1.2)},
+        "", (0, 2), (0, 0.4, 0.8), {**_each(_ALL, 0, 0.45), "Random": (0, 0.7)},
     ),
     "strength": Factor(
         "Strength",
