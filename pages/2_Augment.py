@@ -47,12 +47,14 @@ def settings() -> augment.AugmentConfig:
     for name, spec in augment.PARAMETERS.items():
         if spec.main:
             chosen[name] = forms.parameter(name, spec, "augment")
-    with st.expander("More (each with a word on wafer maps)"):
-        for name, spec in augment.PARAMETERS.items():
-            if not spec.main:
-                chosen[name] = forms.parameter(name, spec, "augment")
-                if spec.harms and chosen[name] != spec.default:
-                    st.caption(f":orange[:material/warning: {spec.harms}]")
+    rest = {name: spec for name, spec in augment.PARAMETERS.items() if not spec.main}
+    with forms.more("augment", "More (each with a word on wafer maps)") as is_open:
+        for name, spec in rest.items():
+            chosen[name] = forms.parameter(name, spec, "augment", drawn=is_open)
+            if is_open and spec.harms and chosen[name] != spec.default:
+                st.caption(f":orange[:material/warning: {spec.harms}]")
+    if not is_open:
+        forms.tell_hidden(chosen, rest)
     return augment.AugmentConfig.from_json(chosen)
 
 

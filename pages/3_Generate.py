@@ -90,12 +90,14 @@ def settings() -> dict[str, object]:
         for name, spec in gan.PARAMETERS.items()
         if spec.main
     }
-    with st.expander("More"):
+    rest = {name: spec for name, spec in gan.PARAMETERS.items() if not spec.main}
+    with forms.more("generate") as is_open:
         chosen |= {
-            name: forms.parameter(name, spec, "generate")
-            for name, spec in gan.PARAMETERS.items()
-            if not spec.main
+            name: forms.parameter(name, spec, "generate", drawn=is_open)
+            for name, spec in rest.items()
         }
+    if not is_open:
+        forms.tell_hidden(chosen, rest)
     return chosen
 
 

@@ -41,6 +41,13 @@ def visit(page: str, project: Project | None = None) -> AppTest:
     return run(at)
 
 
+def with_more(page: str, project: Project) -> AppTest:
+    """A new tab on a page with “More” open: all settings are in sight."""
+    at = visit(page, project)
+    at.session_state[f"{page}_more"] = True
+    return run(at)
+
+
 def run(target: Any) -> AppTest:
     """Run the page; no exception may reach it, and no sentence about an error.
 

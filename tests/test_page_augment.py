@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from browsing import keys, refused, run, select_rows, table, texts, visit
+from browsing import keys, refused, run, select_rows, table, texts, visit, with_more
 from pages.shared import loaders
 from wafer_core import jobs
 from wafer_core.data import pictures, workspace
@@ -34,7 +34,7 @@ def test_without_wafers_the_page_leads_to_the_classes(home: Path) -> None:
 
 
 def test_every_setting_has_its_widget_and_its_help(project: Project) -> None:
-    at = visit("augment", project)
+    at = with_more("augment", project)
     widgets = {w.key: w for kind in (at.slider, at.toggle, at.selectbox, at.number_input)
                for w in kind}  # fmt: skip
     for name, spec in augment.PARAMETERS.items():
@@ -58,7 +58,7 @@ def test_the_defaults_start_the_right_job(project: Project, started: list[Path])
 
 
 def test_what_is_set_is_what_is_started(project: Project, started: list[Path]) -> None:
-    at = visit("augment", project)
+    at = with_more("augment", project)
     at.selectbox(key="augment_class").set_value("Beta")
     at.slider(key="augment_rotation_range").set_value(10.0)
     at.toggle(key="augment_vertical_flip").set_value(False)
@@ -78,6 +78,30 @@ def test_what_is_set_is_what_is_started(project: Project, started: list[Path]) -
         brightness_range=(0.5, 1.5),
     )  # fmt: skip
     assert augment.AugmentConfig.from_json(given["config"]) == expected  # type: ignore[arg-type]
+
+
+def test_what_is_set_under_more_counts_when_it_is_closed(
+    project: Project, started: list[Path]
+) -> None:
+    """Closed, its widgets are not drawn; what they were set to is said and used all the same."""
+    at = with_more("augment", project)
+    run(at.toggle(key="augment_brightness_range_used").set_value(True))
+    at.selectbox(key="augment_fill_mode").set_value("constant")
+    run(at.slider(key="augment_zoom_range").set_value(0.2))
+    at.session_state["augment_more"] = False
+    run(at)
+    assert "augment_zoom_range" not in keys(at.slider)
+    assert "Changed under More: " in texts(at)
+    assert "Zoom 0.2" in texts(at)
+    run(at.switch_page("pages/6_Jobs.py"))
+    run(at.switch_page("pages/2_Augment.py"))
+    run(at.button(key="augment_make").click())
+    expected = augment.AugmentConfig(
+        zoom_range=0.2, fill_mode="constant", brightness_range=(0.8, 1.2)
+    )
+    assert augment.AugmentConfig.from_json(parameters(started)["config"]) == expected  # type: ignore[arg-type]
+    at.session_state["augment_more"] = True
+    assert run(at).slider(key="augment_zoom_range").value == 0.2
 
 
 def test_settings_stay_when_one_comes_back_to_the_page(project: Project) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from browsing import chart, keyed, keys, run, table, texts, visit
+from browsing import chart, keyed, keys, run, table, texts, visit, with_more
 from wafer_core import images, jobs
 from wafer_core.data import pictures, workspace
 from wafer_core.data.project import Project
@@ -40,7 +40,7 @@ def test_without_wafers_the_page_leads_to_the_classes(home: Path) -> None:
 
 
 def test_every_setting_of_the_gan_has_its_widget(project: Project) -> None:
-    at = visit("generate", project)
+    at = with_more("generate", project)
     widgets = {w.key: w for kind in (at.slider, at.toggle, at.selectbox, at.number_input)
                for w in kind}  # fmt: skip
     for name, spec in gan.PARAMETERS.items():
@@ -79,6 +79,22 @@ def test_each_class_has_its_method_and_count(project: Project, started: list[Pat
     assert spec.parameters["seed"] == 5
     config = gan.GanConfig.from_json({**spec.parameters["config"], "seed": 5})
     assert config == gan.GanConfig(epochs=120, threshold=100, output="snap", seed=5)
+
+
+def test_what_is_set_under_more_counts_when_it_is_closed(
+    project: Project, started: list[Path]
+) -> None:
+    at = with_more("generate", project)
+    run(at.selectbox(key="generate_all").set_value(AUTO))
+    at.number_input(key="generate_size").set_value(32)
+    run(at.number_input(key="generate_learning_rate").set_value(0.001))
+    at.session_state["generate_more"] = False
+    run(at)
+    assert "generate_size" not in keys(at.number_input)
+    assert "Changed under More: Training size 32, Learning rate 0.001" in texts(at)
+    run(at.button(key="generate_make").click())
+    config = gan.GanConfig.from_json(jobs.read_spec(started[0]).parameters["config"])
+    assert config == gan.GanConfig(size=32, learning_rate=0.001)
 
 
 def test_one_method_for_all(project: Project, started: list[Path]) -> None:

@@ -23,6 +23,7 @@ from browsing import (
     table,
     texts,
     visit,
+    with_more,
 )
 from wafer_core import jobs, metrics
 from wafer_core.data import models, pictures, workspace
@@ -38,13 +39,6 @@ RUNS = "results_runs"
 def figures(at: AppTest) -> dict[str, str]:
     """The large numbers of the page."""
     return {m.label: m.value for m in at.metric}
-
-
-def with_more(project: Project) -> AppTest:
-    """The page with all settings in sight."""
-    at = visit("train", project)
-    at.session_state["train_more"] = True
-    return run(at)
 
 
 def only_run(project: Project) -> models.ModelRun:
@@ -73,7 +67,7 @@ def test_fewer_than_two_classes_cannot_be_trained(home: Path, filled: tuple[str,
 
 
 def test_every_setting_has_its_widget_and_its_help(project: Project) -> None:
-    at = with_more(project)
+    at = with_more("train", project)
     widgets = {w.key: w for kind in (at.slider, at.toggle, at.selectbox, at.number_input)
                for w in kind}  # fmt: skip
     for name, spec in training.PARAMETERS.items():
@@ -99,7 +93,7 @@ def test_the_defaults_start_the_right_job(project: Project, started: list[Path])
 
 
 def test_what_is_set_is_what_is_started(project: Project, started: list[Path]) -> None:
-    at = with_more(project)
+    at = with_more("train", project)
     at.selectbox(key="train_network").set_value("resnet18")
     at.number_input(key="train_epochs").set_value(5)
     at.number_input(key="train_batch_size").set_value(8)
@@ -126,7 +120,7 @@ def test_what_is_set_under_more_counts_when_it_is_closed(
     at = visit("train", project)
     assert "train_patience" not in keys(at.number_input)
     assert "Changed under More" not in texts(at)
-    at = with_more(project)
+    at = with_more("train", project)
     at.number_input(key="train_patience").set_value(7)
     at.toggle(key="train_average_turns").set_value(False)
     run(at.number_input(key="train_seed").set_value(4))
