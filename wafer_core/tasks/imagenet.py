@@ -115,7 +115,7 @@ def load(name: str, num_classes: int, path: Path) -> nn.Module:
         ParameterError: No weights for this network, or too few or many classes.
     """
     network = networks.build(name, num_classes)
-    tensors = weight_files.read(name, official(name), path)
+    tensors, _ = weight_files.read(name, official(name), path)
     own = network.state_dict()
     kept = _fitting(tensors, name, path)
     network.load_state_dict({**own, **kept})

@@ -124,21 +124,25 @@ def install(
     return path
 
 
-def read(name: str, known: Sequence[Official], path: Path) -> Tensors:
+def read(name: str, known: Sequence[Official], path: Path) -> tuple[Tensors, str]:
     """Numbers of a file: a published one, verified, or ``.safetensors``, which cannot hold code.
+
+    Returns:
+        The tensors, and the SHA-256 of the file.
 
     Raises:
         ModelError: It is not genuine, or damaged.
     """
     data = _bytes(path)
+    digest = hashlib.sha256(data).hexdigest()
     if path.suffix.lower() == ".safetensors":
-        return _parse_safetensors(path, data)
+        return _parse_safetensors(path, data), digest
     named = [each for each in known if each.file == path.name]
     if named:
         _verify(path, data, named[0].prefix)
     else:
         _matching(name, known, data, path)
-    return _unpickle(path, data)
+    return _unpickle(path, data), digest
 
 
 def _matching(name: str, known: Sequence[Official], data: bytes, source: Path) -> Official:
