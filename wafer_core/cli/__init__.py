@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from wafer_core import __version__
-from wafer_core.cli import augment, generate, import_files, jobs, predict, train, weights
+from wafer_core.cli import augment, generate, import_files, jobs, predict, simulate, train, weights
 from wafer_core.cli.command import EXIT_CANCELLED, EXIT_DEFECT, EXIT_INPUT, Command, say
 from wafer_core.errors import Cancelled, InputError, WaferError
 
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "generate": generate.COMMAND,
     "train": train.COMMAND,
     "predict": predict.COMMAND,
+    "simulate": simulate.COMMAND,
     "weights": weights.COMMAND,
     "jobs": jobs.JOBS,
     "cancel": jobs.CANCEL,

@@ -1,4 +1,4 @@
-"""``generate``: make pictures by a GAN or by transforms."""
+"""``generate``: make pictures by a GAN, by transforms or by the simulator."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="JSON",
         help='the classes, such as \'[{"name": "Scratch", "ai_use": true, "count": 50}]\', or '
-        "@FILE; ai_use true: a GAN makes the pictures (true), false: transforms do; "
-        "count overrules --count",
+        "@FILE; ai_use true: a GAN makes the pictures (true), false: transforms do; instead, "
+        '"mode" is gan, transforms or physics (the simulator fitted to the class, with "levels" '
+        'such as {"ring_width": ["low", "high"]}); count overrules --count',
     )
     parser.add_argument(
         "--count", type=int, default=100, metavar="N", help="how many to make for each class (100)"
@@ -67,4 +68,4 @@ def run(args: argparse.Namespace) -> Any:
     return run_job(project.path, "generate", parameters, args.device)
 
 
-COMMAND = Command("make pictures by a GAN or transforms", add_arguments, run)
+COMMAND = Command("make pictures by a GAN, transforms or the simulator", add_arguments, run)

@@ -1,8 +1,9 @@
-"""The job that makes new pictures of classes, by a GAN or by transforms.
+"""The job that makes new pictures of classes, by a GAN, by transforms or by the simulator.
 
-Parameters: ``classes`` [{"name", "ai_use": true (GAN, the default) or false (transforms),
-"count"}], ``config`` (of ``GanConfig``, without its seed), ``augment`` (of ``AugmentConfig``: how
-originals are multiplied, for the GAN and instead of it), ``seed``.
+Parameters: ``classes`` [{"name", "mode": "gan" (the default), "transforms" or "physics", "count",
+"levels": of process factors, for physics}], ``config`` (of ``GanConfig``, without its seed),
+``augment`` (of ``AugmentConfig``: how originals are multiplied, for the GAN and instead of it),
+``seed``. Instead of the mode, "ai_use": true says a GAN and false transforms.
 
 Live: metric ``step`` {"class", "step", "title", "seconds"} at the end of each step, and metric
 ``gan_epoch`` {"class", "epoch", "epochs", "d_loss", "g_loss", "seconds", "samples"}, where
@@ -11,7 +12,7 @@ Live: metric ``step`` {"class", "step", "title", "seconds"} at the end of each s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +21,7 @@ from wafer_core.errors import InputError, ParameterError
 from wafer_core.jobs.kinds.augment import made_by_transforms
 from wafer_core.jobs.kinds.kind import Kind, Parameters, class_list, known_only, whole_number
 from wafer_core.jobs.kinds.made import undone_on_error
+from wafer_core.jobs.kinds.physics import check_levels, made_by_physics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
     from wafer_core.data.project import Project, WaferClass
     from wafer_core.jobs.context import JobContext
     from wafer_core.tasks.generate import GenerateResult
+    from wafer_core.tasks.levels import Level
 
 SAMPLES_FOLDER = "samples"
-_GAN_WEIGHT, _TRANSFORMS_WEIGHT = 20.0, 1.0  # shares of a job's time, roughly
+_WEIGHTS = {"gan": 20.0, "transforms": 1.0, "physics": 2.0}  # shares of a job's time, roughly
 _TRAIN_BEGINS, _TRAIN_ENDS = 0.05, 0.95  # of one class's time
 
 
@@ -42,11 +45,12 @@ class _Order:
     wafer_class: WaferClass
     records: list[PictureRecord]  # training originals
     count: int
-    ai_use: bool
+    mode: str  # a key of MODES
+    levels: dict[str, list[Level]]
 
     @property
     def weight(self) -> float:
-        return _GAN_WEIGHT if self.ai_use else _TRANSFORMS_WEIGHT
+        return _WEIGHTS[self.mode]
 
 
 def check(parameters: Parameters) -> None:
@@ -58,12 +62,35 @@ def check(parameters: Parameters) -> None:
     known_only(parameters, ("classes", "config", "augment", "seed"), "generate")
     for entry in class_list(parameters.get("classes")):
         title = f"“{entry['name']}”"
-        known_only(entry, ("name", "ai_use", "count"), f"generate, class {title},")
+        known = ("name", "ai_use", "mode", "count", "levels")
+        known_only(entry, known, f"generate, class {title},")
         whole_number(entry.get("count"), f"count of {title}", 1, MAX_COUNT)
-        if not isinstance(entry.get("ai_use", True), bool):
-            raise ParameterError(f"ai_use of {title} is {entry['ai_use']!r}; give true or false.")
+        mode = mode_of(entry)
+        if "levels" in entry:
+            if mode != "physics":
+                raise ParameterError(f"Only physics has levels; leave them out for {title}.")
+            check_levels(entry["levels"], entry["count"], title)
     GanConfig.from_json({**parameters.get("config", {}), "seed": parameters.get("seed", 0)})
     AugmentConfig.from_json(parameters.get("augment", {}))
+
+
+def mode_of(entry: Parameters) -> str:
+    """How the pictures of a class entry are made: a key of ``MODES``.
+
+    Raises:
+        ParameterError: Neither ``mode`` nor ``ai_use`` says it, or they contradict.
+    """
+    title = f"“{entry.get('name')}”"
+    ai_use, mode = entry.get("ai_use"), entry.get("mode")
+    if "ai_use" in entry and not isinstance(ai_use, bool):
+        raise ParameterError(f"ai_use of {title} is {ai_use!r}; give true or false.")
+    if mode is None:
+        return "transforms" if ai_use is False else "gan"
+    if mode not in MODES:
+        raise ParameterError(f"mode of {title} is {mode!r}; choose one of {', '.join(MODES)}.")
+    if ai_use is not None and ai_use != (mode == "gan"):
+        raise ParameterError(f"mode of {title} is {mode} and ai_use {ai_use}; give one of them.")
+    return str(mode)
 
 
 def run(context: JobContext) -> dict[str, Any]:
@@ -77,9 +104,8 @@ def run(context: JobContext) -> dict[str, Any]:
     with undone_on_error(context.project) as stored:
         for order in orders:
             share = (done / total, order.weight / total)
-            make = _by_gan if order.ai_use else _by_transforms
-            result = make(context, order, share)
-            origin = "generated" if order.ai_use else "augmented"
+            result = MODES[order.mode](context, order, share)
+            origin = "augmented" if order.mode == "transforms" else "generated"
             stored.append((order.wafer_class.slug, origin, result["run"]))
             results.append(result)
             done += order.weight
@@ -94,14 +120,14 @@ def _order(project: Project, entry: dict[str, Any]) -> _Order:
 
     wafer_class = project.find_class(entry["name"])
     records = [r for r in pictures.originals(project, wafer_class.slug) if r.part == "train"]
-    ai_use = bool(entry.get("ai_use", True))
-    need = MIN_PICTURES if ai_use else 1
+    mode = mode_of(entry)
+    need = MIN_PICTURES if mode == "gan" else 1
     if len(records) < need:
         have = f"{len(records)} picture{'s' * (len(records) != 1)} to learn from"
         raise InputError(
             f"The class “{wafer_class.name}” has {have} and needs {need} or more; add some to it."
         )
-    return _Order(wafer_class, records, entry["count"], ai_use)
+    return _Order(wafer_class, records, entry["count"], mode, entry.get("levels", {}))
 
 
 def _result(
@@ -116,7 +142,8 @@ def _result(
         "generated_image_path": str(folder),
         "count": order.count,
         **dict.fromkeys(SCORES),
-        "ai_use": order.ai_use,
+        "ai_use": order.mode == "gan",
+        "mode": order.mode,
         "run": run_name,
         **more,
     }
@@ -131,6 +158,14 @@ def _by_transforms(
     seed = int(context.parameters.get("seed", 0))
     run_name = made_by_transforms(context, order.wafer_class, order.count, config, seed, share)
     return _result(context, order, "augmented", run_name, {})
+
+
+def _by_physics(context: JobContext, order: _Order, share: tuple[float, float]) -> dict[str, Any]:
+    run_name, info = made_by_physics(
+        context, order.wafer_class, order.records, order.count, order.levels, share
+    )
+    more = {"pattern": info["pattern"], "fit": info["fit"], "steps": info["steps"]}
+    return _result(context, order, "generated", run_name, more)
 
 
 def _by_gan(context: JobContext, order: _Order, share: tuple[float, float]) -> dict[str, Any]:
@@ -229,6 +264,14 @@ def _store(
     name = f"{SAMPLES_FOLDER}/{slug}-{epoch:05d}.png"
     write_bytes(context.folder / name, encode_png(grid.reshape(side * H, side * W)), sync=False)
     return name
+
+
+# How pictures are made: the select box of the page and ``mode`` of a class entry.
+MODES: dict[str, Callable[[JobContext, _Order, tuple[float, float]], dict[str, Any]]] = {
+    "gan": _by_gan,
+    "transforms": _by_transforms,
+    "physics": _by_physics,
+}
 
 
 def _describe(parameters: Parameters) -> str:

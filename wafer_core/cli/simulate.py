@@ -1,0 +1,122 @@
+"""``simulate``: a test set of simulated wafers, all levels of process factors."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wafer_core.cli.arguments import add_seed
+from wafer_core.cli.command import Command, open_project, say
+from wafer_core.errors import InputError, ParameterError
+
+if TYPE_CHECKING:
+    from wafer_core.tasks.levels import LevelWafer
+    from wafer_core.tasks.physics import PhysicsModel
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from wafer_core.simulator import FACTORS, PATTERNS
+
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="PATH",
+        help="a new folder for pictures and levels.csv, or a new wafer data file .npz",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pattern", metavar="NAME", help=f"what the wafers carry: one of {', '.join(PATTERNS)}"
+    )
+    parser.add_argument(
+        "--project", type=Path, metavar="DIR",
+        help="instead of a pattern: the simulator is fitted to a class of this project",
+    )  # fmt: skip
+    parser.add_argument("--class", dest="class_name", metavar="NAME", help="which class")
+    names = ", ".join(
+        f"{name} ({f.limits[0]:g} to {f.limits[1]:g}{f' {f.unit}' if f.unit else ''})"
+        for name, f in FACTORS.items()
+    )
+    parser.add_argument(
+        "--factor", action="append", default=[], metavar="NAME=LEVELS",
+        help="a factor to vary and its levels: low, mid, high or numbers, such as "
+        "scratch_length=low,120; may be given several times: every combination is made. "
+        f"Factors: {names.replace('%', '%%')}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--per-cell", type=int, default=1, metavar="N", help="wafers of each combination (1)"
+    )
+    add_seed(parser, "the same seed makes the same wafers")
+
+
+def run(args: argparse.Namespace) -> Any:
+    from wafer_core.jobs.foreground import ProgressLine
+    from wafer_core.tasks import levels, physics
+    from wafer_core.tasks.level_files import write_test_set
+
+    if (args.pattern is None) == (args.project is None) or bool(args.class_name) != bool(
+        args.project
+    ):
+        raise ParameterError("Give either --pattern NAME, or --project DIR and --class NAME.")
+    factors = dict(_factor(given) for given in args.factor)
+    if len(factors) < len(args.factor):
+        raise ParameterError("A factor is given twice; give all its levels at once.")
+    total = levels.count_wafers(factors, args.per_cell)
+    if args.output.exists():  # said before the fit
+        raise InputError(f"{args.output} is there already; name a new folder or file.")
+    source: PhysicsModel | str = args.pattern or ""
+    class_name = args.pattern
+    result: dict[str, Any] = {}
+    if args.project:
+        class_name, originals = _originals(args.project, args.class_name)
+        source = physics.fit(originals, args.seed)
+        say(source.fit.sentence)
+        result = {"class": class_name, "fit": source.fit.to_json()}
+    wafers = levels.level_grid(source, factors, args.per_cell, args.seed)
+    line = ProgressLine(sys.stderr)
+    try:
+        table = write_test_set(_shown(wafers, total, line), args.output, class_name)
+    finally:
+        line.close()
+    pattern = source.pattern if isinstance(source, physics.PhysicsModel) else source
+    return {
+        "output": str(args.output), "table": str(table), "pattern": pattern, "count": total,
+        "cells": total // args.per_cell, "levels": factors, **result,
+    }  # fmt: skip
+
+
+def _factor(given: str) -> tuple[str, list[str | float]]:
+    """``scratch_length=low,120`` as a name and its levels."""
+    from wafer_core.simulator import LEVELS
+
+    name, equals, words = given.partition("=")
+    if not equals:
+        raise ParameterError(f"--factor {given} has no levels; give {given}=low,mid,high.")
+    chosen: list[str | float] = []
+    for word in words.split(","):
+        try:
+            chosen.append(word.strip() if word.strip() in LEVELS else float(word))
+        except ValueError as exc:
+            raise ParameterError(
+                f"--factor {given}: “{word}” is no level; give low, mid, high or a number."
+            ) from exc
+    return name.strip(), chosen
+
+
+def _originals(path: Path, class_name: str) -> tuple[str, list[Any]]:
+    """Name and training originals of a class."""
+    from wafer_core.data import pictures
+
+    project = open_project(path)
+    found = project.find_class(class_name)
+    records = [r for r in pictures.originals(project, found.slug) if r.part == "train"]
+    return found.name, [pictures.load(project, found.slug, record) for record in records]
+
+
+def _shown(wafers: Iterable[LevelWafer], total: int, line: Any) -> Iterator[LevelWafer]:
+    for number, wafer in enumerate(wafers):
+        if number % 100 == 0:
+            line.show(number / total, "Simulating")
+        yield wafer
+
+
+COMMAND = Command("make a test set of simulated wafers, all levels", add_arguments, run)
