@@ -105,7 +105,7 @@ def read_json(path: Path) -> Any:
         raise ProjectError(
             f"{path} is missing; it was deleted or never finished. Reload, or restore a backup."
         ) from exc
-    except (ValueError, OSError) as exc:
+    except (ValueError, OSError, RecursionError) as exc:
         raise ProjectError(f"{path} is damaged ({exc}); restore it from a backup.") from exc
 
 

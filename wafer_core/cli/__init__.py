@@ -17,7 +17,18 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from wafer_core import __version__
-from wafer_core.cli import augment, generate, import_files, jobs, predict, simulate, train, weights
+from wafer_core.cli import (
+    augment,
+    generate,
+    import_files,
+    jobs,
+    predict,
+    score,
+    search,
+    simulate,
+    train,
+    weights,
+)
 from wafer_core.cli.command import EXIT_CANCELLED, EXIT_DEFECT, EXIT_INPUT, Command, say
 from wafer_core.errors import Cancelled, InputError, WaferError
 
@@ -27,7 +38,9 @@ COMMANDS: dict[str, Command] = {
     "import": import_files.COMMAND,
     "augment": augment.COMMAND,
     "generate": generate.COMMAND,
+    "score": score.COMMAND,
     "train": train.COMMAND,
+    "search": search.COMMAND,
     "predict": predict.COMMAND,
     "simulate": simulate.COMMAND,
     "weights": weights.COMMAND,

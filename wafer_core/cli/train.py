@@ -23,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", metavar="NAME", help="of the run, for the list of runs (made from the network's)"
     )
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="settings that a search left in the project; options given here overrule them",
+    )
     add_seed(parser, "the same seed gives the same network on the same machine")
     add_device(parser)
     automatic = {field.name for field in fields(TrainConfig) if field.default is None}
@@ -32,10 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Any:
     from wafer_core.tasks.training import PARAMETERS
 
-    parameters = {"config": {**given_settings(args, PARAMETERS), "seed": args.seed}}
+    project = open_project(args.project)
+    config = given_settings(args, PARAMETERS)
+    if args.preset is not None:
+        from wafer_core.data import presets
+
+        config = {**presets.find_preset(project, args.preset).settings, **config}
+    parameters = {"config": {**config, "seed": args.seed}}
     if args.name is not None:
         parameters["name"] = args.name
-    result = run_job(open_project(args.project).path, "train", parameters, args.device)
+    result = run_job(project.path, "train", parameters, args.device)
     for note in result["notes"]:
         say(note)
     return result

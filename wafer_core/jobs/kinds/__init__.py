@@ -6,7 +6,7 @@ A kind's file is light: what computes is imported when the job runs.
 from __future__ import annotations
 
 from wafer_core.errors import JobError
-from wafer_core.jobs.kinds import augment, generate, import_files, predict, train
+from wafer_core.jobs.kinds import augment, generate, import_files, predict, score, search, train
 from wafer_core.jobs.kinds.kind import Kind
 
 KINDS: dict[str, Kind] = {
@@ -14,7 +14,9 @@ KINDS: dict[str, Kind] = {
     "augment": augment.KIND,
     "generate": generate.KIND,
     "train": train.KIND,
+    "search": search.KIND,
     "predict": predict.KIND,
+    "score": score.KIND,
 }
 
 

@@ -1,0 +1,118 @@
+"""Presets: kept under their name, read with checks, and listed though one is damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wafer_core.data import presets
+from wafer_core.data.project import Project
+from wafer_core.errors import ClassNameError, ParameterError, ProjectError
+
+SETTINGS = {"learning_rate": 0.001, "epochs": 7, "turns": False, "policy": "rotate 0.5 0.3"}
+TOLD = {"score": 0.91, "verdict": "better than the default", "interval": [0.88, 0.94]}
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Project:
+    return Project.create(tmp_path / "p", "P")
+
+
+def path_of(project: Project) -> Path:
+    (found,) = presets.folder(project).glob("*.json")
+    return found
+
+
+def test_a_fresh_project_has_none(empty: Project) -> None:
+    assert presets.list_presets(empty) == ()
+    with pytest.raises(ParameterError, match="none yet; search makes one"):
+        presets.find_preset(empty, "Search 1")
+
+
+def test_what_is_saved_is_found(empty: Project) -> None:
+    saved = presets.save_preset(empty, " Night  shift ", SETTINGS, TOLD)
+    assert saved.name == "Night shift"
+    assert presets.find_preset(empty, "night SHIFT") == saved
+    assert presets.list_presets(empty) == (saved,)
+    value = json.loads(path_of(empty).read_text("utf-8"))
+    assert value["schema"] == 1
+    assert value["settings"] == SETTINGS
+    assert value["told"] == TOLD
+    with pytest.raises(ParameterError, match="it has Night shift"):
+        presets.find_preset(empty, "Day")
+
+
+def test_the_newest_comes_first_and_a_name_is_replaced(empty: Project) -> None:
+    for name in ("Search 1", "밤 근무", "Search 2"):
+        presets.save_preset(empty, name, {}, {})
+    assert [p.name for p in presets.list_presets(empty)] == ["Search 2", "밤 근무", "Search 1"]
+    presets.save_preset(empty, "SEARCH 1", SETTINGS, {})
+    assert [p.name for p in presets.list_presets(empty)] == ["SEARCH 1", "Search 2", "밤 근무"]
+    assert presets.find_preset(empty, "Search 1").settings == SETTINGS
+
+
+def test_a_free_name_counts_up(empty: Project) -> None:
+    assert presets.free_name(empty, "Search") == "Search 1"
+    presets.save_preset(empty, "search 1", {}, {})
+    presets.save_preset(empty, "Search 3", {}, {})
+    assert presets.free_name(empty, "Search") == "Search 2"
+
+
+def test_a_preset_is_deleted(empty: Project) -> None:
+    presets.save_preset(empty, "One", {}, {})
+    presets.save_preset(empty, "Two", {}, {})
+    presets.delete_preset(empty, "one")
+    assert [p.name for p in presets.list_presets(empty)] == ["Two"]
+    with pytest.raises(ParameterError, match="There is no preset “one”"):
+        presets.delete_preset(empty, "one")
+
+
+@pytest.mark.parametrize("name", ["", "..", "CON", "x" * 300, "a\x00b"])
+def test_a_name_that_cannot_be_used_is_refused(empty: Project, name: str) -> None:
+    with pytest.raises(ClassNameError, match="preset name"):
+        presets.save_preset(empty, name, {}, {})
+    assert presets.list_presets(empty) == ()
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    whole = {"schema": 1, "name": "N", "created": "2026", "settings": SETTINGS, "told": TOLD}
+    return {k: v for k, v in {**whole, **changes}.items() if v is not ...}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000,
+        *(
+            json.dumps(changed(**c)).encode()
+            for c in (
+                {"schema": "1"}, {"schema": True}, {"schema": None}, {"name": 3}, {"name": ""},
+                {"name": "x" * 81}, {"settings": []}, {"settings": {"a": [1]}},
+                {"settings": {"a": None}}, {"settings": {"a": "x" * 9000}}, {"told": 3},
+                {"settings": {"a": float("nan")}}, {"settings": {str(k): 1 for k in range(65)}},
+                {"created": 3}, {"told": {"a": "x" * 300_000}},
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_damaged_preset_is_told_and_the_others_stay(empty: Project, content: bytes) -> None:
+    presets.save_preset(empty, "Good", SETTINGS, TOLD)
+    (presets.folder(empty) / "bad.json").write_bytes(content)
+    good, bad = presets.list_presets(empty)
+    assert good.name == "Good"
+    assert bad.name == "bad"
+    assert bad.settings == {}
+    assert "bad.json" in (bad.damage or "")
+    with pytest.raises(ProjectError, match=r"bad\.json"):
+        presets.find_preset(empty, "bad")
+    presets.delete_preset(empty, "bad")
+    assert presets.list_presets(empty) == (good,)
+
+
+def test_a_preset_of_a_newer_version_asks_for_an_update(empty: Project) -> None:
+    presets.save_preset(empty, "Old", {}, {})
+    path_of(empty).write_text(json.dumps(changed(schema=2)), "utf-8")
+    assert "newer version" in (presets.list_presets(empty)[0].damage or "")

@@ -1,0 +1,488 @@
+"""Search: fair rounds, honest gains, a budget that is kept, and a policy found by matching."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from wafer_core.errors import Cancelled, InputError, ParameterError
+from wafer_core.images import PASS, Picture
+from wafer_core.simulator import simulate_many
+from wafer_core.tasks import search as searches
+from wafer_core.tasks import search_policies, search_rounds, search_space, searching
+from wafer_core.tasks.policies import read_policy
+from wafer_core.tasks.search import search
+from wafer_core.tasks.search_policies import Candidate, match_density
+from wafer_core.tasks.search_rounds import Answers, Round, SearchData, folds, gain, rounds
+from wafer_core.tasks.searching import Outcome, SearchConfig, Trial
+from wafer_core.tasks.training import TrainConfig
+
+CPU = torch.device("cpu")
+NAMES = ("Center", "Edge-Ring", "Near-full")
+Integers = np.ndarray
+
+
+def make_data(train_each: int, validation_each: int, made: int = 0) -> SearchData:
+    """Simulated wafers; no two share a key."""
+    pictures: list[Picture] = []
+    labels: list[int] = []
+    validates: list[bool] = []
+    for is_validation, each in ((False, train_each), (True, validation_each)):
+        for label, name in enumerate(NAMES):
+            seed = 10 * label + is_validation
+            pictures += simulate_many(name, each, seed)
+            labels += [label] * each
+            validates += [is_validation] * each
+    keys = [str(k) for k in range(len(labels))]
+    return SearchData(
+        NAMES, pictures, np.array(labels), keys, np.array(validates),
+        [np.full((9, 9), PASS, np.uint8)] * made, np.zeros(made, np.int64),
+    )  # fmt: skip
+
+
+# -- rounds ---------------------------------------------------------------------------------------
+
+
+def test_folds_share_every_class_evenly() -> None:
+    labels = np.repeat([0, 1, 2], [30, 10, 4])
+    fold = folds(labels, [str(k) for k in range(44)], 3, 0)
+    counts = np.array([np.bincount(fold[labels == c], minlength=3) for c in range(3)])
+    assert counts.sum() == 44
+    assert (counts.max(1) - counts.min(1) <= 1).all()
+    assert (folds(labels, [str(k) for k in range(44)], 3, 0) == fold).all()
+    assert (folds(labels, [str(k) for k in range(44)], 3, 1) != fold).any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_folds_never_split_a_key_and_never_hide_a_class(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, 60)
+    labels[0] = 4  # one wafer of a class of its own
+    keys = [f"lot {k}" for k in rng.integers(0, 15, 60)]
+    fold = folds(labels, keys, 3, seed)
+    for key in set(keys):
+        assert len({int(f) for f, k in zip(fold, keys, strict=True) if k == key}) == 1
+    for k, c in itertools.product(range(3), range(5)):
+        assert ((labels == c) & (fold != k)).any()
+    assert fold[0] == -1
+
+
+def test_large_validation_parts_judge_by_themselves() -> None:
+    data = make_data(4, search_rounds.ENOUGH, made=5)
+    (one,) = rounds(data, 0)
+    assert (one.judged == np.flatnonzero(data.validates)).all()
+    assert len(one.data.train_pictures) == 12 + 5  # made ones train
+    assert "60 wafers of the validation part" in data.protocol()
+
+
+def test_small_validation_parts_take_turns_in_folds() -> None:
+    data = make_data(4, search_rounds.ENOUGH - 1, made=5)
+    three = rounds(data, 0)
+    judged = np.concatenate([one.judged for one in three])
+    assert sorted(judged.tolist()) == list(range(len(data.pictures)))
+    for one in three:
+        assert len(one.data.train_pictures) + len(one.judged) == len(data.pictures)
+        assert not any(p.shape == (9, 9) for p in one.data.train_pictures)  # made ones might leak
+    assert "3 folds" in data.protocol()
+
+
+def test_what_cannot_be_judged_is_refused() -> None:
+    with pytest.raises(InputError, match="0 have them"):
+        list(search(make_data(1, 0), TrainConfig(), SearchConfig(), CPU))
+    data = make_data(3, 1)
+    one_lot = SearchData(**{**vars(data), "keys": ["lot"] * len(data.keys)})
+    with pytest.raises(InputError, match="all of one lot"):
+        list(search(one_lot, TrainConfig(), SearchConfig(), CPU))
+
+
+# -- gain -----------------------------------------------------------------------------------------
+
+
+def answers(
+    truth: Sequence[int], predicted: Sequence[int], order: Integers | None = None
+) -> Answers:
+    index = np.arange(len(truth)) if order is None else order
+    score = search_rounds._macro_f1(np.array(truth), np.array(predicted), NAMES)
+    return Answers(index, np.array(truth)[index], np.array(predicted)[index], score)
+
+
+def test_a_gain_is_the_difference_whatever_the_order() -> None:
+    truth, right = [0, 0, 1, 1, 2, 2] * 10, [0, 0, 1, 1, 2, 2] * 10
+    wrong = [0, 1, 1, 1, 2, 2] * 10
+    best = answers(truth, right, np.random.default_rng(0).permutation(60))
+    difference, (low, high) = gain(best, answers(truth, wrong), 3)
+    # F1 of class 0: 2·10/(20+10) = 2/3, of class 1: 2·20/(20+30) = 4/5
+    assert difference == pytest.approx(1 - (2 / 3 + 4 / 5 + 1) / 3)
+    assert 0 < low < difference < high
+    back, ends = gain(answers(truth, wrong), best, 3)
+    assert back == pytest.approx(-difference)
+    assert ends == pytest.approx((-high, -low), abs=0.01)
+
+
+def test_no_gain_over_itself_and_an_honest_one_over_an_equal() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 90)
+    first = np.where(rng.random(90) < 0.8, truth, (truth + 1) % 3)
+    second = np.where(rng.random(90) < 0.8, truth, (truth + 1) % 3)
+    assert gain(answers(truth, first), answers(truth, first), 3) == (0.0, (0.0, 0.0))
+    _, (low, high) = gain(answers(truth, first), answers(truth, second), 3)
+    assert low < 0 < high
+
+
+# -- density matching -----------------------------------------------------------------------------
+
+
+class Shape:
+    """A judge that likes what it is told to like."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def loss(self, policy: str) -> float:
+        steps = read_policy(policy)[0]
+        return sum(s.strength * s.chance + (s.operation not in ("blur", "edge")) for s in steps)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings that take no time, for what is decided around them."""
+
+    class Epoch:
+        def best_classifier(self) -> None:
+            pass
+
+    def train(*_: object) -> Iterator[Epoch]:
+        yield Epoch()
+
+    monkeypatch.setattr(search_policies, "train", train)
+    monkeypatch.setattr(search_policies, "_Judge", Shape)
+
+
+def matched(
+    data: SearchData, has_time: Callable[[float], bool] = lambda share: True
+) -> tuple[list[Candidate], str | None]:
+    found: list[Candidate] = []
+    matching = match_density(data, TrainConfig(), CPU, 0, lambda share: None, has_time)
+    while True:
+        try:
+            found.append(next(matching))
+        except StopIteration as end:
+            return found, end.value
+
+
+@pytest.mark.usefixtures("quick")
+def test_candidates_approach_what_matches() -> None:
+    found, policy = matched(make_data(4, 2))
+    assert len(found) == 2 * (1 + search_policies.CANDIDATES)
+    assert [c.half for c in found] == [1] * 101 + [2] * 101
+    for half in (1, 2):
+        own = [c for c in found if c.half == half]
+        assert own[0].policy == "nothing 1 1"
+        assert [c.number for c in own] == list(range(101))
+        assert own[-1].best == min(c.loss for c in own[1:])
+        early, late = (np.mean([c.loss for c in own[a:b]]) for a, b in ((1, 16), (70, 101)))
+        assert late < early  # TPE learns
+    assert policy is not None
+    parts = read_policy(policy)
+    assert 6 <= len(parts) <= 2 * search_policies.TAKEN
+    assert {s.operation for s in parts[0]} <= {"blur", "edge"}
+    for step in itertools.chain(*parts):
+        assert step.operation != "nothing"
+        assert step.chance >= 0.3
+        assert step.strength >= 0.2
+    for half_parts in (parts[: len(parts) // 2], parts[len(parts) // 2 :]):
+        pairs = [frozenset(s.operation for s in steps) for steps in half_parts]
+        assert len(set(pairs)) == len(pairs)
+
+
+@pytest.mark.usefixtures("quick")
+def test_matching_ends_with_the_time() -> None:
+    found, policy = matched(make_data(4, 2), lambda share: False)
+    assert len(found) == 4  # each half looks at nothing and at one candidate
+    assert policy is not None
+    assert len(read_policy(policy)) == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_wafers_that_cannot_be_halved_give_no_policy() -> None:
+    assert matched(make_data(1, 3)) == ([], None)
+
+
+# -- the search -----------------------------------------------------------------------------------
+
+
+class Clock:
+    """Time that passes as a test says."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(searches, "time", made)
+    return made
+
+
+Worth = Callable[[TrainConfig], float]
+
+
+def play(
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
+    worth: Worth,
+    seconds: Callable[[TrainConfig], float] = lambda config: 10.0,
+) -> list[TrainConfig]:
+    """Trainings that last and score as told; each answers that share of its wafers rightly."""
+    tried: list[TrainConfig] = []
+
+    def attempt(
+        trainings: Sequence[Round],
+        config: TrainConfig,
+        device: torch.device,
+        on_step: Callable[[float], None],
+        on_look: Callable[[int, float], None],
+    ) -> Answers:
+        tried.append(config)
+        share = worth(config)
+        if math.isnan(share):
+            raise ParameterError("Training broke in epoch 1.")
+        for step in range(10):
+            clock.now += seconds(config) / 10
+            on_step((step + 1) / 10)
+            if step < 9:
+                on_look(step + 1, share)
+        judged = np.concatenate([one.judged for one in trainings])
+        truth = np.concatenate([one.data.validation_labels for one in trainings])
+        order = np.argsort(judged)
+        judged, truth = judged[order], truth[order]
+        right = np.arange(len(truth)) % 10 < round(10 * share)
+        predicted = np.where(right, truth, (truth + 1) % 3)
+        return Answers(judged, truth, predicted, search_rounds._macro_f1(truth, predicted, NAMES))
+
+    def matching(*given: Any) -> Iterator[Any]:
+        clock.now += 10
+        for number in range(3):
+            yield Candidate(number, 1, "blur 1 1", 0.5, 0.5)
+        return "blur 1 1"
+
+    monkeypatch.setattr(searches, "attempt", attempt)
+    monkeypatch.setattr(searches, "match_density", matching)
+    return tried
+
+
+def all_of(
+    config: SearchConfig, data: SearchData | None = None, **given: Any
+) -> tuple[list[Trial], list[Candidate], Outcome]:
+    told = list(search(data or make_data(6, 21), TrainConfig(), config, CPU, **given))
+    assert isinstance(told[-1], Outcome)
+    trials = [t for t in told if isinstance(t, Trial)]
+    assert tuple(trials) == told[-1].trials
+    return trials, [t for t in told if isinstance(t, Candidate)], told[-1]
+
+
+def test_every_way_to_augment_is_tried_and_the_best_confirmed(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    worth = {"trivialaugment": 0.9, "randaugment": 0.8, "blur 1 1": 0.8}
+    tried = play(monkeypatch, clock, lambda config: worth.get(config.policy, 0.6))
+    trials, candidates, outcome = all_of(SearchConfig("augmentation", 10, seed=4))
+    titles = [t.title for t in trials]
+    assert titles == ["Default", *searches.AUGMENTATIONS, "TrivialAugment", "Default"]
+    assert [t.kind for t in trials] == ["default", *["augmentation"] * 4, "check", "check"]
+    assert {c.seed for c in tried[:5]} == {4}
+    assert {c.seed for c in tried[5:]} == {5}  # confirmed by other luck
+    assert not tried[1].turns
+    assert tried[1].rotation_share == 0
+    assert outcome.title == "TrivialAugment"
+    assert outcome.settings == {"policy": "trivialaugment"}
+    assert outcome.verdict == searching.BETTER
+    assert outcome.gain == pytest.approx(outcome.score - outcome.default_score)
+    assert outcome.gain_interval[0] > 0
+    assert outcome.interval is not None
+    assert outcome.interval[0] < outcome.score < outcome.interval[1]
+    assert outcome.judged == 63
+    assert outcome.candidates == 2  # doing nothing is none
+    assert len(candidates) == 3
+    assert [t.best for t in trials[:5]] == sorted(t.best or 0 for t in trials[:5])
+
+
+def test_a_default_that_is_not_beaten_is_told(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    play(monkeypatch, clock, lambda c: 0.9 if c.policy == "default" and c.turns else 0.8)
+    _, _, outcome = all_of(SearchConfig("augmentation", 10))
+    assert outcome.verdict == searching.NO_BETTER
+    assert outcome.gain < 0
+    assert outcome.settings  # offered all the same
+
+
+def test_luck_does_not_pass_for_a_gain(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """What was best by the luck of its seed is not by that of the next."""
+    play(monkeypatch, clock, lambda c: 0.9 if c.policy == "randaugment" and c.seed == 0 else 0.8)
+    _, _, outcome = all_of(SearchConfig("augmentation", 10, seed=0))
+    assert outcome.title == "RandAugment"
+    assert outcome.verdict == searching.NO_BETTER
+    assert outcome.gain == 0
+
+
+def test_settings_are_searched_within_the_time(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    tried = play(monkeypatch, clock, lambda c: 0.9 if c.balancing == "natural" else 0.7)
+    trials, _, outcome = all_of(SearchConfig("settings", 5, seed=1))
+    assert clock.now <= 300
+    assert clock.now > 250
+    searched = [t for t in trials if t.kind == "settings"]
+    assert len(searched) > 15
+    assert {t.status for t in searched} == {"done", "given up"}  # the worse end early
+    assert {c.network for c in tried} == {"wafernet", "wafer_cnn"}
+    assert len({c.learning_rate for c in tried}) > 10
+    for c in tried[1:-1]:
+        assert 0 <= c.label_smoothing <= 0.2
+        assert 0.005 <= c.weight_decay <= 0.5
+        assert c.batch_size in search_space.BATCHES
+        assert c.policy == "default"
+    assert outcome.settings["balancing"] == "natural"
+    assert outcome.verdict == searching.BETTER
+    assert TrainConfig(**outcome.settings).balancing == "natural"
+
+
+def test_both_searches_settings_on_the_best_augmentation(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    tried = play(monkeypatch, clock, lambda c: 0.9 if c.policy == "blur 1 1" else 0.6)
+    trials, _, outcome = all_of(SearchConfig("both", 10))
+    assert {t.kind for t in trials} == {"default", "augmentation", "settings", "check"}
+    varied = [c for c, t in zip(tried, trials, strict=True) if t.kind == "settings"]
+    assert {c.policy for c in varied} == {"blur 1 1"}
+    assert outcome.settings["policy"] == "blur 1 1"
+
+
+def test_the_same_seed_proposes_the_same(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    found = []
+    for _ in range(2):
+        clock.now = 0.0
+        tried = play(monkeypatch, clock, lambda c: c.weight_decay)
+        all_of(SearchConfig("settings", 4, seed=7))
+        found.append(list(tried))
+    assert found[0] == found[1]
+
+
+def test_as_many_trials_as_were_asked_for(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    play(monkeypatch, clock, lambda c: 0.5)
+    trials, _, outcome = all_of(SearchConfig("both", 10, trials=2))
+    assert sum(t.kind in ("augmentation", "settings") for t in trials) == 2
+    assert [n for n in outcome.notes if n.startswith("Not tried: ")]
+
+
+@pytest.mark.parametrize(("seconds", "least"), [(70.0, "5.3"), (40.0, "3"), (600.0, "45")])
+def test_a_budget_too_small_for_a_trial_says_how_much_it_takes(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, seconds: float, least: str
+) -> None:
+    play(monkeypatch, clock, lambda c: 0.5, lambda c: seconds)
+    with pytest.raises(ParameterError, match="1 minutes are too few") as told:
+        all_of(SearchConfig("both", 1))
+    assert f"about {seconds / 60:.1f} minutes" in str(told.value)
+    assert f"at least {least} minutes" in str(told.value)
+    assert clock.now <= 60 + seconds / 10  # a step more at most
+
+
+def test_without_time_to_confirm_it_is_said(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    play(monkeypatch, clock, lambda c: 0.5 + 0.4 * (not c.turns))
+    _, _, outcome = all_of(SearchConfig("augmentation", 0.5))
+    assert clock.now <= 30 + 1
+    assert outcome.verdict == searching.UNCONFIRMED
+    assert "second training" in outcome.notes[-1]
+
+
+def test_a_long_trial_is_cut_at_the_budget(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    play(monkeypatch, clock, lambda c: 0.5, lambda c: 500 if c.network == "wafer_cnn" else 10)
+    trials, _, _ = all_of(SearchConfig("settings", 4, seed=1))
+    assert clock.now <= 240 + 50
+    assert "out of time" in {t.status for t in trials}
+
+
+def test_settings_that_break_a_training_are_a_failed_trial(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    play(monkeypatch, clock, lambda c: math.nan if c.balancing == "balanced" else 0.7)
+    trials, _, outcome = all_of(SearchConfig("settings", 4, seed=1))
+    assert {t.status for t in trials} >= {"done", "failed"}
+    assert any("Training broke" in note for note in outcome.notes)
+
+
+def test_a_stopped_search_keeps_the_best_so_far(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    play(monkeypatch, clock, lambda c: 0.9 if not c.turns else 0.6)
+    config = SearchConfig("augmentation", 10)
+    trials, _, outcome = all_of(config, should_stop=lambda: clock.now > 25)
+    assert [t.kind for t in trials] == ["default", "augmentation"]
+    assert outcome.title == "No augmentation"
+    assert outcome.verdict == searching.UNCONFIRMED
+    assert "Stopped by you" in outcome.notes[0]
+    clock.now = 0.0
+    with pytest.raises(Cancelled, match="nothing to keep"):
+        all_of(config, should_stop=lambda: clock.now > 5)
+
+
+def test_progress_follows_the_clock(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    play(monkeypatch, clock, lambda c: 0.5)
+    told: list[tuple[float, str]] = []
+    all_of(SearchConfig("augmentation", 10), on_step=lambda share, text: told.append((share, text)))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] < 1
+    assert told[0][1] == "Trial 0: Default"
+    assert told[-1][1] == "Again: Default"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"what": "everything"}, {"minutes": 0}, {"minutes": -1}, {"minutes": float("nan")},
+        {"minutes": 2000}, {"minutes": "10"}, {"trials": -1}, {"trials": 1.5}, {"seed": -1},
+    ],
+)  # fmt: skip
+def test_wrong_settings_of_a_search_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ParameterError, match=next(iter(wrong))):
+        SearchConfig(**wrong)
+
+
+def test_a_line_describes_settings() -> None:
+    told = search_space.describe({"learning_rate": 0.0003, "network": "wafernet", "epochs": 7})
+    assert told == "learning rate 0.0003 · network wafernet · epochs 7"
+
+
+# -- for real -------------------------------------------------------------------------------------
+
+
+def test_a_small_search_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything together, on wafers that are told apart easily."""
+    monkeypatch.setattr(search_policies, "CANDIDATES", 6)
+    base = TrainConfig(network="wafer_cnn", epochs=4, average_turns=False)
+    told = list(search(make_data(4, 2), base, SearchConfig("augmentation", 9, trials=2), CPU))
+    outcome = told[-1]
+    assert isinstance(outcome, Outcome)
+    titles = [t.title for t in outcome.trials]
+    assert titles[:3] == ["Default", "No augmentation", "Searched policy"]
+    assert [t.status for t in outcome.trials] == ["done"] * 5
+    searched = outcome.trials[2].settings["policy"]
+    assert len(read_policy(searched)) >= 2
+    assert TrainConfig(policy=searched).policy == searched
+    losses = [c.loss for c in told if isinstance(c, Candidate)]
+    assert outcome.candidates == 12
+    assert all(0 <= loss < 20 for loss in losses)
+    assert outcome.judged == 18
+    assert 0 < outcome.score <= 1

@@ -1,0 +1,97 @@
+"""The settings that a search varies, as Optuna proposes them.
+
+Learning rate and epochs are factors of what the program would choose for the network and the number
+of wafers, so that one range suits them all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from wafer_core.tasks.policies import DEFAULT
+from wafer_core.tasks.training import BALANCING, PARAMETERS, TrainConfig
+
+if TYPE_CHECKING:
+    import optuna
+
+NETWORKS = ("wafernet", "wafer_cnn")  # the ones that train in a minute on a processor
+BATCHES = (8, 16, 32, 64)
+_STARTUP = 5  # trials at random before TPE has something to go by, and before any is pruned
+
+
+def make_study(seed: int) -> optuna.Study:
+    """A study that looks for a high macro-F1 by TPE and gives up on trials below the median."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=_STARTUP),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP - 1),
+    )
+
+
+def propose(trial: optuna.Trial, base: TrainConfig, pictures: int) -> dict[str, Any]:
+    """The settings of a trial, those only that a search varies.
+
+    Args:
+        trial: Of a study of ``make_study``.
+        base: What is not varied.
+        pictures: Training pictures.
+    """
+    settings: dict[str, Any] = {
+        "network": trial.suggest_categorical("network", NETWORKS),
+        "batch_size": trial.suggest_categorical("batch_size", BATCHES),
+        "balancing": trial.suggest_categorical("balancing", tuple(BALANCING)),
+        "label_smoothing": round(trial.suggest_float("label_smoothing", 0.0, 0.2), 3),
+        "weight_decay": _short(trial.suggest_float("weight_decay", 0.005, 0.5, log=True)),
+    }
+    if base.policy == DEFAULT and base.rotation_share > 0:
+        share = trial.suggest_float("rotation_share", 0.0, 1.0)
+        settings["rotation_share"] = round(share, 2)
+    usual = replace(
+        base, network=settings["network"], batch_size=settings["batch_size"], epochs=None,
+        learning_rate=None,
+    ).resolved(pictures)  # fmt: skip
+    rate = trial.suggest_float("learning_rate_factor", 0.25, 4.0, log=True)
+    epochs = trial.suggest_float("epochs_factor", 0.5, 2.0, log=True)
+    rate_limit, epochs_limit = PARAMETERS["learning_rate"].maximum, PARAMETERS["epochs"].maximum
+    settings["learning_rate"] = min(rate_limit, _short(rate * (usual.learning_rate or 0.0)))
+    settings["epochs"] = int(min(epochs_limit, max(2, round(epochs * (usual.epochs or 1)))))
+    return settings
+
+
+def usual(base: TrainConfig, pictures: int) -> dict[str, Any]:
+    """What Optuna would propose for the settings of ``base``, whose numbers are the defaults."""
+    values = {
+        "network": base.network,
+        "batch_size": base.resolved(pictures).batch_size,
+        "balancing": base.balancing,
+        "label_smoothing": base.label_smoothing,
+        "weight_decay": base.weight_decay,
+        "learning_rate_factor": 1.0,
+        "epochs_factor": 1.0,
+    }
+    if base.policy == DEFAULT and base.rotation_share > 0:
+        values["rotation_share"] = base.rotation_share
+    return values
+
+
+def describe(settings: Mapping[str, Any]) -> str:
+    """Some settings in a line."""
+    told = {**PARAMETERS}
+    return " · ".join(
+        f"{told[name].title.lower()} {value:g}"
+        if isinstance(value, float)
+        else f"{told[name].title.lower()} {value}"
+        for name, value in settings.items()
+        if name in told
+    )
+
+
+def _short(value: float) -> float:
+    """To three digits: nobody can tell more apart, and people read them."""
+    return float(f"{value:.3g}") if math.isfinite(value) else value
