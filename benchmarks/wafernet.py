@@ -25,7 +25,7 @@ import torch
 from benchmarks.machine import describe_machine, write_results
 from wafer_core.device import choose_device
 from wafer_core.importers import Candidate, scan
-from wafer_core.metrics import evaluate
+from wafer_core.metrics import evaluate, intervals
 from wafer_core.simulator import PATTERNS
 from wafer_core.tasks import networks
 from wafer_core.tasks.classifier import Classifier, TrainConfig, TrainData, train
@@ -116,11 +116,12 @@ def one(
         epochs = result.epoch
     classifier = result.best_classifier()
     seconds = time.perf_counter() - started
-    found = evaluate(truth, classifier.predict_proba(judged), PATTERNS)
+    found = evaluate(truth, classifier.predict_proba(judged), data.class_names)
     return {
         "trained_on": len(data.train_pictures), "judged": found.count, "seconds": seconds,
         "epochs": epochs, "macro_f1": found.macro_f1, "accuracy": found.accuracy,
         "calibration_error": found.calibration_error,
+        "interval": intervals(found.confusion).macro_f1,
         "f1": {name: score.f1 for name, score in found.per_class.items()},
     }  # fmt: skip
 
