@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared import gallery, guards, layout, loaders, upload
 from wafer_core import drawing
-from wafer_core.data import dataset, pictures
+from wafer_core.data import pictures
 from wafer_core.data.project import Project
 from wafer_core.data.summary import FEW, ClassSummary
 
@@ -245,7 +245,7 @@ def made_pictures(shown: ClassSummary, origin: str, view: str) -> None:
 
 def conflicts() -> None:
     """Pictures that lie in two classes, with the way out."""
-    found = dataset.find_conflicts(project)
+    found = loaders.conflicts(project)
     if not found:
         return
     names = {c.slug: c.name for c in summary.classes}

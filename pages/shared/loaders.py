@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import importlib
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ import streamlit as st
 
 from wafer_core import drawing, images, metrics
 from wafer_core.data import models, pictures, workspace
+from wafer_core.data.dataset import Conflict, find_conflicts
 from wafer_core.data.project import Project
 from wafer_core.data.summary import Summary, summarise
 from wafer_core.errors import PictureError
@@ -24,10 +26,8 @@ from wafer_core.errors import PictureError
 if TYPE_CHECKING:
     from wafer_core.tasks.augment import AugmentConfig
 
-Version = tuple[tuple[str, int, int], ...]
 
-
-def version(project: Project) -> Version:
+def version(project: Project) -> str:
     """Changes whenever classes, pictures, models or settings change; costs a few stat calls."""
     root = project.path
     watched = [root / "project.json", root / "models"]
@@ -44,12 +44,13 @@ def version(project: Project) -> Version:
             status = path.stat()
         except OSError:
             continue
-        found.append((str(path), status.st_mtime_ns, status.st_size))
-    return tuple(sorted(found))
+        found.append(f"{path} {status.st_mtime_ns} {status.st_size}")
+    # In one piece: the caches look at every part of their arguments.
+    return hashlib.sha256("\n".join(sorted(found)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _summary(path: str, version: Version) -> Summary:
+def _summary(path: str, version: str) -> Summary:
     return summarise(Project(Path(path)))
 
 
@@ -62,8 +63,18 @@ def summary(project: Project) -> Summary:
     return _summary(str(project.path), version(project))
 
 
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _conflicts(path: str, version: str) -> tuple[Conflict, ...]:
+    return find_conflicts(Project(Path(path)))
+
+
+def conflicts(project: Project) -> tuple[Conflict, ...]:
+    """Pictures that lie in two classes; looked for again only when something changed."""
+    return _conflicts(str(project.path), version(project))
+
+
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _changes(path: str, run: str, version: Version) -> list[str]:
+def _changes(path: str, run: str, version: str) -> list[str]:
     return models.changes(Project(Path(path)), run)
 
 
