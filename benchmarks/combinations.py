@@ -43,6 +43,7 @@ from wafer_core.errors import InputError
 from wafer_core.images import FAIL, NO_DIE, Picture, content_hash, resize
 from wafer_core.importers import Candidate, sample, scan
 from wafer_core.simulator import PATTERNS, WaferConfig, simulate
+from wafer_core.tasks import networks
 from wafer_core.tasks.classifier import Classifier, TrainData
 from wafer_core.tasks.composites import composite
 
@@ -73,8 +74,11 @@ def main() -> None:
     parser.add_argument("--name", default="combinations", help="of the table")
     given = parser.parse_args()
     device = choose_device(given.device)
-    candidates, known = real_wafers(given.data, given.weights) if given.data else ([], "")
+    weights = given.weights or networks.WEIGHTS / "wafernet"
+    config = Classifier.load(weights.parent, name=weights.stem).config
+    candidates = scan([given.data]).candidates if given.data else []
     if given.weights:
+        candidates = left_out(candidates, config)
         with_weights(given.weights)
     rows = []
     for per_class, seed in itertools.product(given.per_class, given.seeds):
@@ -88,7 +92,7 @@ def main() -> None:
                 row = {"source": source, "per_class": per_class, "network": network, **row}
                 rows.append({**row, "seed": seed})
                 print(json.dumps({k: v for k, v in rows[-1].items() if k != "f1"}), flush=True)
-    write_results(given.name, rows, table(rows, known))
+    write_results(given.name, rows, table(rows, known(config, given)))
 
 
 def combinations() -> tuple[Patterns, ...]:
@@ -209,24 +213,24 @@ def pool(candidates: Sequence[Candidate], part: str = "part") -> Draw:
     return one_wafer
 
 
-def real_wafers(data: Path, weights: Path | None) -> tuple[list[Candidate], str]:
-    """Real wafers, and a sentence on whether the weights of WaferNet know them."""
-    candidates = scan([data]).candidates
-    if weights is None:
-        told = (
-            "The weights that ship with WaferNet have seen most lots of WM-811K, alone and laid on "
-            "each other. If this is that data, its figures are too good."
-        )
-        return candidates, told
-    config = Classifier.load(weights.parent, name=weights.stem).config
+def known(config: dict[str, Any], given: argparse.Namespace) -> str:
+    """What the weights of WaferNet know beforehand."""
     told = (
-        f"All wafers are of the {100 * config['leave_groups_out']:.0f} % of the lots that the "
-        "pre-training of these weights left out."
+        f"WaferNet starts from weights of {config['step']} steps on {config['real_wafers']} real "
+        f"wafers and {config['simulated']} of the simulator"
     )
-    return left_out(candidates, config), told
+    if not given.data:
+        return f"{told}."
+    if not given.weights:
+        return (
+            f"{told}. It has seen most lots of WM-811K, alone and laid on each other: if the real "
+            "ones are that data, its figures on them are too good."
+        )
+    share = f"{100 * config['leave_groups_out']:.0f} %"
+    return f"{told}. The real ones here are of the {share} of the lots that this left out."
 
 
-def table(rows: Sequence[dict[str, Any]], known: str = "") -> str:
+def table(rows: Sequence[dict[str, Any]], told: str) -> str:
     """Markdown: the figures of each source and network, by number of patterns, and each class."""
     counts = sorted({len(patterns) for patterns in combinations()})
     head = ["wafers", "a class", "network", "macro-F1", "95 %", "accuracy", "calibration error",
@@ -234,7 +238,8 @@ def table(rows: Sequence[dict[str, Any]], known: str = "") -> str:
     lines = [
         f"# 38 classes of wafers with none to four patterns; {describe_machine()}",
         "",
-        *([f"Real wafers: {known}", ""] if known else []),
+        told,
+        "",
         f"Mean over seeds {sorted({row['seed'] for row in rows})}; the interval is that of so many "
         "judged wafers. The last columns are the mean F1 of the classes with so many patterns.",
         "",

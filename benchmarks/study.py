@@ -34,6 +34,7 @@ import argparse
 import hashlib
 import itertools
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -72,7 +73,11 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="wafer data file with labels and groups")
     parser.add_argument("--weights", type=Path, help="of a pre-training with lots left out")
     parser.add_argument("--wafers", type=int, help="to train and choose the epoch by (all)")
-    parser.add_argument("--minutes", type=float, help="no cell is begun later (no limit)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="no cell is begun later (no limit); 0 makes the table of what is done",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument(
         "--networks", nargs="+", default=["wafer_cnn", "wafernet", "efficientnet_b0"]
@@ -102,7 +107,7 @@ def main() -> None:
         "wafers": given.wafers, "device": device.type,
     }  # fmt: skip
     rows = []
-    ends = time.monotonic() + 60 * (given.minutes or 1e6)
+    ends = math.inf if given.minutes is None else time.monotonic() + 60 * given.minutes
     for cell in cells(given.seeds, given.networks, given.treatments):
         config = TrainConfig(
             network=cell.network, seed=cell.seed, epochs=dict(given.epochs).get(cell.network),
@@ -123,8 +128,8 @@ def main() -> None:
 
 def cells(seeds: list[int], networks: list[str], treatments: list[str]) -> Iterator[Cell]:
     """All trainings in the order that leaves most where time ends first."""
-    for seed, network, treatment, protocol in itertools.product(
-        seeds, networks, treatments, PROTOCOLS
+    for seed, treatment, network, protocol in itertools.product(
+        seeds, treatments, networks, PROTOCOLS
     ):
         if treatment != "defaults" or protocol == "lots first":
             yield Cell(seed, network, treatment, protocol)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -154,6 +155,19 @@ def test_the_table_of_combinations_means_over_seeds_and_counts() -> None:
     assert "| 1.00 | 0.50 | 1.00 | 1.00 | 0.25 |" in text
     assert "said of them" in text
     assert "| Donut + Edge-Ring + Loc + Scratch | 0.25 |" in text
+
+
+def test_the_table_says_what_the_weights_have_seen() -> None:
+    config = {"step": 7, "real_wafers": 80, "simulated": 30, "leave_groups_out": 0.5}
+    given = argparse.Namespace(data=None, weights=None)
+    alone = "WaferNet starts from weights of 7 steps on 80 real wafers and 30 of the simulator"
+    assert combos.known(config, given) == f"{alone}."
+    given.data = Path("d.npz")
+    assert "too good" in combos.known(config, given)
+    given.weights = Path("w.safetensors")
+    assert combos.known(config, given) == (
+        f"{alone}. The real ones here are of the 50 % of the lots that this left out."
+    )
 
 
 # ---- the study: wafers ----
@@ -416,7 +430,7 @@ def test_no_cell_begins_after_the_last_minute(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data_file: Path
 ) -> None:
     monkeypatch.setattr(study, "run", lambda *_: pytest.fail("it began"))
-    start(monkeypatch, tmp_path, str(data_file), "--minutes", "-1")
+    start(monkeypatch, tmp_path, str(data_file), "--minutes", "0")
     assert not (tmp_path / "cells").exists()
 
 
