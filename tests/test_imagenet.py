@@ -19,7 +19,7 @@ from torchvision import models
 
 from wafer_core import cli
 from wafer_core.errors import ModelError, ParameterError
-from wafer_core.tasks import imagenet, networks, weight_files
+from wafer_core.tasks import imagenet, inception, networks, weight_files
 
 NAME = "mobilenet_v2"  # the smallest of the three
 
@@ -242,7 +242,7 @@ def test_the_command_lists_and_takes_a_file(
 ) -> None:
     assert cli.main(["weights", "list"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert [entry["network"] for entry in listed] == list(imagenet.NAMES)
+    assert [entry["network"] for entry in listed] == [*imagenet.NAMES, inception.NAME]
     assert {entry["path"] for entry in listed} == {None}
     assert cli.main(["weights", "download", NAME, "--from", str(file_of(published))]) == 0
     told = json.loads(capsys.readouterr().out)

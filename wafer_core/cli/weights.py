@@ -1,4 +1,4 @@
-"""``weights``: list or fetch ImageNet weights."""
+"""``weights``: list or fetch weights that others publish."""
 
 from __future__ import annotations
 
@@ -12,43 +12,54 @@ from wafer_core.errors import ParameterError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from wafer_core.tasks.imagenet import NAMES
+    from wafer_core.tasks import imagenet, inception
 
+    names = ", ".join((*imagenet.NAMES, inception.NAME))
     parser.add_argument(
         "action",
         choices=("list", "download"),
-        help="list: what is here; download: put one's weights where training finds them",
+        help="list: what is here; download: put one's weights where training and score find them",
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help=f"one of {', '.join(NAMES)}")
+    parser.add_argument("name", nargs="?", metavar="NAME", help=f"one of {names}")
     parser.add_argument(
         "--from",
         dest="source",
         type=Path,
         metavar="FILE",
-        help="take this file instead, torchvision's own .pth or the same as .safetensors; nothing "
+        help="take this file instead, the published .pth or the same as .safetensors; nothing "
         "is downloaded then",
     )
 
 
 def run(args: argparse.Namespace) -> Any:
-    """ImageNet weights: the only command that may use the internet, and only when asked."""
+    """The only command that may use the internet, and only when asked."""
     from wafer_core.jobs.foreground import ProgressLine
-    from wafer_core.tasks import imagenet
+    from wafer_core.tasks import imagenet, inception
+
+    names = (*imagenet.NAMES, inception.NAME)
+
+    def describe(name: str) -> Any:
+        return inception.describe() if name == inception.NAME else imagenet.describe(name)
 
     if args.action == "list":
         if args.name or args.source:
             raise ParameterError("weights list takes neither a name nor --from; leave them out.")
-        return [imagenet.describe(name) for name in imagenet.NAMES]
+        return [describe(name) for name in names]
     if not args.name:
-        raise ParameterError(
-            f"weights download needs a name; choose one of {', '.join(imagenet.NAMES)}."
-        )
+        raise ParameterError(f"weights download needs a name; choose one of {', '.join(names)}.")
     line = ProgressLine(sys.stderr)
+
+    def show(done: float) -> None:
+        line.show(done, "Downloading")
+
     try:
-        imagenet.install(args.name, args.source, lambda done: line.show(done, "Downloading"))
+        if args.name == inception.NAME:
+            inception.install(args.source, show)
+        else:
+            imagenet.install(args.name, args.source, show)
     finally:
         line.close()
-    return imagenet.describe(args.name)
+    return describe(args.name)
 
 
-COMMAND = Command("list or fetch ImageNet weights", add_arguments, run)
+COMMAND = Command("list or fetch weights that others publish", add_arguments, run)

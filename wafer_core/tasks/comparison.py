@@ -42,7 +42,7 @@ class Sets:
         self._rng = rng
         self.halves: list[Pair] = []  # indices of real pictures
         if second is None and len(real.features) >= FEWEST:
-            self.halves = _halves(len(real.features), lots, generation.SUBSETS, rng)
+            self.halves = halves(len(real.features), lots, generation.SUBSETS, rng)
         sides = [len(made.features), len(real.features)]
         sides += [len(second.features)] if second is not None else []
         sides += [len(side) for pair in self.halves for side in pair]
@@ -75,7 +75,7 @@ class Sets:
         return [(real[a[: self.each]], real[b[: self.each]]) for a, b in self.halves[:_DRAWS]]
 
 
-def _halves(
+def halves(
     count: int, lots: list[str | None] | None, draws: int, rng: np.random.Generator
 ) -> list[Pair]:
     """Indices of two halves, drawn again and again; a lot goes into one half as a whole."""

@@ -92,7 +92,7 @@ def _network(tensors: Tensors) -> nn.Module:
 
 
 @functools.cache
-def _shapes() -> dict[str, tuple[int, ...]]:
+def shapes() -> dict[str, tuple[int, ...]]:
     """What the network takes, by name."""
     from torch_fidelity import feature_extractor_inceptionv3 as module
 
@@ -117,7 +117,7 @@ def _check(tensors: Tensors, path: Path) -> Tensors:
         ModelError: They are not.
     """
     kept = {}
-    for key, shape in _shapes().items():
+    for key, shape in shapes().items():
         given = tensors.get(key)
         if given is None or tuple(given.shape) != shape:
             told = "is missing" if given is None else f"has shape {tuple(given.shape)}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from wafer_core.images import FAIL, NO_DIE, Picture, is_map, resize
@@ -24,7 +25,7 @@ from wafer_core.tasks.comparison import EACH, FEWEST, Sets
 from wafer_core.tasks.features import FeatureNetwork, Seen
 from wafer_core.tasks.verdicts import Score
 
-MOST_MADE, MOST_REAL = 2000, 300  # that are looked at; more change the figures little
+MOST = 2000, 300  # made and real that are looked at; more change the figures little
 SIDE = 64  # cells a side at which copies are looked for: every die of most products
 _PROBED, _NEAREST = 10, 3  # pictures of each other class first; then all of the nearest classes
 
@@ -79,6 +80,7 @@ def score_made(
     lots: Sequence[str | None] | None = None,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
+    most: tuple[int, int] = MOST,
 ) -> GenerationScores:
     """Score made pictures of one class.
 
@@ -95,6 +97,7 @@ def score_made(
         lots: Of the held-out originals; where halves of them are compared, a lot stays whole.
         seed: Of what is drawn; the same seed, the same figures.
         progress: Called with the share that is done, 0 to 1; may raise to stop.
+        most: Made and real pictures that are looked at; of more, some are drawn.
 
     Returns:
         Every score; one that cannot be computed says why and is ``None``, never a NaN.
@@ -110,12 +113,13 @@ def score_made(
     real = list(held_out) if enough else [*training, *held_out]
     reference = verdicts.reference(len(training), len(held_out), enough)
     second = list(training) if enough and len(training) >= FEWEST else []
+    kept = sorted(rng.permutation(len(real))[: most[1]])
     look = _Looking(network, progress, len(made) + len(real))
     sets = Sets(
-        look(_some(made, MOST_MADE, rng)),
-        look(_some(real, MOST_REAL, rng)) if not lots else look(real[:MOST_REAL]),
+        look(_some(made, most[0], rng)),
+        look([real[i] for i in kept]),
         look(_some(second, EACH, rng)) if second else None,
-        list(lots[:MOST_REAL]) if lots and enough else None,
+        [lots[i] for i in kept] if lots and enough else None,
         rng,
         seed,
     )
@@ -128,6 +132,8 @@ def score_made(
         "is": comparison.inception(sets, nearest),
         "copies": _copies(made, training, real, second != [], others, names),
     }
+    if progress:
+        progress(1.0)
     worded = {name: verdicts.worded(score, network.title) for name, score in scores.items()}
     counts = {
         "made": len(made),
@@ -206,12 +212,12 @@ def _copies(
     counts = {"made": len(made), "real": len(learned)}
     if not made or not learned:
         return Score("copies", counts=counts, note=verdicts.too_few("Copies", 1, counts))
-    forms = np.stack([_vectors([turned[k] for turned in map(_forms, learned)]) for k in range(8)])
-    found = copies.nearest(_vectors(made), forms)
-    among = copies.nearest(forms[0], forms, same=True) if len(learned) > 1 else None
-    fresh = copies.nearest(_vectors(real), forms) if held_out else None
+    known = forms(learned)
+    found = copies.nearest(vectors(made), known)
+    among = copies.nearest(known[0], known, same=True) if len(learned) > 1 else None
+    fresh = copies.nearest(vectors(real), known) if held_out else None
     compared = fresh or among
-    far = {name: copies.nearest(_vectors(others[name][:EACH]), forms).share for name in names}
+    far = {name: copies.nearest(vectors(others[name][:EACH]), known).share for name in names}
     ceiling, name = comparison.lowest(far, "lower")
     return Score(
         "copies",
@@ -232,15 +238,21 @@ def _copies(
     )
 
 
-def _forms(picture: Picture) -> list[Picture]:
-    """A picture as it is, and turned and mirrored: eight in all."""
-    return [
-        np.ascontiguousarray(np.rot90(side, k)) for side in (picture, picture[:, ::-1]) for k in
-        range(4)
-    ]  # fmt: skip
+def forms(pictures: Sequence[Picture]) -> npt.NDArray[np.float32]:
+    """Pictures as they are, turned and mirrored, for ``copies.nearest``: (8, N, P).
+
+    They are turned before they are drawn at one size: a turned copy is then exactly equal.
+    """
+    turned = []
+    for mirrored in (False, True):
+        sides = [picture[:, ::-1] if mirrored else picture for picture in pictures]
+        for k in range(4):
+            turned.append(vectors([np.ascontiguousarray(np.rot90(side, k)) for side in sides]))
+    return np.stack(turned)
 
 
-def _vectors(pictures: Sequence[Picture]) -> copies.Vectors:
+def vectors(pictures: Sequence[Picture]) -> copies.Vectors:
+    """Pictures at one size, as ``copies`` compares them: (N, P)."""
     failed = np.empty((len(pictures), SIDE, SIDE), np.float32)
     wafer = np.ones(failed.shape, bool)
     for index, picture in enumerate(pictures):

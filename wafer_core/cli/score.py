@@ -1,0 +1,149 @@
+"""``score``: how good made pictures are, folders or a stored run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from wafer_core.cli.arguments import add_device, add_seed
+from wafer_core.cli.command import Command, open_project, run_job, say
+from wafer_core.errors import InputError, ParameterError
+
+_MOST = 5000  # pictures of a folder that are compared
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from wafer_core.tasks.features import FEATURES
+
+    folder = "a folder, zip, picture or wafer data file"
+    parser.add_argument("--real", type=Path, metavar="DIR", help=f"real pictures: {folder}")
+    parser.add_argument("--fake", type=Path, metavar="DIR", help="made pictures, the same way")
+    parser.add_argument(
+        "--training",
+        type=Path,
+        metavar="DIR",
+        help="the originals that they were made from: copies are looked for among these, and the "
+        "floor is these against --real (copies among --real, the floor from two halves of it)",
+    )
+    parser.add_argument(
+        "--other",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="pictures of another class, the ceiling; may be given several times",
+    )
+    parser.add_argument(
+        "--project", type=Path, metavar="DIR", help="score a stored run of this project instead"
+    )
+    parser.add_argument("--class", dest="class_name", metavar="NAME", help="the class of that run")
+    parser.add_argument("--run", metavar="RUN", help="its name (the newest of the class)")
+    parser.add_argument(
+        "--features",
+        default="wafernet",
+        choices=tuple(FEATURES),
+        help="the network that compares: wafernet ships; inception is that of published figures "
+        "and wants its weights (wafernet)",
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="weights of inception (those that “weights download inception_v3” has stored)",
+    )
+    add_seed(parser, "of what is drawn; the same seed, the same figures")
+    add_device(parser)
+
+
+def run(args: argparse.Namespace) -> Any:
+    folders = {"--real": args.real, "--fake": args.fake}
+    if args.project is not None:
+        if any(folders.values()) or args.training or args.other or args.class_name is None:
+            raise ParameterError(
+                "A stored run is named by --project and --class, without --real, --fake, "
+                "--training and --other."
+            )
+        return _stored(args)
+    missing = [name for name, path in folders.items() if path is None]
+    if missing or args.class_name or args.run:
+        raise ParameterError(
+            "Give --real and --fake, two folders, or --project and --class, a stored run; see "
+            "score --help."
+        )
+    return _folders(args)
+
+
+def _stored(args: argparse.Namespace) -> Any:
+    parameters = {
+        "class": args.class_name,
+        "run": args.run,
+        "features": args.features,
+        "weights": None if args.weights is None else str(args.weights.resolve()),
+        "seed": args.seed,
+    }
+    result = run_job(open_project(args.project).path, "score", parameters, args.device)
+    say(result["sentence"])
+    return result
+
+
+def _folders(args: argparse.Namespace) -> Any:
+    """Score at once, without a job: there is no project to keep it in."""
+    from wafer_core.device import choose_device
+    from wafer_core.jobs.foreground import ProgressLine
+    from wafer_core.tasks.parameters import check_seed
+    from wafer_core.tasks.scoring import score_made
+
+    check_seed(args.seed)
+    fake, _ = _read(args.fake)
+    real, lots = _read(args.real)
+    training = _read(args.training)[0] if args.training else []
+    line = ProgressLine(sys.stderr)
+    try:
+        scores = score_made(
+            fake,
+            training,
+            real,
+            {str(path): _read(path)[0] for path in args.other},
+            features=args.features,
+            weights=args.weights,
+            device=choose_device(args.device),
+            lots=lots,
+            seed=args.seed,
+            progress=lambda fraction: line.show(fraction, "Looking at the pictures"),
+            most=(_MOST, _MOST),
+        )
+    finally:
+        line.close()
+    say(scores.sentence)
+    return scores.to_json()
+
+
+def _read(path: Path) -> tuple[list[Any], list[str | None]]:
+    """Pictures of a source, and their lots where it knows them; bad ones are told and left out.
+
+    Raises:
+        InputError: There is none.
+    """
+    from wafer_core.errors import PictureError
+    from wafer_core.importers import scan
+
+    found = scan([path])
+    for rejected in found.rejected:
+        say(rejected.reason)
+    if len(found.candidates) > _MOST:
+        say(f"{path}: the first {_MOST:,} of {len(found.candidates):,} pictures are compared.")
+    pictures, lots = [], []
+    for candidate in found.candidates[:_MOST]:
+        try:
+            pictures.append(candidate.load().picture)
+            lots.append(candidate.group)
+        except PictureError as exc:
+            say(str(exc))
+    if not pictures:
+        raise InputError(f"{path} holds no picture that can be read; see above, or check the path.")
+    return pictures, lots
+
+
+COMMAND = Command("score made pictures against real ones", add_arguments, run)

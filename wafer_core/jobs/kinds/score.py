@@ -1,0 +1,196 @@
+"""The job that scores a stored run of made pictures against originals it did not learn from.
+
+Parameters: ``class`` (its name), ``run`` (of ``generated`` or ``augmented``; the newest generated
+one where missing, else the newest augmented), ``features`` (of ``features.FEATURES``), ``weights``
+(a file, for features that do not ship), ``seed``.
+
+The scores are kept beside the run's pictures, one file for each feature network, and go with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wafer_core.errors import InputError, ParameterError
+from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
+
+if TYPE_CHECKING:
+    import torch
+
+    from wafer_core.data.pictures import MadeRun
+    from wafer_core.data.project import Project
+    from wafer_core.images import Picture
+    from wafer_core.jobs.context import JobContext
+    from wafer_core.tasks.scoring import GenerationScores
+
+FILE = "scores-{}.json"  # in the run's folder, by features
+_OTHERS = 60  # originals of each other class that are loaded: as many as are ever compared
+_READ_SHARE = 0.1  # of the job's time, roughly
+
+
+@dataclass(frozen=True)
+class Originals:
+    """What made pictures of a class are held against."""
+
+    training: list[Picture]
+    held_out: list[Picture]
+    lots: list[str | None]  # of the held-out ones
+    others: dict[str, list[Picture]]  # by the other classes' names
+
+
+def check(parameters: Parameters) -> None:
+    """Check what ``run`` reads."""
+    from wafer_core.tasks.features import FEATURES
+    from wafer_core.tasks.parameters import check_seed
+
+    known_only(parameters, ("class", "run", "features", "weights", "seed"), "score")
+    if not isinstance(parameters.get("class"), str):
+        raise ParameterError(f"class is {parameters.get('class')!r}; give the name of a class.")
+    if not isinstance(parameters.get("run"), str | None):
+        raise ParameterError(f"run is {parameters['run']!r}; give the name of a run.")
+    if parameters.get("features", "wafernet") not in FEATURES:
+        raise ParameterError(
+            f"There are no features {parameters['features']!r}; choose {' or '.join(FEATURES)}."
+        )
+    if not isinstance(parameters.get("weights"), str | None):
+        raise ParameterError(f"weights is {parameters['weights']!r}; give the path of a file.")
+    check_seed(parameters.get("seed", 0))
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Score the run, keep the scores beside it; returns them."""
+    from wafer_core.data import pictures
+    from wafer_core.files import write_json
+
+    parameters, project = context.parameters, context.project
+    wafer_class = project.find_class(parameters["class"])
+    chosen = find_run(project, wafer_class.slug, parameters.get("run"))
+    context.progress(0.0, "Reading the pictures")
+    made = [
+        pictures.load(project, wafer_class.slug, record, chosen.origin, chosen.run)
+        for record in chosen.records
+    ]
+
+    def tell(fraction: float) -> None:
+        context.check_cancelled()
+        context.progress(_READ_SHARE + (1 - _READ_SHARE) * fraction, "Looking at the pictures")
+
+    weights = parameters.get("weights")
+    scores = scores_of(
+        project,
+        wafer_class.slug,
+        made,
+        features=parameters.get("features", "wafernet"),
+        weights=Path(weights) if weights else None,
+        device=context.device,
+        seed=int(parameters.get("seed", 0)),
+        progress=tell,
+    )
+    value = {"class": wafer_class.name, "run": chosen.run, **scores.to_json()}
+    folder = pictures.class_folder(project, wafer_class.slug) / chosen.origin / chosen.run
+    if folder.is_dir():  # else it was deleted meanwhile, and the answer is told all the same
+        write_json(folder / FILE.format(scores.features), value)
+    return value
+
+
+def find_run(project: Project, slug: str, name: str | None) -> MadeRun:
+    """A run of made pictures.
+
+    Args:
+        project: Where.
+        slug: Of the class.
+        name: Of the run; None: the newest generated one, else the newest augmented.
+
+    Raises:
+        InputError: There is no such run.
+    """
+    from wafer_core.data import pictures
+
+    runs = [*pictures.made(project, slug, "augmented"), *pictures.made(project, slug, "generated")]
+    matching = [run for run in runs if name is None or run.run == name]
+    if not matching:
+        known = ", ".join(run.run for run in runs) or "none yet: generate some first"
+        told = "There are no made pictures" if name is None else f"There is no run “{name}”"
+        raise InputError(f"{told} in this class; its runs are: {known}.")
+    return matching[-1]
+
+
+def stored_scores(project: Project, slug: str, made: MadeRun) -> dict[str, dict[str, Any]]:
+    """What is known of a run, by feature network: as it was made, and from jobs since."""
+    from wafer_core.data import pictures
+    from wafer_core.files import read_json
+
+    found: dict[str, dict[str, Any]] = {}
+    told = made.info.get("scores")
+    if isinstance(told, dict) and isinstance(told.get("features"), str):
+        found[told["features"]] = told
+    folder = pictures.class_folder(project, slug) / made.origin / made.run
+    for path in sorted(folder.glob(FILE.format("*"))):
+        value = read_json(path)
+        if isinstance(value, dict) and isinstance(value.get("features"), str):
+            found[value["features"]] = value
+    return found
+
+
+def originals_of(project: Project, slug: str) -> Originals:
+    """The originals of a class by what was learned from them, and some of every other class."""
+    import numpy as np
+
+    from wafer_core.data import pictures
+
+    training, held_out, lots = [], [], []
+    for record in pictures.originals(project, slug):
+        picture = pictures.load(project, slug, record)
+        if record.part == "train":
+            training.append(picture)
+        else:
+            held_out.append(picture)
+            lots.append(record.group)
+    others = {}
+    for each in project.classes():
+        if each.slug != slug:
+            records = pictures.originals(project, each.slug)
+            # evenly over the order they came in: neighbours are of one lot
+            count = min(len(records), _OTHERS)
+            chosen = np.linspace(0, len(records) - 1, count).round().astype(int)
+            others[each.name] = [pictures.load(project, each.slug, records[i]) for i in chosen]
+    return Originals(training, held_out, lots, others)
+
+
+def scores_of(
+    project: Project,
+    slug: str,
+    made: Sequence[Picture],
+    *,
+    features: str = "wafernet",
+    weights: Path | None = None,
+    device: torch.device | None = None,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> GenerationScores:
+    """Score made pictures of a class of a project; see ``scoring.score_made``."""
+    from wafer_core.tasks.scoring import score_made
+
+    known = originals_of(project, slug)
+    return score_made(
+        made,
+        known.training,
+        known.held_out,
+        known.others,
+        features=features,
+        weights=weights,
+        device=device,
+        lots=known.lots,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def _describe(parameters: Parameters) -> str:
+    return f"Score {parameters['class']}"
+
+
+KIND = Kind("Score", run, check, _describe, needs_device=True)
