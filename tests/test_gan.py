@@ -20,6 +20,7 @@ from wafer_core.tasks.gan import (
     GanProgress,
     train_gan,
 )
+from wafer_core.tasks.generate import RECIPES
 
 CPU = torch.device("cpu")
 TINY: dict[str, Any] = {"size": 16, "batch_size": 8, "multiplied_to": 16}
@@ -151,7 +152,7 @@ def test_losses_that_run_away_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
         ("size", 4096), ("threshold", 999), ("threshold", 0), ("batch_size", 1),
         ("learning_rate", float("nan")), ("learning_rate", 0.0), ("learning_rate", -1),
         ("output", "grey"), ("preset", "best"), ("seed", -1), ("seed", 0.5), ("dropout", 1.0),
-        ("multiplied_to", 1), ("label_smoothing", True),
+        ("multiplied_to", 1), ("label_smoothing", True), ("variety", 0), ("density", 100),
     ],
 )  # fmt: skip
 def test_bad_settings_are_named(setting: str, value: object) -> None:
@@ -163,7 +164,10 @@ def test_form_and_config_agree() -> None:
     config = GanConfig(epochs=7, output="snap")
     assert GanConfig.from_json(config.to_json()) == config
     defaults = {name: p.default for name, p in PARAMETERS.items()}
-    assert {**defaults, "preset": "classic", "seed": 0} == GanConfig().to_json()
+    assert {**defaults, "preset": GanConfig().preset, "seed": 0} == GanConfig().to_json()
+    assert set(PRESETS) == set(RECIPES)
     assert GanConfig().preset in PRESETS
+    read = {name for preset in PRESETS.values() for name in preset.settings}
+    assert read == set(PARAMETERS)
     with pytest.raises(ParameterError, match="no setting 'epoch'"):
         GanConfig.from_json({"epoch": 3})

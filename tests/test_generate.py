@@ -10,21 +10,23 @@ import pytest
 import torch
 
 from wafer_core.errors import InputError, ParameterError
-from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map
+from wafer_core.images import FAIL, NO_DIE, PASS, Picture, encode_png, is_map
 from wafer_core.tasks.augment import AugmentConfig
 from wafer_core.tasks.gan import GanConfig, GanEpoch
 from wafer_core.tasks.generate import (
+    RECIPES,
     SCORES,
     STEPS,
     GenerateResult,
     Step,
-    flatten,
     generate,
-    restore,
 )
+from wafer_core.tasks.generate_classic import flatten, restore
 
 CPU = torch.device("cpu")
-TINY: dict[str, Any] = {"epochs": 2, "size": 16, "batch_size": 8, "multiplied_to": 16}
+TINY: dict[str, Any] = {
+    "preset": "classic", "epochs": 2, "size": 16, "batch_size": 8, "multiplied_to": 16,
+}  # fmt: skip
 
 
 def wafer(height: int, width: int, seed: int) -> Picture:
@@ -55,15 +57,26 @@ def test_wafers_borrow_size_and_dies_of_an_original() -> None:
 def test_steps_come_in_order_and_are_timed() -> None:
     events = list(generate([wafer(20, 20, s) for s in range(3)], 4, GanConfig(**TINY), CPU))
     done = [event for event in events if isinstance(event, Step) and event.seconds is not None]
-    assert [step.name for step in done] == list(STEPS)
-    assert [step.title for step in done] == list(STEPS.values())
+    steps = RECIPES["classic"].steps
+    assert [step.name for step in done] == list(steps)
+    assert [step.title for step in done] == [STEPS[name] for name in steps]
+    wholes = [event.whole for event in events if isinstance(event, Step)]
+    assert wholes == sorted(wholes)
+    assert wholes[-1] == pytest.approx(1.0)
     assert sum(isinstance(event, GanEpoch) for event in events) == 2
     result = events[-1]
     assert isinstance(result, GenerateResult)
-    assert list(result.steps) == list(STEPS)
+    assert list(result.steps) == list(steps)
     assert all(seconds >= 0 for seconds in result.steps.values())
     assert result.scores == dict.fromkeys(SCORES)
     assert result.details["trained_on"] == 16
+    cost = result.details["cost"]
+    assert list(cost["seconds"]) == list(cost["memory_bytes"]) == list(steps)
+    assert cost["peak_memory_bytes"] == max(cost["memory_bytes"].values()) > 50 * 2**20
+    assert cost["storage_bytes"] == sum(len(encode_png(p)) for p in result.pictures)
+    # dense 144 → 4·4·128, two norms of 128 and 64, convolutions 2 × 2
+    dense = 144 * 2048 + 2048 + 2 * 128 + 128 * 64 * 4 + 2 * 64 + 64 * 4 + 1
+    assert cost["network_bytes"] == 4 * dense
     assert result.details["seed"] == 0
 
 
@@ -163,7 +176,7 @@ def test_an_augmentation_that_does_nothing_is_told() -> None:
         rotation_range=0, shear_range=0, horizontal_flip=False, vertical_flip=False
     )
     with pytest.raises(ParameterError, match="No transform is on"):
-        generate([wafer(20, 20, 0), wafer(20, 20, 1)], 1, GanConfig(**TINY), CPU, nothing)
+        list(generate([wafer(20, 20, 0), wafer(20, 20, 1)], 1, GanConfig(**TINY), CPU, nothing))
 
 
 def test_closing_stops_it() -> None:

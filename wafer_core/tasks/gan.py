@@ -1,4 +1,4 @@
-"""The classic generator of wafer pictures: one DCGAN a class.
+"""The presets and their settings, and the networks of one: the classic DCGAN, one a class.
 
 The published recipe: noise of 144 numbers, a dense layer to 12 × 12 × 128, dropout 0.5, two
 transposed convolutions 2 × 2 up to 48 × 48; a discriminator of four strided convolutions with 64,
@@ -33,6 +33,18 @@ _GRIDS = 12  # how often that grid is drawn in one training
 _HEARTBEAT = 1.0  # seconds; a longer epoch reports in between
 
 PARAMETERS: dict[str, Parameter] = {
+    "variety": Parameter(
+        "Variety",
+        "How far new wafers may be from the originals. Below 1: closer to them; above: more "
+        "different, and less sure to be of the class. For the preset Default.",
+        1.0, 0.25, 2.0, 0.05, main=True,
+    ),
+    "density": Parameter(
+        "Failed dies",
+        "How many dies fail, against the originals: 1 as many, 0.5 about half, 2 about twice as "
+        "many. For the preset Default.",
+        1.0, 0.2, 5.0, 0.05, main=True,
+    ),
     "epochs": Parameter(
         "Epochs",
         "How often the networks see all pictures. Fewer than 100 stay noisy; beyond 150 little is "
@@ -84,14 +96,54 @@ PARAMETERS: dict[str, Parameter] = {
 
 
 @dataclass(frozen=True)
+class Preset:
+    """A way to make pictures of a class.
+
+    Attributes:
+        title: For the select box.
+        help: When to take it, in words for an engineer.
+        settings: The names of ``PARAMETERS`` that it reads.
+        learns: Whether it trains on the class, epoch by epoch.
+    """
+
+    title: str
+    help: str
+    settings: tuple[str, ...]
+    learns: bool
+
+
+_OF_DEFAULT = ("variety", "density")
+# What is done is written down in ``generate.RECIPES``, under the same keys.
+PRESETS: dict[str, Preset] = {
+    "classic": Preset(
+        "Classic DCGAN",
+        "The published recipe: one small GAN a class at 48 × 48, 100 to 150 epochs. Minutes with a "
+        "GPU, far longer without; for comparison, and for pictures that are no wafer maps.",
+        tuple(name for name in PARAMETERS if name not in _OF_DEFAULT),
+        True,
+    ),
+    "default": Preset(
+        "Default",
+        "Draws dies with a network that has seen thousands of wafers: seconds a class, from two "
+        "originals on, no training. For wafer maps of any pattern.",
+        _OF_DEFAULT,
+        False,
+    ),
+}
+_PRESET = Parameter("Preset", "How pictures are made.", "classic", choices=tuple(PRESETS))
+
+
+@dataclass(frozen=True)
 class GanConfig:
-    """The settings of ``PARAMETERS``, by default the classic recipe.
+    """The settings of ``PARAMETERS``; a preset reads those that it lists.
 
     Raises:
         ParameterError: A value out of range, not a number, or of another type.
     """
 
     preset: str = "classic"  # a key of PRESETS
+    variety: float = 1.0  # the spread that came out best, see benchmarks.generation
+    density: float = 1.0  # as many failed dies as the originals have
     epochs: int = 150
     threshold: int = 140  # half-way between a passed die and a cell with a quarter failed
     output: str = "binarise"
@@ -144,6 +196,7 @@ class GanEpoch:
     g_loss: float  # binary cross-entropy; lower: the discriminator is fooled more often
     seconds: float
     samples: npt.NDArray[np.uint8] | None  # (16, size, size), same noise each time; None: no grid
+    network_bytes: int = field(compare=False)  # of the generator's weights
     # The live network: it goes on learning when the next epoch is asked for.
     sample: Callable[[int, int], npt.NDArray[np.uint8]] = field(repr=False, compare=False)
 
@@ -159,7 +212,7 @@ GanEvent = GanProgress | GanEpoch
 def train_gan(
     pictures: Sequence[Picture], config: GanConfig, device: torch.device
 ) -> Iterator[GanEvent]:
-    """Train the networks of ``config.preset``; close the iterator to stop between two batches.
+    """Train the two networks; close the iterator to stop between two batches.
 
     Yields:
         One ``GanEpoch`` an epoch, and ``GanProgress`` about every second in between. The last
@@ -175,10 +228,10 @@ def train_gan(
             f"There is {have} to learn from, and a GAN needs at least {MIN_PICTURES} different "
             "ones; add pictures or multiply this class by transforms instead."
         )
-    return PRESETS[config.preset].train(pictures, config, device)
+    return _train(pictures, config, device)
 
 
-def _train_classic(
+def _train(
     pictures: Sequence[Picture], config: GanConfig, device: torch.device
 ) -> Iterator[GanEvent]:
     random = torch.Generator(device).manual_seed(config.seed)
@@ -197,6 +250,7 @@ def _train_classic(
     shown = _noise(SAMPLES, torch.Generator().manual_seed(config.seed + 1), device)
     grids = {round(x) for x in np.geomspace(1, config.epochs, _GRIDS)} | {1, config.epochs}
     starts = range(0, len(real), config.batch_size)
+    weights = sum(p.numel() * p.element_size() for p in G.parameters())
     beat = time.perf_counter()
     for epoch in range(1, config.epochs + 1):
         begun = time.perf_counter()
@@ -220,7 +274,9 @@ def _train_classic(
             )
         samples = _sample(G, shown, device) if epoch in grids else None
         seconds = time.perf_counter() - begun
-        yield GanEpoch(epoch, config.epochs, d_loss, g_loss, seconds, samples, _sampler(G, device))
+        yield GanEpoch(
+            epoch, config.epochs, d_loss, g_loss, seconds, samples, weights, _sampler(G, device)
+        )
 
 
 def _step(
@@ -294,22 +350,3 @@ def _sampler(G: nn.Module, device: torch.device) -> Callable[[int, int], npt.NDA
         return np.concatenate([_sample(G, part, device) for part in torch.split(z, 256)])
 
     return sample
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A way to learn a class."""
-
-    title: str
-    help: str
-    train: Callable[[Sequence[Picture], GanConfig, torch.device], Iterator[GanEvent]]
-
-
-PRESETS: dict[str, Preset] = {
-    "classic": Preset(
-        "Classic DCGAN",
-        "The published recipe: one small GAN a class at 48 × 48, 100 to 150 epochs.",
-        _train_classic,
-    ),
-}
-_PRESET = Parameter("Preset", "How a class is learned.", "classic", choices=tuple(PRESETS))

@@ -215,16 +215,14 @@ def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> 
         context.device,
         AugmentConfig.from_json(parameters.get("augment", {})),
     )
-    trained = False
     # the iterator is a generator: closing it frees the networks at once when the job is cancelled
     with closing(cast("Any", events)):
         for event in events:
             if isinstance(event, generate.GenerateResult):
                 return event
             if isinstance(event, generate.Step):
-                tell(_TRAIN_ENDS if trained else 0.0, event.title)
+                tell(event.whole, event.title)
                 if event.seconds is not None:
-                    trained = trained or event.name == "train"
                     context.metric(
                         "step",
                         **{"class": name, "step": event.name, "title": event.title},

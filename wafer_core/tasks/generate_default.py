@@ -1,0 +1,145 @@
+"""The preset Default: wafers drawn by the generator that ships, without any training.
+
+    read where the originals fail → vary that → draw dies → redraw what repeats an original
+
+Each new wafer descends from one original: its blurred density of failed dies is turned, mirrored,
+bent and mixed with one that is like it, and the generator draws dies that fit, on the original's
+die grid. What comes too close to any original, turned or not, is drawn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from wafer_core.errors import InputError
+from wafer_core.images import PASS, Picture, is_map
+from wafer_core.metrics import copies
+from wafer_core.tasks.augment import AugmentConfig
+from wafer_core.tasks.diversity import as_vectors, compare_forms, report
+from wafer_core.tasks.gan import GanConfig
+from wafer_core.tasks.making import SCORES, Clock, GenerateResult, Step, StepInfo, borrow
+from wafer_core.tasks.wafergen import shipped
+from wafer_core.tasks.wafergen.drawing import Variation, cells_of, draw, vary
+
+STEPS = {
+    "read": StepInfo("Read where the originals fail", 0.04),
+    "vary": StepInfo("Turn, bend and mix", 0.04),
+    "draw": StepInfo("Draw dies round by round", 0.78),
+    "check": StepInfo("Redraw what repeats an original", 0.14),
+}
+_TRIES = 4  # rounds of redrawing; each varies more than the one before
+_PART = 1000  # pictures described at once: what a large run holds in memory
+
+
+def make(
+    pictures: Sequence[Picture],
+    count: int,
+    config: GanConfig,
+    device: torch.device,
+    augmentation: AugmentConfig,
+) -> Iterator[Step | GenerateResult]:
+    """Make pictures of a class; see ``generate.generate``.
+
+    Raises:
+        InputError: Pictures that are no wafer maps.
+    """
+    odd = sum(not is_map(picture) for picture in pictures)
+    if odd:
+        raise InputError(
+            f"{odd} of {len(pictures)} pictures of this class are no wafer maps, and the preset "
+            "Default draws dies; choose the preset Classic or Manual (transforms) for this class."
+        )
+    clock = Clock(STEPS, device)
+
+    yield clock.begin("read")
+    network = shipped.load(device)
+    cells = cells_of(pictures)
+    forms = compare_forms(pictures)
+    yield clock.end()
+
+    yield clock.begin("vary")
+    variation = variation_of(config, augmentation)
+    borrowed = borrow(len(pictures), count, config.seed)
+    chance = torch.Generator().manual_seed(config.seed)
+    density, blurred = (
+        torch.cat(parts)
+        for parts in zip(
+            *(
+                vary(cells, borrowed[start : start + _PART], variation, chance)
+                for start in range(0, count, _PART)
+            ),
+            strict=True,
+        )
+    )
+    yield clock.end()
+
+    yield clock.begin("draw")
+    random = np.random.default_rng((config.seed, 4))
+    grids = [pictures[index] for index in borrowed]
+    made = list(grids)
+    done = 0
+    for part in draw(network, density, blurred, grids, random, device):
+        for number, picture in part:
+            made[number] = _keep_map(picture)
+        done += len(part)
+        yield from clock.go_on(done, count, every=1)
+    yield clock.end()
+
+    yield clock.begin("check")
+    near = _near(made, forms)
+    redrawn = 0
+    for attempt in range(1, _TRIES + 1):
+        if not len(near):
+            break
+        redrawn += len(near)
+        wider = variation.wider(1 + attempt / 2)
+        mine = [borrowed[k] for k in near]
+        density, blurred = vary(cells, mine, wider, chance)
+        again = [pictures[index] for index in mine]
+        for part in draw(network, density, blurred, again, random, device):
+            for number, picture in part:
+                made[near[number]] = _keep_map(picture)
+        near = near[_near([made[k] for k in near], forms)]
+        yield from clock.go_on(attempt, _TRIES + 1, every=1)
+    details = {
+        **config.to_json(),
+        "variation": asdict(variation),
+        "originals": len(pictures),
+        "redrawn": redrawn,
+        **({} if count < 2 else report(made, pictures, config.seed)),
+    }
+    yield clock.end()
+    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    details["cost"] = clock.cost(made, weights)
+    details["device"] = details["cost"]["device"]
+    yield GenerateResult(made, borrowed, clock.seconds, dict.fromkeys(SCORES), details)
+
+
+def variation_of(config: GanConfig, augmentation: AugmentConfig) -> Variation:
+    """How far new wafers may be from the originals: the config, and how wafers may be turned."""
+    return Variation(
+        turn=augmentation.rotation_range,
+        mirror_x=augmentation.horizontal_flip,
+        mirror_y=augmentation.vertical_flip,
+        fails=float(np.log(config.density)),
+    ).wider(config.variety)
+
+
+def _near(made: Sequence[Picture], forms: np.ndarray) -> np.ndarray:
+    """Indices of the pictures that repeat an original."""
+    found = [
+        copies.nearest(as_vectors(made[start : start + _PART]), forms).near
+        for start in range(0, len(made), _PART)
+    ]
+    return np.flatnonzero(np.concatenate(found)) if found else np.zeros(0, np.int64)
+
+
+def _keep_map(picture: Picture) -> Picture:
+    """A wafer of failed dies alone could not be told from black and white: one passes."""
+    if not is_map(picture):
+        picture.flat[int(picture.argmax())] = PASS
+    return picture
