@@ -6,11 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import forms, guards, jobs_panel, layout, loaders, results
+from pages.shared import forms, guards, jobs_panel, layout, loaders, results, search_panel
 from wafer_core import jobs
 from wafer_core.data import models
 from wafer_core.jobs import JobState
-from wafer_core.tasks import classifier, imagenet, networks
+from wafer_core.tasks import classifier, imagenet, networks, policies
 from wafer_core.tasks.parameters import Parameter
 
 SEED = Parameter(
@@ -39,7 +39,10 @@ def settings() -> dict[str, Any]:
         for name, spec in classifier.PARAMETERS.items():
             if spec.main == main:
                 optional = getattr(defaults, name) is None
-                value = forms.parameter(name, spec, "train", optional, drawn)
+                if name == "policy":
+                    spec = search_panel.with_policy(spec)
+                words = policies.title if name == "policy" else str
+                value = forms.parameter(name, spec, "train", optional, drawn, words)
                 if name == "network":
                     st.caption(networks.NETWORKS[value].help)
                     if value in imagenet.NAMES and imagenet.find(value) is None:
@@ -52,7 +55,8 @@ def settings() -> dict[str, Any]:
         chosen["seed"] = forms.parameter("seed", SEED, "train", drawn=is_open)
     if not is_open:
         hidden = {n: s for n, s in classifier.PARAMETERS.items() if not s.main}
-        forms.tell_hidden(chosen, {**hidden, "seed": SEED})
+        shown = {**chosen, "policy": search_panel.short(chosen["policy"])}
+        forms.tell_hidden(shown, {**hidden, "seed": SEED})
     return chosen
 
 
@@ -90,8 +94,11 @@ def job_panel() -> None:
 
 
 left, right = st.columns([2, 5], gap="large")
-with left, guards.errors_told():
-    config = settings()
+with left:
+    with guards.errors_told():
+        search_panel.choose_preset(project)
+    with guards.errors_told():
+        config = settings()
 with right:
     originals = {p: sum(c.parts[p] for c in ready) for p in ("train", "validation", "test")}
     made = sum(c.augmented + c.generated for c in ready)
@@ -122,20 +129,27 @@ with right:
             "five wafers a class are the least.",
             icon=":material/info:",
         )
-    name = st.text_input(
-        "Name of the run (optional)",
-        key="train_name",
-        placeholder="made from the network's name",
-        help="To find it again in the list below.",
-    )
-    if st.button("Train", type="primary", key="train_start", icon=":material/play_arrow:"):
-        with guards.errors_told():
-            jobs_panel.launch(
-                jobs.create_job(
-                    project.path, "train", {"config": config, **({"name": name} if name else {})}
+    train_tab, search_tab = st.tabs(["Train", "Search"], key="train_tab", on_change="rerun")
+    with train_tab:
+        name = st.text_input(
+            "Name of the run (optional)",
+            key="train_name",
+            placeholder="made from the network's name",
+            help="To find it again in the list below.",
+        )
+        if st.button("Train", type="primary", key="train_start", icon=":material/play_arrow:"):
+            with guards.errors_told():
+                jobs_panel.launch(
+                    jobs.create_job(
+                        project.path,
+                        "train",
+                        {"config": config, **({"name": name} if name else {})},
+                    )
                 )
-            )
-    job_panel()
+        job_panel()
+    if search_tab.open:
+        with search_tab:
+            search_panel.panel(project, config["turns"])
 
 # -- runs ----------------------------------------------------------------------------------------
 

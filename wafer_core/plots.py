@@ -307,3 +307,45 @@ def threshold_curves(
         paper_bgcolor=_CLEAR,
         plot_bgcolor=_CLEAR,
     )
+
+
+def trials(
+    numbers: Sequence[int],
+    scores: Sequence[float],
+    hover: Sequence[str],
+    default: float,
+    height: int = 280,
+) -> go.Figure:
+    """Score of each trial of a search, and the best by then.
+
+    Args:
+        numbers: (T,) of the trials, rising.
+        scores: (T,) macro-F1.
+        hover: What to say of each.
+        default: Score of the default; a dotted line.
+        height: Pixels.
+    """
+    best = np.maximum.accumulate(np.asarray(scores, np.float64)) if scores else np.zeros(0)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=list(numbers), y=list(best), name="best so far", mode="lines",
+        line={"color": VERMILION, "shape": "hv"}, hovertemplate="%{y:.3f}",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=list(numbers), y=list(scores), name="trial", mode="markers", customdata=list(hover),
+        marker={"color": BLUE, "size": 9}, hovertemplate="%{customdata}<br>%{y:.3f}<extra></extra>",
+    )  # fmt: skip
+    figure.add_hline(
+        y=default, line={"dash": "dot", "color": GREY}, annotation_text="default",
+        annotation_position="bottom right",
+    )  # fmt: skip
+    return figure.update_layout(
+        title={"text": "Trials on validation wafers", "font": {"size": 14}},
+        height=height,
+        margin=_MARGIN,
+        legend={"orientation": "h", "y": -0.3, "x": 0},
+        xaxis={"title": "trial", "rangemode": "tozero", "dtick": max(1, len(numbers) // 12)},
+        yaxis={"title": "macro-F1 (higher is better)"},
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+    )

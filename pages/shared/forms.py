@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,7 +27,12 @@ def more(page: str, label: str = "More") -> Iterator[bool]:
 
 
 def parameter(
-    name: str, spec: Parameter, page: str, optional: bool = False, drawn: bool = True
+    name: str,
+    spec: Parameter,
+    page: str,
+    optional: bool = False,
+    drawn: bool = True,
+    words: Callable[[str], str] = str,
 ) -> Any:
     """Draw one setting; what was chosen stays when the user comes back to the page.
 
@@ -37,6 +42,7 @@ def parameter(
         page: Prefix of the widget's key.
         optional: A number that may be left empty, to be chosen by the task.
         drawn: If not, nothing is drawn and what was set before still counts.
+        words: How a choice is shown.
 
     Returns:
         The chosen value, of the type of ``spec.default``; ``None`` if it was left empty.
@@ -51,7 +57,11 @@ def parameter(
         return st.toggle(spec.title, value=default, **options)
     if spec.choices:
         return st.selectbox(
-            spec.title, spec.choices, index=spec.choices.index(str(default)), **options
+            spec.title,
+            spec.choices,
+            index=spec.choices.index(str(default)),
+            format_func=words,
+            **options,
         )
     if spec.is_range:
         return _range(spec, key, told)
