@@ -54,11 +54,6 @@ class GenerationScores:
     sentence: str
     seconds: float
 
-    @property
-    def summary(self) -> dict[str, float | None]:
-        """The three figures that ``generate`` tells of each class."""
-        return {f"{name}_score": self.scores[name].value for name in ("is", "fid", "kid")}
-
     def to_json(self) -> dict[str, Any]:
         """Plain values, without any that is no number."""
         shown = {
@@ -106,17 +101,18 @@ def score_made(
         ParameterError: No such features.
         ModelError: The network's weights are missing or not genuine.
     """
-    began = time.perf_counter()
+    began, given = time.perf_counter(), len(made)
     network = feature_networks.load(features, device or torch.device("cpu"), weights)
     rng = np.random.default_rng((seed, 11))
     enough = len(held_out) >= FEWEST
     real = list(held_out) if enough else [*training, *held_out]
     reference = verdicts.reference(len(training), len(held_out), enough)
     second = list(training) if enough and len(training) >= FEWEST else []
+    made = _some(made, most[0], rng)
     kept = sorted(rng.permutation(len(real))[: most[1]])
     look = _Looking(network, progress, len(made) + len(real))
     sets = Sets(
-        look(_some(made, most[0], rng)),
+        look(made),
         look([real[i] for i in kept]),
         look(_some(second, EACH, rng)) if second else None,
         [lots[i] for i in kept] if lots and enough else None,
@@ -136,7 +132,7 @@ def score_made(
         progress(1.0)
     worded = {name: verdicts.worded(score, network.title) for name, score in scores.items()}
     counts = {
-        "made": len(made),
+        "made": given,
         "training": len(training),
         "held_out": len(held_out),
         "real": len(real),

@@ -107,6 +107,7 @@ def run(context: JobContext) -> dict[str, Any]:
             result = MODES[order.mode](context, order, share)
             origin = "augmented" if order.mode == "transforms" else "generated"
             stored.append((order.wafer_class.slug, origin, result["run"]))
+            result.update(_scored(context, order, origin, result["run"], share))
             results.append(result)
             done += order.weight
         context.check_cancelled()
@@ -147,6 +148,32 @@ def _result(
         "run": run_name,
         **more,
     }
+
+
+def _scored(
+    context: JobContext, order: _Order, origin: str, run_name: str, share: tuple[float, float]
+) -> dict[str, Any]:
+    """Scores of what was stored; where there are none, the sentence says why."""
+    from wafer_core.data import pictures
+    from wafer_core.jobs.kinds.score import score_stored, three_scores
+
+    wafer_class = order.wafer_class
+
+    def tell(_: float) -> None:
+        context.check_cancelled()
+        context.progress(share[0] + share[1], f"{wafer_class.name}: scoring")
+
+    tell(0.0)
+    runs = pictures.made(context.project, wafer_class.slug, origin)
+    made = next(run for run in runs if run.run == run_name)
+    seed = int(context.parameters.get("seed", 0))
+    try:
+        value = score_stored(
+            context.project, wafer_class, made, device=context.device, seed=seed, progress=tell
+        )
+    except InputError as exc:  # a damaged original is no reason to lose what was made
+        return {"scores": None, "sentence": f"It could not be scored: {exc}"}
+    return {**three_scores(value), "scores": value, "sentence": value["sentence"]}
 
 
 def _by_transforms(

@@ -9,7 +9,8 @@ The scores are kept beside the run's pictures, one file for each feature network
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
     import torch
 
     from wafer_core.data.pictures import MadeRun
-    from wafer_core.data.project import Project
+    from wafer_core.data.project import Project, WaferClass
     from wafer_core.images import Picture
     from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.scoring import GenerationScores
 
 FILE = "scores-{}.json"  # in the run's folder, by features
 _OTHERS = 60  # originals of each other class that are loaded: as many as are ever compared
 _READ_SHARE = 0.1  # of the job's time, roughly
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def check(parameters: Parameters) -> None:
         raise ParameterError(f"class is {parameters.get('class')!r}; give the name of a class.")
     if not isinstance(parameters.get("run"), str | None):
         raise ParameterError(f"run is {parameters['run']!r}; give the name of a run.")
-    if parameters.get("features", "wafernet") not in FEATURES:
+    if parameters.get("features", "wafernet") not in tuple(FEATURES):
         raise ParameterError(
             f"There are no features {parameters['features']!r}; choose {' or '.join(FEATURES)}."
         )
@@ -62,38 +64,89 @@ def check(parameters: Parameters) -> None:
 
 def run(context: JobContext) -> dict[str, Any]:
     """Score the run, keep the scores beside it; returns them."""
-    from wafer_core.data import pictures
-    from wafer_core.files import write_json
-
     parameters, project = context.parameters, context.project
     wafer_class = project.find_class(parameters["class"])
     chosen = find_run(project, wafer_class.slug, parameters.get("run"))
     context.progress(0.0, "Reading the pictures")
-    made = [
-        pictures.load(project, wafer_class.slug, record, chosen.origin, chosen.run)
-        for record in chosen.records
-    ]
 
     def tell(fraction: float) -> None:
         context.check_cancelled()
         context.progress(_READ_SHARE + (1 - _READ_SHARE) * fraction, "Looking at the pictures")
 
     weights = parameters.get("weights")
-    scores = scores_of(
+    return score_stored(
         project,
-        wafer_class.slug,
-        made,
+        wafer_class,
+        chosen,
         features=parameters.get("features", "wafernet"),
         weights=Path(weights) if weights else None,
         device=context.device,
         seed=int(parameters.get("seed", 0)),
         progress=tell,
     )
-    value = {"class": wafer_class.name, "run": chosen.run, **scores.to_json()}
-    folder = pictures.class_folder(project, wafer_class.slug) / chosen.origin / chosen.run
+
+
+def score_stored(
+    project: Project,
+    wafer_class: WaferClass,
+    made: MadeRun,
+    *,
+    features: str = "wafernet",
+    weights: Path | None = None,
+    device: torch.device | None = None,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Score a run and keep the scores beside its pictures.
+
+    Args:
+        project: Where.
+        wafer_class: Of the run.
+        made: The run.
+        features: See ``scoring.score_made``, as the others.
+        weights: The same.
+        device: The same.
+        seed: The same.
+        progress: The same.
+
+    Returns:
+        JSON of the scores, with ``class`` and ``run``.
+
+    Raises:
+        WaferError: A picture is gone or damaged, or the network's weights are.
+    """
+    import numpy as np
+
+    from wafer_core.data import pictures
+    from wafer_core.files import write_json
+    from wafer_core.tasks.scoring import MOST, score_made
+
+    slug, count = wafer_class.slug, len(made.records)
+    chosen = np.random.default_rng((seed, 12)).permutation(count)[: MOST[0]]
+    known = originals_of(project, slug)
+    scores = score_made(
+        [pictures.load(project, slug, made.records[i], made.origin, made.run) for i in chosen],
+        known.training,
+        known.held_out,
+        known.others,
+        features=features,
+        weights=weights,
+        device=device,
+        lots=known.lots,
+        seed=seed,
+        progress=progress,
+    )
+    logger.info("%d of %d pictures scored in %.1f s", len(chosen), count, scores.seconds)
+    value = {"class": wafer_class.name, "run": made.run, **scores.to_json(), "pictures": count}
+    folder = pictures.class_folder(project, slug) / made.origin / made.run
     if folder.is_dir():  # else it was deleted meanwhile, and the answer is told all the same
-        write_json(folder / FILE.format(scores.features), value)
+        write_json(folder / FILE.format(features), value)
     return value
+
+
+def three_scores(value: dict[str, Any]) -> dict[str, float | None]:
+    """The three figures that ``generate`` tells of a class, out of JSON of the scores."""
+    return {f"{name}_score": value["scores"][name]["value"] for name in ("is", "fid", "kid")}
 
 
 def find_run(project: Project, slug: str, name: str | None) -> MadeRun:
@@ -119,14 +172,11 @@ def find_run(project: Project, slug: str, name: str | None) -> MadeRun:
 
 
 def stored_scores(project: Project, slug: str, made: MadeRun) -> dict[str, dict[str, Any]]:
-    """What is known of a run, by feature network: as it was made, and from jobs since."""
+    """JSON of the scores of a run, by feature network; empty where it was never scored."""
     from wafer_core.data import pictures
     from wafer_core.files import read_json
 
     found: dict[str, dict[str, Any]] = {}
-    told = made.info.get("scores")
-    if isinstance(told, dict) and isinstance(told.get("features"), str):
-        found[told["features"]] = told
     folder = pictures.class_folder(project, slug) / made.origin / made.run
     for path in sorted(folder.glob(FILE.format("*"))):
         value = read_json(path)
@@ -158,35 +208,6 @@ def originals_of(project: Project, slug: str) -> Originals:
             chosen = np.linspace(0, len(records) - 1, count).round().astype(int)
             others[each.name] = [pictures.load(project, each.slug, records[i]) for i in chosen]
     return Originals(training, held_out, lots, others)
-
-
-def scores_of(
-    project: Project,
-    slug: str,
-    made: Sequence[Picture],
-    *,
-    features: str = "wafernet",
-    weights: Path | None = None,
-    device: torch.device | None = None,
-    seed: int = 0,
-    progress: Callable[[float], None] | None = None,
-) -> GenerationScores:
-    """Score made pictures of a class of a project; see ``scoring.score_made``."""
-    from wafer_core.tasks.scoring import score_made
-
-    known = originals_of(project, slug)
-    return score_made(
-        made,
-        known.training,
-        known.held_out,
-        known.others,
-        features=features,
-        weights=weights,
-        device=device,
-        lots=known.lots,
-        seed=seed,
-        progress=progress,
-    )
 
 
 def _describe(parameters: Parameters) -> str:
