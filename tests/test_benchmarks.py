@@ -295,20 +295,20 @@ def cell(
 def test_the_leak_is_the_difference_in_points() -> None:
     right = [[100, 0], [0, 100]]
     half = [[50, 50], [50, 50]]
-    points, low, high = leak([cell(right, half)])
-    assert points == pytest.approx(50)
-    assert 40 < low < 50 < high < 60
-    points, low, high = leak([cell(half, half, seed=s) for s in range(3)])
-    assert points == 0
-    assert low < 0 < high
+    found = leak([cell(right, half)])
+    assert (found.reported, found.truth, found.points) == (1, 0.5, 50)
+    assert 40 < found.low < 50 < found.high < 60
+    found = leak([cell(half, half, seed=s) for s in range(3)])
+    assert found.points == 0
+    assert found.low < 0 < found.high
 
 
 def test_the_leak_compares_the_classes_of_both_and_the_same_mix() -> None:
     """The second class is in one part only; balanced ones are judged on a balanced mix."""
-    assert leak([cell([[9, 1], [0, 0]], [[9, 1], [5, 5]])])[0] == pytest.approx(
+    assert leak([cell([[9, 1], [0, 0]], [[9, 1], [5, 5]])]).points == pytest.approx(
         100 * (18 / 19 - 18 / 24)
     )
-    assert leak([cell([[5, 5], [0, 10]], [[5, 5], [0, 1]], treatment="balanced")])[0] == (
+    assert leak([cell([[5, 5], [0, 10]], [[5, 5], [0, 1]], treatment="balanced")]).points == (
         pytest.approx(0)
     )
 
@@ -324,6 +324,8 @@ def test_the_table_sets_both_protocols_side_by_side() -> None:
     assert "| 1.00 / 0.90 / 0.95 | 0.91 / 1.00 / 0.95 | – | – |" in text
     assert "have seen" not in text
     assert "Of some lots." in text
+    assert "| lots held out, natural | 10 | 2 | 0 |" in text
+    assert "| trained on, lots first, natural | 5 | 5 |" in text
 
 
 def test_rows_of_weights_that_know_the_lots_are_marked() -> None:
