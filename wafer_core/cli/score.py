@@ -76,14 +76,15 @@ def run(args: argparse.Namespace) -> Any:
 
 
 def _stored(args: argparse.Namespace) -> Any:
+    project = open_project(args.project)
     parameters = {
-        "class": args.class_name,
+        "class": project.find_class(args.class_name).name,
         "run": args.run,
         "features": args.features,
         "weights": None if args.weights is None else str(args.weights.resolve()),
         "seed": args.seed,
     }
-    result = run_job(open_project(args.project).path, "score", parameters, args.device)
+    result = run_job(project.path, "score", parameters, args.device)
     say(result["sentence"])
     return result
 
