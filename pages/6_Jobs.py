@@ -29,7 +29,7 @@ def active_jobs() -> None:
     if not active:
         st.caption("Nothing runs.")
     for state in active:
-        jobs_panel.job_card(state, "jobs", stoppable=state.kind == "train")
+        jobs_panel.job_card(state, "jobs", stoppable=state.kind in jobs_panel.STOPPABLE)
         st.caption(f"in {state.project_path.name} on {state.device}")
 
 

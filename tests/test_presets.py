@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wafer_core.data import presets
+from wafer_core.data import presets, workspace
 from wafer_core.data.project import Project
 from wafer_core.errors import ClassNameError, ParameterError, ProjectError
 
@@ -116,3 +117,13 @@ def test_a_preset_of_a_newer_version_asks_for_an_update(empty: Project) -> None:
     presets.save_preset(empty, "Old", {}, {})
     path_of(empty).write_text(json.dumps(changed(schema=2)), "utf-8")
     assert "newer version" in (presets.list_presets(empty)[0].damage or "")
+
+
+def test_a_preset_travels_with_its_project(empty: Project, tmp_path: Path) -> None:
+    presets.save_preset(empty, "밤 근무", SETTINGS, TOLD)
+    (presets.folder(empty) / "strange.sh").write_text("x")
+    target = io.BytesIO()
+    workspace.export_zip(empty, target)
+    brought = workspace.import_zip(tmp_path / "home", target.getvalue(), "p.zip")
+    assert presets.find_preset(brought, "밤 근무").settings == SETTINGS
+    assert [p.suffix for p in presets.folder(brought).iterdir()] == [".json"]

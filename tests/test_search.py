@@ -101,6 +101,63 @@ def test_what_cannot_be_judged_is_refused() -> None:
         list(search(one_lot, TrainConfig(), SearchConfig(), CPU))
 
 
+# -- a trial --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of twenty epochs whose network calls every wafer Center."""
+
+    class Told:
+        def predict_proba(self, pictures: Sequence[Picture]) -> np.ndarray:
+            return np.tile([0.8, 0.1, 0.1], (len(pictures), 1))
+
+    class Epoch:
+        epochs = 20
+
+        def __init__(self, number: int) -> None:
+            self.epoch, self.macro_f1 = number, number / 100
+
+        def best_classifier(self) -> Told:
+            return Told()
+
+    def train(data: object, config: object, device: object, tell: Any) -> Iterator[Epoch]:
+        for number in range(1, 21):
+            tell(number / 20)
+            yield Epoch(number)
+
+    monkeypatch.setattr(search_rounds, "train", train)
+
+
+def tried(data: SearchData) -> tuple[Answers, list[float], list[tuple[int, float]]]:
+    shares: list[float] = []
+    looks: list[tuple[int, float]] = []
+    found = search_rounds.attempt(
+        rounds(data, 0), TrainConfig(), CPU, shares.append, lambda *look: looks.append(look)
+    )
+    return found, shares, looks
+
+
+@pytest.mark.usefixtures("epochs")
+def test_a_trial_on_the_validation_part_tells_from_half_of_its_time_on() -> None:
+    found, shares, looks = tried(make_data(1, search_rounds.ENOUGH))
+    assert shares == [k / 20 for k in range(1, 21)]
+    assert looks == [(5, 0.10), (6, 0.12), (7, 0.14), (8, 0.16), (9, 0.18)]
+    assert found.predicted.tolist() == [0] * 60
+    assert found.macro_f1 == pytest.approx(0.5 / 3)  # F1 of Center: 2·20/(20+60)
+
+
+@pytest.mark.usefixtures("epochs")
+def test_a_trial_in_folds_tells_after_each_and_counts_all_answers_together() -> None:
+    data = make_data(4, 2)
+    found, shares, looks = tried(data)
+    assert shares == pytest.approx([(k // 20 + (k % 20 + 1) / 20) / 3 for k in range(60)])
+    assert [number for number, _ in looks] == [1, 2, 3]
+    assert sorted(found.judged.tolist()) == list(range(18))
+    assert (found.truth == data.labels[found.judged]).all()
+    assert found.macro_f1 == looks[-1][1] == pytest.approx(0.5 / 3)
+
+
 # -- gain -----------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from wafer_core.jobs import JobState
 
 ACTIVE_EVERY = 1.5  # seconds between looks while something runs
 IDLE_EVERY = 20.0  # and while nothing does: another tab may have started something
+STOPPABLE = ("train", "search")  # kinds that keep the best so far
 ICONS = {
     "queued": ":material/schedule:",
     "waiting": ":material/hourglass_empty:",
@@ -104,7 +105,7 @@ def job_card(state: JobState, key: str, stoppable: bool = False) -> None:
                     "Stop and keep the best",
                     key=f"{key}_stop_{state.id}",
                     disabled=state.wish is not None,
-                    help="End after this epoch and keep the best one so far.",
+                    help="End now, or after this epoch, and keep the best so far.",
                 ):
                     _ask(jobs.request_stop, state)
                 if st.button(
@@ -142,7 +143,7 @@ def project_jobs(project: Project, kinds: tuple[str, ...]) -> None:
         )
         active = [s for s in now if s.is_active]
         for state in active:
-            job_card(state, key, stoppable=state.kind == "train")
+            job_card(state, key, stoppable=state.kind in STOPPABLE)
         if now and not active:
             job_card(now[-1], key)
 

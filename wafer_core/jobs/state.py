@@ -60,7 +60,7 @@ class JobState:
 
     @property
     def kind(self) -> str:
-        """Import, augment, generate, train or predict."""
+        """Import, train, search and so on: a key of ``kinds.KINDS``."""
         return self.spec.kind
 
     @property

@@ -218,7 +218,9 @@ def attempt(
         last, looked = None, 0
         for last in train(one.data, config, device, tell):
             look = _LOOKS * last.epoch // last.epochs
-            if len(trainings) == 1 and looked < look < _LOOKS and last.macro_f1 is not None:
+            # before half of its time a slow starter looks worse than it is
+            is_due = _LOOKS // 2 <= look < _LOOKS and look > looked
+            if len(trainings) == 1 and is_due and last.macro_f1 is not None:
                 looked = look
                 on_look(look, last.macro_f1)
         if last is None:
