@@ -1,19 +1,23 @@
-"""Generate: new pictures of a class, by a GAN (Auto) or by transforms (Manual)."""
+"""Generate: new wafers of a class, by a generator, by transforms or by the simulator."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from pages.shared import forms, gallery, guards, jobs_panel, layout, loaders
+from pages.shared import factors, forms, gallery, guards, jobs_panel, layout, loaders, made_run
 from wafer_core import jobs, plots
 from wafer_core.data import pictures
 from wafer_core.data.project import Project
-from wafer_core.data.summary import ClassSummary
 from wafer_core.jobs import JobState
-from wafer_core.tasks import augment, gan, generate
+from wafer_core.tasks import gan, generate
 
-METHODS = ("–", "Auto (GAN)", "Manual (transforms)")
+METHODS = {  # what the table says → the mode of the job
+    "–": None,
+    "Auto (GAN)": "gan",
+    "Manual (transforms)": "transforms",
+    "Physics (simulator)": "physics",
+}
 
 project = guards.require_project(layout.start("Generate"))
 st.title("Generate")
@@ -24,8 +28,9 @@ if not usable:
     st.page_link("pages/1_Classes.py", label="Go to Classes", icon=":material/category:")
     st.stop()
 st.caption(
-    "Auto trains a small network (DCGAN) on the training originals of each class and draws new "
-    "wafers from it; Manual turns and mirrors. What is made trains only and can be removed."
+    "Auto: a network draws new wafers of a class. Manual: turns and mirrors its wafers. Physics: a "
+    "simulator fitted to the class, with levels for each process factor. What is made trains only "
+    "and can be removed."
 )
 
 
@@ -34,7 +39,7 @@ def choose_classes() -> list[dict[str, object]]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.selectbox(
             "Method for all",
-            METHODS,
+            list(METHODS),
             key="generate_all",
             width=220,
             help="A start for the table below; each class can differ.",
@@ -58,9 +63,10 @@ def choose_classes() -> list[dict[str, object]]:
         disabled=["class", "training originals", "made so far"],
         column_config={
             "method": st.column_config.SelectboxColumn(
-                options=METHODS,
+                options=list(METHODS),
                 required=True,
-                help="Auto: a GAN learns the class (minutes). Manual: transforms (seconds).",
+                help="Auto: a generator. Manual: transforms of the originals (seconds). Physics: "
+                "the simulator, fitted to the class (seconds); also for one wafer alone.",
             ),
             "how many": st.column_config.NumberColumn(
                 min_value=1, max_value=generate.MAX_COUNT, step=10, required=True
@@ -68,86 +74,91 @@ def choose_classes() -> list[dict[str, object]]:
         },
     )
     return [
-        {"name": row["class"], "ai_use": row["method"] == METHODS[1], "count": int(row["how many"])}
+        {"name": row["class"], "mode": METHODS[row["method"]], "count": int(row["how many"])}
         for row in edited.to_dict("records")
-        if row["method"] != METHODS[0]
+        if METHODS[row["method"]]
     ]
 
 
 def settings() -> dict[str, object]:
-    """The form of the GAN."""
-    chosen: dict[str, object] = {
-        "preset": st.selectbox(
-            "Preset",
-            list(gan.PRESETS),
-            format_func=lambda key: gan.PRESETS[key].title,
-            key="generate_preset",
-            help="How a class is learned.",
-        )
-    }
-    chosen |= {
-        name: forms.parameter(name, spec, "generate")
-        for name, spec in gan.PARAMETERS.items()
-        if spec.main
-    }
-    rest = {name: spec for name, spec in gan.PARAMETERS.items() if not spec.main}
-    with forms.more("generate") as is_open:
-        chosen |= {
-            name: forms.parameter(name, spec, "generate", drawn=is_open)
-            for name, spec in rest.items()
-        }
-    if not is_open:
-        forms.tell_hidden(chosen, rest)
-    return chosen
+    """The form of Auto: a preset and the settings that it reads."""
+    presets = list(gan.PRESETS)
+    preset = st.selectbox(
+        "Preset of Auto",
+        presets,
+        index=presets.index(gan.GanConfig().preset),
+        format_func=lambda key: gan.PRESETS[key].title,
+        key="generate_preset",
+        help="\n\n".join(f"**{p.title}**: {p.help}" for p in gan.PRESETS.values()),
+    )
+    read = {name: gan.PARAMETERS[name] for name in gan.PRESETS[preset].settings}
+    main = {name: spec for name, spec in read.items() if spec.main}
+    rest = {name: spec for name, spec in read.items() if not spec.main}
+    chosen = {name: forms.parameter(name, spec, "generate") for name, spec in main.items()}
+    if rest:
+        with forms.more("generate") as is_open:
+            chosen |= {
+                name: forms.parameter(name, spec, "generate", drawn=is_open)
+                for name, spec in rest.items()
+            }
+        if not is_open:
+            forms.tell_hidden(chosen, rest)
+    return {"preset": preset, **chosen}
 
 
 def live(state: JobState) -> None:
     """Steps with their times, losses, and the pictures that grow through the epochs."""
-    epochs = state.metric("gan_epoch")
-    if not epochs:
+    epochs, steps = state.metric("gan_epoch"), state.metric("step")
+    names = list(dict.fromkeys(str(e["class"]) for e in [*epochs, *steps]))
+    if not names:
         return
-    names = list(dict.fromkeys(str(e["class"]) for e in epochs))
     name = names[-1] if state.is_active else st.selectbox(
         "Class of the run", names, key=f"generate_live_{state.id}"
     )  # fmt: skip
     mine = [e for e in epochs if e["class"] == name]
     left, right = st.columns([3, 2], gap="medium")
-    left.plotly_chart(
-        plots.curves(
-            [e["epoch"] for e in mine],
-            {
-                "discriminator": [e["d_loss"] for e in mine],
-                "generator": [e["g_loss"] for e in mine],
-            },
-            f"{name}: losses",
-            "loss (lower is better for its own side)",
-        ),
-        key=f"generate_losses_{state.id}",
-    )
+    if mine:
+        left.plotly_chart(
+            plots.curves(
+                [e["epoch"] for e in mine],
+                {
+                    "discriminator": [e["d_loss"] for e in mine],
+                    "generator": [e["g_loss"] for e in mine],
+                },
+                f"{name}: losses",
+                "loss (lower is better for its own side)",
+            ),
+            key=f"generate_losses_{state.id}",
+        )
     drawn = [e for e in mine if e.get("samples")]
     if drawn:
         path = state.folder / str(drawn[-1]["samples"])
         if path.exists():
             right.image(path.read_bytes(), width=300, alt="pictures made so far")
             right.caption(f"Made after epoch {drawn[-1]['epoch']} of {drawn[-1]['epochs']}")
-    steps = [s for s in state.metric("step") if s["class"] == name]
-    if steps:
+    done = [s for s in steps if s["class"] == name]
+    if done:
         left.dataframe(
-            pd.DataFrame({"step": [s["title"] for s in steps],
-                          "seconds": [round(s["seconds"], 2) for s in steps]}),
+            pd.DataFrame({"step": [s["title"] for s in done],
+                          "seconds": [round(s["seconds"], 2) for s in done]}),
             hide_index=True,
         )  # fmt: skip
 
 
 def job_panel(project: Project) -> None:
     """The newest job of this page with its live charts."""
-    states = sorted(jobs.list_jobs(project.path, "generate"), key=lambda s: s.id)
+
+    def newest() -> list[JobState]:
+        states = [s for s in jobs.list_jobs(project.path) if s.kind in ("generate", "score")]
+        return sorted(states, key=lambda s: s.id)[-1:]
+
+    states = newest()
     if not states:
         return
 
     @st.fragment(run_every=jobs_panel.ACTIVE_EVERY if states[-1].is_active else None)
     def panel() -> None:
-        for state in sorted(jobs.list_jobs(project.path, "generate"), key=lambda s: s.id)[-1:]:
+        for state in newest():
             jobs_panel.job_card(state, "generate")
             if state.is_active:
                 live(state)
@@ -158,44 +169,23 @@ def job_panel(project: Project) -> None:
     panel()
 
 
-def side_by_side(c: ClassSummary, run: pictures.MadeRun) -> None:
-    """Originals and what was made of them, drawn in the same way."""
-    folder = pictures.class_folder(project, c.slug)
-    originals = [r for r in pictures.originals(project, c.slug) if r.part == "train"][:40]
-    left, right = st.columns(2, gap="medium")
-    for column, title, base, records in (
-        (left, "Originals", folder / "originals", originals),
-        (right, "Made", folder / run.origin / run.run, run.records[:40]),
-    ):
-        column.markdown(f"**{title}**")
-        paths = tuple(str(base / r.file) for r in records)
-        column.image(loaders.sheet(paths, 8, 84), width="stretch", alt=title)
-
-
-def provenance(run: pictures.MadeRun) -> str:
-    """How a run was made, in a line."""
-    info = run.info
-    if run.origin == "augmented":
-        told = forms.differences(info.get("config", {}), augment.PARAMETERS)
-        return f"Transforms: {told} · seed {info.get('seed', '?')}"
-    seconds = jobs_panel.seconds_text(sum(info.get("steps", {}).values()))
-    return (
-        f"Preset {info.get('preset', '?')} · {info.get('epochs', '?')} epochs · threshold "
-        f"{info.get('threshold', '?')} · seed {info.get('seed', '?')} · {seconds} on "
-        f"{info.get('device', '?')}"
-    )
-
-
 left, right = st.columns([5, 2], gap="large")
 with left:
     wanted = choose_classes()
     small = {c.name for c in usable if c.parts["train"] < gan.MIN_PICTURES}
-    too_few = [str(w["name"]) for w in wanted if w["ai_use"] and w["name"] in small]
+    too_few = [str(w["name"]) for w in wanted if w["mode"] == "gan" and w["name"] in small]
     if too_few:
         st.warning(
             f"{', '.join(too_few)}: one training original is too few for a GAN; add some, or "
-            "choose Manual."
+            "choose Manual or Physics."
         )
+    simulated = [w for w in wanted if w["mode"] == "physics"]
+    levels: factors.Levels | None = {}
+    if simulated:
+        fewest = min(int(str(w["count"])) for w in simulated)
+        levels = factors.form([str(w["name"]) for w in simulated], fewest)
+        for entry in simulated if levels else ():
+            entry["levels"] = levels
 with right, guards.errors_told():
     config = settings()
     seed = st.number_input(
@@ -208,7 +198,7 @@ with left:
         f"Generate {total:,} pictures" if wanted else "Choose a method in the table",
         type="primary",
         key="generate_make",
-        disabled=not wanted or bool(too_few),
+        disabled=not wanted or bool(too_few) or levels is None,
     ):
         with guards.errors_told():
             jobs_panel.launch(
@@ -238,28 +228,14 @@ chosen_class, chosen = st.selectbox(
     "Run",
     runs,
     format_func=lambda pair: (
-        f"{pair[0].name} · {len(pair[1].records)} by "
-        f"{'GAN' if pair[1].origin == 'generated' else 'transforms'} · "
+        f"{pair[0].name} · {len(pair[1].records)} by {made_run.method(pair[1])} · "
         f"{pair[1].run.removeprefix('run-')[:15]} UTC"
     ),
     key="generate_run",
 )
-side_by_side(chosen_class, chosen)
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.caption(provenance(chosen), width="stretch")
-    if st.button("Remove this run", key="generate_remove", icon=":material/delete:"):
-        with guards.errors_told():
-            pictures.delete_run(project, chosen_class.slug, chosen.origin, chosen.run)
-            gallery.clear_selection("generate")
-            st.rerun()
-if steps := chosen.info.get("steps"):
-    with st.expander("Seconds of each step"):
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "step": [generate.STEPS.get(name, name) for name in steps],
-                    "seconds": [round(value, 2) for value in steps.values()],
-                }
-            ),
-            hide_index=True,
-        )
+made_run.information(project, chosen_class, chosen)
+if st.button("Remove this run", key="generate_remove", icon=":material/delete:"):
+    with guards.errors_told():
+        pictures.delete_run(project, chosen_class.slug, chosen.origin, chosen.run)
+        gallery.clear_selection("generate")
+        st.rerun()

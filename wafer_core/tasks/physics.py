@@ -26,6 +26,7 @@ from wafer_core.tasks.parameters import check_seed
 from wafer_core.tasks.signatures import Array, distances, signatures
 
 MAX_COUNT = 20_000  # wafers in one go
+STEPS = {"fit": "Fit the simulator to the class", "simulate": "Simulate wafers"}
 _LEARN_FROM = 200  # wafers of the class at most: more take longer and say no more
 _LIBRARY = 220  # wafers of each pattern in the first round
 _ROUNDS = (0.2, 0.08)  # how far each further round looks around, in shares of a factor's range
@@ -35,7 +36,7 @@ _KEPT = 4  # sets of factors for each wafer of the class
 # by this distance for each factor e that its share is smaller.
 _RARER = 0.06
 _JITTER = 0.03  # what is made differs from what was kept by this share of the range
-_NEAR, _FAR = 1.25, 1.7  # ratios of fit that are told as good and as bad
+NEAR, FAR = 1.25, 1.7  # ratios of fit up to which it is told as good, and beyond as bad
 _CIRCULAR = ("angle", "scratch_heading")
 _FROM_GRID = ("rows", "aspect")  # taken from the class's own die grids
 
@@ -75,10 +76,10 @@ class Fit:
             return (
                 f"{like}. The wafers do not differ, so nothing says how near is near; add others."
             )
-        far = f"a simulated wafer lies {self.ratio:.2f} times as far from a real one as a real one"
-        if self.ratio <= _NEAR:
+        far = f"simulated wafers lie {self.ratio:.2f} times as far from real ones as those do"
+        if self.ratio <= NEAR:
             return f"{like}; a good fit: {far}."
-        if self.ratio <= _FAR:
+        if self.ratio <= FAR:
             return f"{like}; a rough fit: {far}."
         return (
             f"{like}, but nothing that the simulator makes looks like this class: {far}. "

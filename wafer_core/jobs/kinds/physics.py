@@ -75,16 +75,23 @@ def made_by_physics(
         context.check_cancelled()
         context.progress(share[0] + share[1] * fraction, f"{wafer_class.name}: {text}")
 
+    steps: dict[str, float] = {}
+
+    def timed(name: str, began: float) -> None:
+        steps[name] = round(time.perf_counter() - began, 3)
+        named = {"class": wafer_class.name, "step": name, "title": physics.STEPS[name]}
+        context.metric("step", **named, seconds=steps[name])
+
     seed = int(context.parameters.get("seed", 0))
     tell(0.0, "fitting the simulator")
     began = time.perf_counter()
     originals = [pictures.load(context.project, wafer_class.slug, record) for record in records]
     model = physics.fit(originals, seed)
-    steps = {"fit": round(time.perf_counter() - began, 3)}
+    timed("fit", began)
     tell(_FIT_SHARE, "simulating")
     began = time.perf_counter()
     wafers = _evenly(model, levels, count, seed)
-    steps["simulate"] = round(time.perf_counter() - began, 3)
+    timed("simulate", began)
 
     def made() -> Iterator[MadePicture]:
         for number, wafer in enumerate(wafers):
