@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ from wafer_core.tasks.generate_classic import flatten, restore
 CPU = torch.device("cpu")
 TINY: dict[str, Any] = {
     "preset": "classic", "epochs": 2, "size": 16, "batch_size": 8, "multiplied_to": 16,
+    "sweep": False,
 }  # fmt: skip
 
 
@@ -78,6 +80,21 @@ def test_steps_come_in_order_and_are_timed() -> None:
     dense = 144 * 2048 + 2048 + 2 * 128 + 128 * 64 * 4 + 2 * 64 + 64 * 4 + 1
     assert cost["network_bytes"] == 4 * dense
     assert result.details["seed"] == 0
+
+
+def test_thresholds_are_compared_with_the_originals() -> None:
+    originals = [wafer(20, 20, s) for s in range(4)]
+    result = run(originals, 6, sweep=True)
+    assert result.sweep is not None
+    values = [level.value for level in result.sweep.levels]
+    assert values == list(range(40, 211, 10))
+    failed = [level.failed for level in result.sweep.levels]
+    assert failed == sorted(failed, reverse=True)  # the higher the bar, the fewer dies fail
+    told = result.details["sweep"]
+    assert told["best"] == values[int(np.argmin(told["kid"]))]
+    assert told["counts"] == [6, 4]
+    assert result.sweep.levels[0].strip.shape == (48, 6 * 50)
+    json.dumps(result.details)
 
 
 def test_same_seed_same_wafers() -> None:

@@ -32,7 +32,7 @@ def run(
     augmentation: AugmentConfig | None = None,
     **settings: float,
 ) -> GenerateResult:
-    config = GanConfig.from_json({"preset": "default", **settings})
+    config = GanConfig.from_json({"preset": "default", "sweep": False, **settings})
     events = list(generate(pictures, count, config, CPU, augmentation))
     assert isinstance(events[-1], GenerateResult)
     return events[-1]
@@ -97,7 +97,7 @@ def test_nothing_repeats_an_original(originals: list[Picture], result: GenerateR
 def test_steps_are_told_and_costs_are_kept(
     originals: list[Picture], result: GenerateResult
 ) -> None:
-    config = GanConfig(preset="default")
+    config = GanConfig(preset="default", sweep=False)
     events = list(generate(originals[:3], 2, config, CPU))
     steps = [e for e in events if isinstance(e, Step)]
     done = [step.name for step in steps if step.seconds is not None]
@@ -120,9 +120,14 @@ def test_same_seed_same_wafers(originals: list[Picture]) -> None:
     )
 
 
-def test_more_dies_fail_when_asked(originals: list[Picture]) -> None:
-    fewer, more = (density(run(originals, 12, density=d).pictures) for d in (0.5, 2.0))
-    assert more > 1.5 * fewer
+def test_densities_are_compared_with_the_originals(originals: list[Picture]) -> None:
+    result = run(originals, 10, sweep=True)
+    assert result.sweep is not None
+    told = result.details["sweep"]
+    assert (told["setting"], told["values"]) == ("density", [0.5, 0.7, 1.0, 1.4, 2.0])
+    assert told["failed"][-1] > 1.5 * told["failed"][0]  # more dies fail when asked
+    assert told["best"] in (0.7, 1.0, 1.4)
+    assert told["kid"][2] < min(told["kid"][0], told["kid"][-1])
 
 
 def test_copies_are_drawn_again(

@@ -45,6 +45,12 @@ PARAMETERS: dict[str, Parameter] = {
         "many. For the preset Default.",
         1.0, 0.2, 5.0, 0.05, main=True,
     ),
+    "sweep": Parameter(
+        "Compare levels",
+        "Make some pictures at several thresholds (Classic) or densities of failed dies (Default), "
+        "and say which come closest to the originals. Takes a few seconds.",
+        True,
+    ),
     "epochs": Parameter(
         "Epochs",
         "How often the networks see all pictures. Fewer than 100 stay noisy; beyond 150 little is "
@@ -112,14 +118,15 @@ class Preset:
     learns: bool
 
 
-_OF_DEFAULT = ("variety", "density")
+_OF_DEFAULT = ("variety", "density", "sweep")
+_OF_CLASSIC = tuple(name for name in PARAMETERS if name not in ("variety", "density"))
 # What is done is written down in ``generate.RECIPES``, under the same keys.
 PRESETS: dict[str, Preset] = {
     "classic": Preset(
         "Classic DCGAN",
         "The published recipe: one small GAN a class at 48 × 48, 100 to 150 epochs. Minutes with a "
         "GPU, far longer without; for comparison, and for pictures that are no wafer maps.",
-        tuple(name for name in PARAMETERS if name not in _OF_DEFAULT),
+        _OF_CLASSIC,
         True,
     ),
     "default": Preset(
@@ -144,6 +151,7 @@ class GanConfig:
     preset: str = "classic"  # a key of PRESETS
     variety: float = 1.0  # the spread that came out best, see benchmarks.generation
     density: float = 1.0  # as many failed dies as the originals have
+    sweep: bool = True  # the right threshold differs from class to class
     epochs: int = 150
     threshold: int = 140  # half-way between a passed die and a cell with a quarter failed
     output: str = "binarise"

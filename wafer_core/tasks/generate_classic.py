@@ -7,6 +7,7 @@ binarise or snap → resize back
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import torch
 
 from wafer_core.errors import ParameterError, WaferError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map, resize
+from wafer_core.tasks import sweep
 from wafer_core.tasks.augment import AugmentConfig, augment
 from wafer_core.tasks.diversity import report
 from wafer_core.tasks.gan import MIN_PICTURES, GanConfig, GanEpoch, GanProgress, train_gan
@@ -25,8 +27,10 @@ STEPS = {
     "train": StepInfo("Train the GAN", 0.92),
     "clean": StepInfo("Clean what lies off the wafer", 0.01),
     "binarise": StepInfo("Binarise at the threshold, or snap to no die, pass, fail", 0.01),
-    "resize": StepInfo("Resize back to the class's own size", 0.02),
+    "resize": StepInfo("Resize back to the class's own size", 0.01),
+    "sweep": StepInfo("Compare thresholds", 0.01),
 }
+_COMPARED = 60  # pictures at each threshold
 
 
 def make(
@@ -96,6 +100,20 @@ def make(
         yield from clock.go_on(len(done), count)
     yield clock.end()
 
+    yield clock.begin("sweep")
+    found = None
+    if config.sweep and count > 1:
+        levels: dict[float, list[Picture]] = {}
+        for level in sweep.THRESHOLDS:
+            other = replace(config, threshold=level, output="binarise")
+            levels[level] = [
+                restore(flatten(made[k], pictures[i], dies[i], other), pictures[i])
+                for k, i in enumerate(borrowed[:_COMPARED])
+            ]
+            yield from clock.go_on(len(levels), len(sweep.THRESHOLDS) + 1, every=1)
+        found = sweep.compare("threshold", levels, pictures, device)
+    yield clock.end()
+
     cost = clock.cost(done, last.network_bytes)
     details = {
         **config.to_json(),
@@ -107,8 +125,10 @@ def make(
         "g_loss": last.g_loss,
         **({} if count < 2 else report(done, pictures, config.seed)),
         "cost": cost,
+        "sweep": found and found.to_json(),
     }
-    yield GenerateResult(done, borrowed, clock.seconds, dict.fromkeys(SCORES), details)
+    scores = dict.fromkeys(SCORES)
+    yield GenerateResult(done, borrowed, clock.seconds, scores, details, found)
 
 
 def flatten(

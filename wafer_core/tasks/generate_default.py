@@ -10,7 +10,7 @@ die grid. What comes too close to any original, turned or not, is drawn again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ import torch
 from wafer_core.errors import InputError
 from wafer_core.images import PASS, Picture, is_map
 from wafer_core.metrics import copies
+from wafer_core.tasks import sweep
 from wafer_core.tasks.augment import AugmentConfig
 from wafer_core.tasks.diversity import as_vectors, compare_forms, report
 from wafer_core.tasks.gan import GanConfig
@@ -28,10 +29,12 @@ from wafer_core.tasks.wafergen.drawing import Variation, cells_of, draw, vary
 STEPS = {
     "read": StepInfo("Read where the originals fail", 0.04),
     "vary": StepInfo("Turn, bend and mix", 0.04),
-    "draw": StepInfo("Draw dies round by round", 0.78),
-    "check": StepInfo("Redraw what repeats an original", 0.14),
+    "draw": StepInfo("Draw dies round by round", 0.62),
+    "check": StepInfo("Redraw what repeats an original", 0.1),
+    "sweep": StepInfo("Compare densities of failed dies", 0.2),
 }
 _TRIES = 4  # rounds of redrawing; each varies more than the one before
+_COMPARED = 24  # pictures at each density
 _PART = 1000  # pictures described at once: what a large run holds in memory
 
 
@@ -113,10 +116,29 @@ def make(
         **({} if count < 2 else report(made, pictures, config.seed)),
     }
     yield clock.end()
+
+    yield clock.begin("sweep")
+    found = None
+    if config.sweep and count > 1:
+        levels: dict[float, list[Picture]] = {}
+        for level in sweep.DENSITIES:
+            at = replace(variation, fails=variation.fails + float(np.log(level)))
+            some = borrowed[:_COMPARED]
+            density, blurred = vary(cells, some, at, chance)
+            grids = [pictures[index] for index in some]
+            drawn = draw(network, density, blurred, grids, random, device)
+            levels[config.density * level] = [
+                _keep_map(picture) for part in drawn for _, picture in part
+            ]
+            yield from clock.go_on(len(levels), len(sweep.DENSITIES) + 1, every=1)
+        found = sweep.compare("density", levels, pictures, device)
+    details["sweep"] = found and found.to_json()
+    yield clock.end()
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     details["cost"] = clock.cost(made, weights)
     details["device"] = details["cost"]["device"]
-    yield GenerateResult(made, borrowed, clock.seconds, dict.fromkeys(SCORES), details)
+    scores = dict.fromkeys(SCORES)
+    yield GenerateResult(made, borrowed, clock.seconds, scores, details, found)
 
 
 def variation_of(config: GanConfig, augmentation: AugmentConfig) -> Variation:

@@ -13,6 +13,7 @@ import torch
 
 from wafer_core.device import describe_device
 from wafer_core.images import Picture, encode_png
+from wafer_core.tasks.sweep import Sweep
 
 SCORES = ("is_score", "fid_score", "kid_score")  # of what was made; see ``tasks.scoring``
 _CHUNK = 500  # pictures between two signs of life
@@ -39,6 +40,7 @@ class GenerateResult:
     steps: dict[str, float]  # seconds of each step, in order
     scores: dict[str, float | None]
     details: dict[str, Any] = field(default_factory=dict)  # provenance, plain values for JSON
+    sweep: Sweep | None = None  # other levels of the threshold or density, if asked for
 
 
 @dataclass(frozen=True)
