@@ -271,7 +271,9 @@ def test_generate_makes_pictures_by_gan_and_by_transforms(
         told = [entry[f"{name}_score"] for name in ("is", "fid", "kid")]
         assert told == [entry["scores"]["scores"][name]["value"] for name in ("is", "fid", "kid")]
         assert told[0] >= 1
-    assert list(first["steps"]) == ["shrink", "multiply", "train", "clean", "binarise", "resize"]
+    assert list(first["steps"]) == [
+        "shrink", "multiply", "train", "clean", "binarise", "resize", "sweep",
+    ]  # fmt: skip
     [generated] = pictures.made(project, "center", "generated")
     assert generated.info["epochs"] == 2
     [state] = list_jobs(project.path)
@@ -279,6 +281,12 @@ def test_generate_makes_pictures_by_gan_and_by_transforms(
     assert [point["epoch"] for point in epochs] == [1, 2]
     assert (state.folder / epochs[0]["samples"]).stat().st_size > 0
     assert [point["step"] for point in state.metric("step")] == list(first["steps"])
+    levels = state.metric("level")
+    assert [level["value"] for level in levels] == list(range(40, 211, 10))
+    assert [level["value"] for level in levels if level["is_best"]] == [
+        generated.info["sweep"]["best"]
+    ]
+    assert (state.folder / levels[3]["samples"]).stat().st_size > 0
 
 
 def test_the_class_list_may_be_a_file(

@@ -7,7 +7,9 @@ Parameters: ``classes`` [{"name", "mode": "gan" (the default), "transforms" or "
 
 Live: metric ``step`` {"class", "step", "title", "seconds"} at the end of each step, and metric
 ``gan_epoch`` {"class", "epoch", "epochs", "d_loss", "g_loss", "seconds", "samples"}, where
-``samples`` names a picture of 4 × 4 made ones in the job's folder, or is ``None``.
+``samples`` names a picture of 4 × 4 made ones in the job's folder, or is ``None``. Metric
+``level`` {"class", "setting", "value", "kid", "failed", "is_best", "samples"} for each threshold
+(Classic) or density (Default) that was compared; ``samples`` names a strip of eight pictures.
 """
 
 from __future__ import annotations
@@ -246,6 +248,7 @@ def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> 
     with closing(cast("Any", events)):
         for event in events:
             if isinstance(event, generate.GenerateResult):
+                _tell_levels(context, name, slug, event)
                 return event
             if isinstance(event, generate.Step):
                 tell(event.whole, event.title)
@@ -272,6 +275,26 @@ def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> 
             elif not isinstance(event, GanProgress):
                 raise TypeError(f"generate() yielded {type(event).__name__}")
     raise TypeError("generate() ended without a result")
+
+
+def _tell_levels(context: JobContext, name: str, slug: str, result: GenerateResult) -> None:
+    """Tell what other thresholds or densities gave, with some pictures of each."""
+    if result.sweep is None:
+        return
+    from wafer_core.files import write_bytes
+    from wafer_core.images import encode_png
+
+    sweep = result.sweep
+    for level in sweep.levels:
+        file = f"{SAMPLES_FOLDER}/{slug}-{sweep.setting}-{level.value:g}.png"
+        write_bytes(context.folder / file, encode_png(level.strip), sync=False)
+        context.metric(
+            "level",
+            **{"class": name, "setting": sweep.setting, "value": level.value, "kid": level.kid},
+            failed=level.failed,
+            is_best=level.value == sweep.best,
+            samples=file,
+        )
 
 
 def _store(
