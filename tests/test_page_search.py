@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from browsing import chart, keyed, keys, refused, run, texts, visit
+from browsing import chart, keys, refused, run, texts, visit
 from wafer_core import jobs
 from wafer_core.data import presets
 from wafer_core.data.project import Project
@@ -63,7 +63,7 @@ def add_search(project: Project, is_done: bool, **told: Any) -> Path:
     for values in (
         trial(0, "default", "Default", 0.85),
         trial(1, "augmentation", "Searched *policy*", 0.9, settings="augmentation x"),
-        trial(2, "settings", "epochs 7", None),
+        trial(2, "settings", "Settings 2", None, settings="epochs 7"),
         trial(3, "check", "Searched *policy*", 0.88),
     ):
         writer.append("metric", name="trial", values=values)
@@ -93,7 +93,7 @@ def test_the_tab_explains_and_starts_a_search(project: Project, started: list[Pa
     (caption,) = [c for c in at.caption if "for some minutes" in c.value]
     assert "The test part stays unseen." in caption.help
     at.selectbox(key="search_what").set_value("augmentation")
-    keyed((*at.slider, *at.number_input), "search_minutes").set_value(25.0)
+    at.number_input(key="search_minutes").set_value(25.0)
     run(at.button(key="search_start").click())
     (folder,) = started
     spec = jobs.read_spec(folder)
@@ -113,7 +113,12 @@ def test_a_running_search_shows_its_trials_and_can_be_stopped(project: Project) 
     at = opened(project)
     assert chart(at, f"search_trials_{folder.name}")
     shown = listed(at, "how it ended")
-    assert list(shown["what"]) == ["Default", "Searched *policy*", "settings", "Searched *policy*"]
+    assert list(shown["what"]) == [
+        "Default",
+        "Searched *policy*",
+        "Settings 2",
+        "Searched *policy*",
+    ]
     assert list(shown["how it ended"]) == ["done", "done", "given up", "again"]
     assert list(shown["macro-F1"])[:2] == [0.85, 0.9]
     assert "2 in half 1, loss 0.250 (plain 0.200)" in said(at)

@@ -520,6 +520,7 @@ def test_wrong_settings_of_a_search_are_refused(wrong: dict[str, Any]) -> None:
 def test_a_line_describes_settings() -> None:
     told = search_space.describe({"learning_rate": 0.0003, "network": "wafernet", "epochs": 7})
     assert told == "learning rate 0.0003 · network wafernet · epochs 7"
+    assert search_space.describe({"turns": False}) == "quarter turns and mirroring off"
 
 
 # -- for real -------------------------------------------------------------------------------------

@@ -326,6 +326,8 @@ def trials(
         height: Pixels.
     """
     best = np.maximum.accumulate(np.asarray(scores, np.float64)) if scores else np.zeros(0)
+    low, high = min([default, *scores]), max([default, *scores])
+    edge = max(0.02, 0.1 * (high - low))  # a few equal scores would else hang in an empty chart
     figure = go.Figure()
     figure.add_scatter(
         x=list(numbers), y=list(best), name="best so far", mode="lines",
@@ -345,7 +347,7 @@ def trials(
         margin=_MARGIN,
         legend={"orientation": "h", "y": -0.3, "x": 0},
         xaxis={"title": "trial", "rangemode": "tozero", "dtick": max(1, len(numbers) // 12)},
-        yaxis={"title": "macro-F1 (higher is better)"},
+        yaxis={"title": "macro-F1 (higher is better)", "range": (low - edge, high + edge)},
         paper_bgcolor=_CLEAR,
         plot_bgcolor=_CLEAR,
     )

@@ -15,7 +15,7 @@ from wafer_core.data import presets
 from wafer_core.data.presets import Preset
 from wafer_core.data.project import Project
 from wafer_core.jobs import JobState
-from wafer_core.tasks import policies, searching, training
+from wafer_core.tasks import policies, search_space, searching, training
 from wafer_core.tasks.parameters import Parameter, check_names
 
 DEFAULTS = "Defaults"
@@ -112,15 +112,26 @@ def panel(project: Project, turns: bool) -> None:
         turns: Whether quarter turns leave a pattern's name alone, as the form says.
     """
     st.caption(
-        "Tries other settings and other ways to vary your wafers for some minutes, and keeps the "
-        "best as a preset.",
+        "Tries other settings and ways to vary your wafers for some minutes; the best stays as a "
+        "preset.",
         help=_HELP,
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        what, minutes = (searching.PARAMETERS[name] for name in ("what", "minutes"))
         config = {
-            name: forms.parameter(name, spec, "search")
-            for name, spec in searching.PARAMETERS.items()
-            if spec.main
+            "what": forms.parameter("what", what, "search"),
+            # a slider would run to a day
+            "minutes": st.number_input(
+                minutes.title,
+                1.0,
+                minutes.maximum,
+                10.0,
+                1.0,
+                format="%g",
+                key="search_minutes",
+                help=minutes.help,
+                persist_state="session",
+            ),
         }
         pressed = st.button("Search", type="primary", key="search_start", icon=":material/search:")
     if pressed:
@@ -188,7 +199,7 @@ def _trials(state: JobState) -> None:
             plots.trials(
                 [t["number"] for t in scored],
                 [t["score"] for t in scored],
-                [t["title"] for t in scored],
+                [f"{t['title']}<br>{'<br>'.join(t['settings'].split(' · '))}" for t in scored],
                 scored[0]["score"],
             ),
             key=f"search_trials_{state.id}",
@@ -201,7 +212,7 @@ def _trials(state: JobState) -> None:
     frame = pd.DataFrame(
         {
             "trial": [t["number"] for t in told],
-            "what": [t["title"] if t["kind"] != "settings" else "settings" for t in told],
+            "what": [t["title"] for t in told],
             "macro-F1": [t["score"] for t in told],
             "how it ended": ["again" if t["kind"] == "check" else t["status"] for t in told],
             "time": [jobs_panel.seconds_text(t["seconds"]) for t in told],
@@ -262,7 +273,7 @@ def _stored(project: Project) -> None:
                     "what": [p.damage or str(p.told.get("title", "")) for p in have],
                     "macro-F1": [p.told.get("score") for p in have],
                     "against the default": ["" if p.damage else verdict(p.told) for p in have],
-                    "settings": [_line(p) for p in have],
+                    "settings": [search_space.describe(p.settings) or DEFAULTS for p in have],
                     "made (UTC)": [p.created[:16].replace("T", " ") for p in have],
                 }
             ),
@@ -278,11 +289,3 @@ def _stored(project: Project) -> None:
                 with guards.errors_told():
                     presets.delete_preset(project, gone)
                     st.rerun()
-
-
-def _line(preset: Preset) -> str:
-    told = {
-        name: policies.title(value) if name == "policy" and value in policies.RULES else value
-        for name, value in preset.settings.items()
-    }
-    return " · ".join(f"{name} {value}" for name, value in told.items()) or "defaults"

@@ -289,7 +289,7 @@ class _Search:
             until = self.end - (self._reserve() if self.can_check else 0.0)
             trial = self._try(
                 "settings",
-                search_space.describe(varied),
+                f"Settings {len(self.trials)}",
                 {**start.settings, **varied},
                 until,
                 prune,

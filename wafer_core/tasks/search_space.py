@@ -82,13 +82,17 @@ def usual(base: TrainConfig, pictures: int) -> dict[str, Any]:
 
 def describe(settings: Mapping[str, Any]) -> str:
     """Some settings in a line."""
-    told = {**PARAMETERS}
+    words = {True: "on", False: "off"}
+
+    def told(value: Any) -> str:
+        if isinstance(value, bool):
+            return words[value]
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
     return " · ".join(
-        f"{told[name].title.lower()} {value:g}"
-        if isinstance(value, float)
-        else f"{told[name].title.lower()} {value}"
+        f"{PARAMETERS[name].title.lower()} {told(value)}"
         for name, value in settings.items()
-        if name in told
+        if name in PARAMETERS
     )
 
 
