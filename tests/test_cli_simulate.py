@@ -194,6 +194,8 @@ def test_generate_by_physics_stores_wafers_with_their_factors(
     (run,) = pictures.made(rings, "ringe", "generated")
     assert run.info["method"] == "physics"
     assert run.info["levels"] == entry["levels"]
+    assert list(run.info["cost"]["seconds"]) == ["fit", "simulate"]
+    assert run.info["cost"]["storage_bytes"] > 13 * 100
     assert "Most like Donut" in run.info["fit"]["sentence"]
     assert run.info["factors"]["ring_radius"][0] <= run.info["factors"]["ring_radius"][2]
     cells = [record.details["cell"] for record in run.records]

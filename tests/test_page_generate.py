@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from browsing import chart, keyed, keys, refused, run, table, texts, typed, visit, with_more
+from browsing import (
+    chart,
+    keyed,
+    keys,
+    refused,
+    run,
+    select_rows,
+    table,
+    texts,
+    typed,
+    visit,
+    with_more,
+)
 from wafer_core import images, jobs, simulator
 from wafer_core.data import pictures, workspace
 from wafer_core.data.project import Project
@@ -308,6 +320,51 @@ def test_a_run_is_scored_and_its_scores_are_shown(
     assert "4 made wafers against 3 originals; weights abcd" in texts(at)
     assert f"alpha-{name}-scores-wafernet.csv" in downloads
     assert at.button(key="generate_score").label == "Score again"
+
+
+SWEEP = {"setting": "threshold", "values": [40.0, 140.0, 200.0], "kid": [0.5, 0.2, 0.1],
+         "failed": [0.4, 0.2, 0.1], "best": 200.0, "counts": [60, 12]}  # fmt: skip
+
+
+def test_the_best_threshold_is_marked_and_applied_with_a_click(
+    project: Project, started: list[Path]
+) -> None:
+    name = add_run(project, "generated", preset="classic", threshold=140, sweep=SWEEP)
+    folder = jobs.create_job(
+        project.path, "generate", {"classes": [{"name": "Alpha", "count": 4}]}
+    )  # fmt: skip
+    (folder / "samples").mkdir()
+    writer = EventWriter(folder)
+    for value in SWEEP["values"]:  # type: ignore[attr-defined]
+        file = f"samples/{value:g}.png"
+        (folder / file).write_bytes(images.encode_png(marked(1)))
+        writer.append("metric", name="level", values={"class": "Alpha", "value": value,
+                                                      "samples": file})  # fmt: skip
+    writer.append("result", result={"classes": [{"name": "Alpha", "run": name}]})
+    at = opened(visit("generate", project), "Levels")
+    assert chart(at, f"generate_sweep_{name}")
+    shown = table(at, "generate_sweep_table")
+    assert list(shown["Threshold"]) == [40, 140, 200]
+    assert list(shown[""]) == ["", "", "best"]
+    assert all(url.startswith("data:image/png") for url in shown["wafers"])
+    assert at.button(key="generate_apply").label == "Use threshold 200 (the best)"
+    run(at.button(key="generate_apply").click())
+    assert at.selectbox(key="generate_preset").value == "classic"
+    assert at.number_input(key="generate_threshold").value == 200
+    select_rows(at, "generate_sweep_table", 0)
+    run(at)
+    run(at.button(key="generate_apply").click())
+    assert at.number_input(key="generate_threshold").value == 40
+
+
+def test_levels_are_told_when_their_job_is_gone(project: Project) -> None:
+    density = {**SWEEP, "setting": "density", "values": [0.5, 1.0, 2.0], "best": 0.5}
+    add_run(project, "generated", preset="default", sweep=density)
+    at = opened(visit("generate", project), "Levels")
+    assert "wafers" not in table(at, "generate_sweep_table")
+    run(at.button(key="generate_apply").click())
+    assert at.selectbox(key="generate_preset").value == "default"
+    assert at.slider(key="generate_density").value == 0.5
 
 
 def test_the_cost_of_a_run(project: Project) -> None:

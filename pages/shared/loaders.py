@@ -157,6 +157,12 @@ def thumbnails(paths: tuple[str, ...], size: int) -> list[str]:
     return [drawing.to_data_url(drawing.draw(picture, size)) for picture in _read(paths)]
 
 
+@st.cache_data(max_entries=400, show_spinner=False)
+def strip(path: str) -> str:
+    """A stored strip of wafers, one pixel a die, as a data URL."""
+    return drawing.to_data_url(drawing.draw(images.read_png(Path(path))))
+
+
 def _read(paths: Sequence[str]) -> list[images.Picture]:
     """Stored pictures; one that was deleted a moment ago is drawn as nothing."""
     found = []

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.shared import factors, forms, guards, jobs_panel, loaders
+from pages.shared import factors, forms, guards, jobs_panel, loaders, sweep
 from wafer_core import jobs, simulator
 from wafer_core.data import pictures
 from wafer_core.data.pictures import MadeRun
@@ -235,7 +235,11 @@ def _bytes_on_disk(project: Project, c: ClassSummary, run: MadeRun) -> int:
 
 def settings(project: Project, c: ClassSummary, run: MadeRun) -> None:
     """All that is stored with the run, as it is stored."""
-    kept = {k: v for k, v in run.info.items() if k not in ("scores", "cost", "steps", "factors")}
+    kept = {
+        k: v
+        for k, v in run.info.items()
+        if k not in ("scores", "cost", "steps", "factors", "sweep")
+    }
     st.json(kept, expanded=2)
     st.download_button(
         "All of it (JSON)",
@@ -263,6 +267,7 @@ _Draw = Callable[[Project, ClassSummary, MadeRun], None]
 TABS: dict[str, tuple[_Draw, Callable[[MadeRun], bool]]] = {
     "Pictures": (side_by_side, lambda run: True),
     "Scores": (scores, lambda run: True),
+    "Levels": (sweep.show, lambda run: bool(run.info.get("sweep"))),
     "Fit and factors": (factor_table, lambda run: method(run) == "physics"),
     "Cost": (cost, lambda run: bool(run.info.get("steps") or run.info.get("cost"))),
     "Settings": (settings, lambda run: bool(run.info)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from wafer_core.data.project import WaferClass
     from wafer_core.jobs.context import JobContext
     from wafer_core.tasks.levels import Level, LevelWafer
+    from wafer_core.tasks.making import Step
     from wafer_core.tasks.physics import PhysicsModel
 
 _FIT_SHARE = 0.5  # of a class's time, roughly
@@ -68,30 +68,35 @@ def made_by_physics(
         levels: Factors to vary over all combinations; what is not named is as in the class.
         share: Where on the job's way this lies: begin and length, 0..1.
     """
+    import torch
+
     from wafer_core.data import pictures
     from wafer_core.tasks import physics
+    from wafer_core.tasks.making import Clock, StepInfo
 
     def tell(fraction: float, text: str) -> None:
         context.check_cancelled()
         context.progress(share[0] + share[1] * fraction, f"{wafer_class.name}: {text}")
 
-    steps: dict[str, float] = {}
+    clock = Clock(
+        {name: StepInfo(title, 1 / len(physics.STEPS)) for name, title in physics.STEPS.items()},
+        torch.device("cpu"),
+    )
 
-    def timed(name: str, began: float) -> None:
-        steps[name] = round(time.perf_counter() - began, 3)
-        named = {"class": wafer_class.name, "step": name, "title": physics.STEPS[name]}
-        context.metric("step", **named, seconds=steps[name])
+    def ended(step: Step) -> None:
+        named = {"class": wafer_class.name, "step": step.name, "title": step.title}
+        context.metric("step", **named, seconds=step.seconds)
 
     seed = int(context.parameters.get("seed", 0))
     tell(0.0, "fitting the simulator")
-    began = time.perf_counter()
     originals = [pictures.load(context.project, wafer_class.slug, record) for record in records]
+    clock.begin("fit")
     model = physics.fit(originals, seed)
-    timed("fit", began)
+    ended(clock.end())
     tell(_FIT_SHARE, "simulating")
-    began = time.perf_counter()
+    clock.begin("simulate")
     wafers = _evenly(model, levels, count, seed)
-    timed("simulate", began)
+    ended(clock.end())
 
     def made() -> Iterator[MadePicture]:
         for number, wafer in enumerate(wafers):
@@ -116,7 +121,8 @@ def made_by_physics(
             for name, found in model.factor_ranges().items()
         },
         "levels": {name: list(chosen) for name, chosen in levels.items()},
-        "steps": steps,
+        "steps": {name: round(seconds, 3) for name, seconds in clock.seconds.items()},
+        "cost": clock.cost([wafer.picture for wafer in wafers], 0),
     }
     run_name = pictures.add_made(
         context.project, wafer_class.slug, "generated", made(), info
