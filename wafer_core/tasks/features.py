@@ -197,6 +197,12 @@ def _remembered(key: tuple[str, str]) -> Floats | None:
         return row
 
 
+def forget() -> None:
+    """Look at every picture anew."""
+    with _memory_lock:
+        _memory.clear()
+
+
 def _remember(key: tuple[str, str], row: Floats) -> None:
     with _memory_lock:
         _memory[key] = row.copy()

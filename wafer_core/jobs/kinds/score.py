@@ -180,8 +180,8 @@ def stored_scores(project: Project, slug: str, made: MadeRun) -> dict[str, dict[
     folder = pictures.class_folder(project, slug) / made.origin / made.run
     for path in sorted(folder.glob(FILE.format("*"))):
         value = read_json(path)
-        if isinstance(value, dict) and isinstance(value.get("features"), str):
-            found[value["features"]] = value
+        if isinstance(value, dict) and isinstance(value.get("scores"), dict):
+            found[str(value.get("features"))] = value
     return found
 
 
