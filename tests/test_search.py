@@ -405,7 +405,10 @@ def test_settings_are_searched_within_the_time(
     assert {t.status for t in searched} == {"done", "given up"}  # the worse end early
     assert {c.network for c in tried} == {"wafernet", "wafer_cnn"}
     assert len({c.learning_rate for c in tried}) > 10
-    for c in tried[1:-1]:
+    assert {c.balancing for c in tried if c.transfer == "frozen"} >= {"natural"}
+    searched_on = [c for c in tried[1:-1] if c.transfer == "fine-tuned"]
+    assert len(searched_on) > 15
+    for c in searched_on:
         assert 0 <= c.label_smoothing <= 0.2
         assert 0.005 <= c.weight_decay <= 0.5
         assert c.batch_size in search_space.BATCHES

@@ -271,13 +271,18 @@ class _Search:
         way, default = self._best("augmentation"), self.trials[0]
         start = way if way and (way.score or 0) > (default.score or 0) else default
         base = replace(self.base, **start.settings)
+        for varied in search_space.last_layer_alone(base, self.pictures):
+            if self._has_time():
+                yield self._settings_trial({**start.settings, **varied})
         study = search_space.make_study(self.config.seed)
-        study.enqueue_trial(search_space.usual(base, self.pictures))
-        known = study.ask()
-        search_space.propose(known, base, self.pictures)
-        for step, value in self.looks[start.number]:
-            known.report(value, step)
-        study.tell(known, start.score)
+        usual = search_space.usual(base, self.pictures)
+        if usual is not None:
+            study.enqueue_trial(usual)
+            known = study.ask()
+            search_space.propose(known, base, self.pictures)
+            for step, value in self.looks[start.number]:
+                known.report(value, step)
+            study.tell(known, start.score)
         while self._has_time():
             proposed = study.ask()
             varied = search_space.propose(proposed, base, self.pictures)
@@ -286,14 +291,7 @@ class _Search:
                 proposed.report(value, step)
                 return proposed.should_prune()
 
-            until = self.end - (self._reserve() if self.can_check else 0.0)
-            trial = self._try(
-                "settings",
-                f"Settings {len(self.trials)}",
-                {**start.settings, **varied},
-                until,
-                prune,
-            )
+            trial = self._settings_trial({**start.settings, **varied}, prune)
             if trial.score is not None:
                 study.tell(proposed, trial.score)
             else:
@@ -301,6 +299,16 @@ class _Search:
                 state = optuna.trial.TrialState
                 study.tell(proposed, state=state.PRUNED if pruned else state.FAIL)
             yield trial
+
+    def _settings_trial(
+        self,
+        settings: Mapping[str, Any],
+        prune: Callable[[int, float], bool] = lambda step, value: False,
+    ) -> Trial:
+        # one slow network must not take what ten quick trials need
+        most = max(0.5 * self._left(), min(self._left(), 3 * self.trials[0].seconds))
+        until = time.monotonic() + most
+        return self._try("settings", f"Settings {len(self.trials)}", settings, until, prune)
 
     def _check(self) -> Generator[Trial, None, tuple[Answers, Answers] | None]:
         """The best and the default once more, with another seed and other folds."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wafer_core.tasks.policies import DEFAULT
 from wafer_core.tasks.training import BALANCING, PARAMETERS, TrainConfig
+from wafer_core.tasks.transfer import FROZEN, SCRATCH
 
 if TYPE_CHECKING:
     import optuna
@@ -35,15 +36,16 @@ def make_study(seed: int) -> optuna.Study:
 
 
 def propose(trial: optuna.Trial, base: TrainConfig, pictures: int) -> dict[str, Any]:
-    """The settings of a trial, those only that a search varies.
+    """The settings of a trial in which all layers learn, those only that a search varies.
 
     Args:
         trial: Of a study of ``make_study``.
         base: What is not varied.
         pictures: Training pictures.
     """
+    network = trial.suggest_categorical("network", NETWORKS)
     settings: dict[str, Any] = {
-        "network": trial.suggest_categorical("network", NETWORKS),
+        "network": network,
         "batch_size": trial.suggest_categorical("batch_size", BATCHES),
         "balancing": trial.suggest_categorical("balancing", tuple(BALANCING)),
         "label_smoothing": round(trial.suggest_float("label_smoothing", 0.0, 0.2), 3),
@@ -52,10 +54,7 @@ def propose(trial: optuna.Trial, base: TrainConfig, pictures: int) -> dict[str, 
     if base.policy == DEFAULT and base.rotation_share > 0:
         share = trial.suggest_float("rotation_share", 0.0, 1.0)
         settings["rotation_share"] = round(share, 2)
-    usual = replace(
-        base, network=settings["network"], batch_size=settings["batch_size"], epochs=None,
-        learning_rate=None,
-    ).resolved(pictures)  # fmt: skip
+    usual = _all_learn(replace(base, network=network, batch_size=settings["batch_size"]), pictures)
     rate = trial.suggest_float("learning_rate_factor", 0.25, 4.0, log=True)
     epochs = trial.suggest_float("epochs_factor", 0.5, 2.0, log=True)
     rate_limit, epochs_limit = PARAMETERS["learning_rate"].maximum, PARAMETERS["epochs"].maximum
@@ -64,9 +63,27 @@ def propose(trial: optuna.Trial, base: TrainConfig, pictures: int) -> dict[str, 
     return settings
 
 
-def usual(base: TrainConfig, pictures: int) -> dict[str, Any]:
-    """What Optuna would propose for the settings of ``base``, whose numbers are the defaults."""
-    values = {
+def last_layer_alone(base: TrainConfig, pictures: int) -> list[dict[str, Any]]:
+    """Settings of trainings of the last layer alone, beside ``base``: quick, and there are few.
+
+    Classes that are drawn evenly are no different there from those that count as they are.
+    """
+    own = {"network": base.network, "transfer": FROZEN}
+    ways = [{**own, "balancing": name} for name in ("natural", "weighted")]
+    if _learns_all(base, pictures):
+        return ways
+    return [way for way in ways if way["balancing"] != base.balancing]
+
+
+def usual(base: TrainConfig, pictures: int) -> dict[str, Any] | None:
+    """What Optuna would propose for ``base``, whose numbers are the defaults.
+
+    Returns:
+        ``None`` if the last layer alone learns in it, which it never proposes.
+    """
+    if not _learns_all(base, pictures):
+        return None
+    values: dict[str, Any] = {
         "network": base.network,
         "batch_size": base.resolved(pictures).batch_size,
         "balancing": base.balancing,
@@ -78,6 +95,16 @@ def usual(base: TrainConfig, pictures: int) -> dict[str, Any]:
     if base.policy == DEFAULT and base.rotation_share > 0:
         values["rotation_share"] = base.rotation_share
     return values
+
+
+def _learns_all(config: TrainConfig, pictures: int) -> bool:
+    return config.transfer != FROZEN and (config.resolved(pictures).epochs or 1) > 1
+
+
+def _all_learn(config: TrainConfig, pictures: int) -> TrainConfig:
+    """Epochs and rate for a training of all layers, also where the last one alone is usual."""
+    free = replace(config, transfer=SCRATCH, epochs=None, learning_rate=None)
+    return free.resolved(pictures)
 
 
 def describe(settings: Mapping[str, Any]) -> str:
