@@ -225,13 +225,17 @@ def test_every_setting_is_explained_and_has_the_default_it_says() -> None:
 
 
 def test_the_number_of_epochs_follows_the_number_of_pictures() -> None:
-    epochs = [TrainConfig().resolved(n).epochs or 0 for n in (1, 10, 350, 5000, 100_000)]
+    nothing_known = TrainConfig(network="wafer_cnn")
+    epochs = [nothing_known.resolved(n).epochs or 0 for n in (1, 10, 350, 5000, 100_000)]
     assert epochs == sorted(epochs, reverse=True)
     assert TrainConfig(epochs=7).resolved(350).epochs == 7
     fresh = TrainConfig(network="wafer_cnn").resolved(350)
     assert (fresh.epochs, fresh.learning_rate) == (100, pytest.approx(0.003))
     taught = TrainConfig(network="wafernet").resolved(350)
-    assert (taught.epochs or 0) < 30  # it has little left to learn
+    assert taught.epochs == 1  # its last layer is all that has to learn
+    assert TrainConfig().resolved(999).epochs == 1
+    assert 1 < (TrainConfig().resolved(1000).epochs or 0) < 30
+    assert (TrainConfig(transfer="scratch").resolved(350).epochs or 0) > 1
     assert (taught.learning_rate or 0) < 0.003  # and much to forget
 
 

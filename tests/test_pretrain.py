@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from wafer_core import checkpoint
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, is_map
 from wafer_core.preparation import Preparation
@@ -22,7 +23,8 @@ from wafer_core.tasks.profiles import PROFILE_LENGTH, profile
 
 CPU = torch.device("cpu")
 PREPARATION = Preparation(64)
-QUICK = pretrain.PretrainConfig(steps=2, simulated=40, batch_size=8)
+QUICK = pretrain.PretrainConfig(steps=2, simulated=40, shapes=20, batch_size=8)
+FILES = ["made-names.json", "made-names.safetensors", "made.json", "made.safetensors"]
 
 
 def real(each: int = 4, lots: int = 4) -> Wafers:
@@ -146,10 +148,23 @@ def test_two_steps_make_a_classifier(tmp_path: Path) -> None:
     results = list(pretrain.pretrain(QUICK, CPU, output, None))
     assert [r.step for r in results] == [2]
     assert np.isfinite(results[0].loss)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["made.json", "made.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == FILES
     classifier = Classifier.load(tmp_path, name="made")
     assert classifier.class_names == PATTERNS
     assert classifier.extra["judged_on"] == "simulated"
+    names = checkpoint.read_description(tmp_path, "made-names")["names"]
+    tensors, _ = checkpoint.read_tensors(tmp_path, "made-names")
+    assert tensors["weight"].shape == (len(names), 256)
+    torch.testing.assert_close(
+        tensors["weight"][:9], classifier.network.get_parameter("head.weight")
+    )
+
+
+def test_pretraining_does_without_unnamed_shapes(tmp_path: Path) -> None:
+    config = replace(QUICK, shapes_share=0.0)
+    assert [
+        r.step for r in pretrain.pretrain(config, CPU, tmp_path / "made.safetensors", None)
+    ] == [2]
 
 
 def test_real_wafers_teach_by_lots(tmp_path: Path) -> None:
@@ -170,7 +185,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (tmp_path / "made.partial.safetensors").exists()
     assert not output.exists()
     assert [r.step for r in pretrain.pretrain(config, CPU, output, None)] == [2, 3]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["made.json", "made.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == FILES
 
 
 def test_a_run_with_other_settings_starts_anew(

@@ -65,19 +65,23 @@ def test_three_pictures_a_class_are_learned_better_than_from_fresh_weights() -> 
 
 
 def test_the_last_layer_is_fresh_and_of_the_right_size() -> None:
-    network = networks.build_taught("wafernet", 4)
+    network, known = networks.build_taught("wafernet", 4)
     assert isinstance(network, networks.WaferCNN)
     assert network.head.out_features == 4
     shipped = standard_classifier().network
     torch.testing.assert_close(network.stem.weight, shipped.get_parameter("stem.weight"))
+    assert known is not None
+    torch.testing.assert_close(known.weight[:9], shipped.get_parameter("head.weight"))
 
 
 def test_other_networks_start_fresh() -> None:
     torch.manual_seed(0)
-    one = networks.build_taught("wafer_cnn", 3).state_dict()
+    network, known = networks.build_taught("wafer_cnn", 3)
+    one = network.state_dict()
     torch.manual_seed(0)
     two = networks.build("wafer_cnn", 3).state_dict()
     torch.testing.assert_close(one, two)
+    assert known is None
 
 
 @pytest.fixture
@@ -107,6 +111,14 @@ def test_weights_of_another_network_are_told(copied: Path) -> None:
     from wafer_core import checkpoint
 
     checkpoint.save(copied, networks.build("wafer_cnn", 9), {}, "wafernet")
+    with pytest.raises(ModelError, match="another version"):
+        networks.build_taught("wafernet", 9)
+
+
+def test_a_layer_of_names_of_another_network_is_told(copied: Path) -> None:
+    from wafer_core import checkpoint
+
+    checkpoint.save(copied, torch.nn.Conv2d(1, 1, 1), {}, "wafernet-names")
     with pytest.raises(ModelError, match="another version"):
         networks.build_taught("wafernet", 9)
 

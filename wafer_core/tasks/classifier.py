@@ -28,10 +28,10 @@ from wafer_core import checkpoint
 from wafer_core.device import memory_format
 from wafer_core.errors import ModelError, ParameterError
 from wafer_core.images import Picture
-from wafer_core.metrics import evaluate, fit_temperature, log_softmax
+from wafer_core.metrics import Evaluation, evaluate, fit_temperature, intervals, log_softmax
 from wafer_core.preparation import Preparation
 from wafer_core.tasks import networks, transfer
-from wafer_core.tasks.heads import fit_head
+from wafer_core.tasks.heads import HeadFit, fit_head
 from wafer_core.tasks.optimize import (
     EMA_DECAY,
     freeze_norms,
@@ -54,6 +54,7 @@ __all__ = [
 ]
 
 _BATCH = 64  # pictures in one go when predicting; four times as many with all turns
+_EARNED = 0.5  # standard errors by which fine-tuning must beat the fitted last layer
 _PROGRESS = 1e-3  # a rise of macro-F1 below this is none
 _SMOOTHING = 0.4  # weight of the newest epoch in the macro-F1 that chooses the best
 
@@ -230,11 +231,13 @@ def train(
     """Train, from fresh weights or from those that a network comes with.
 
     With the latter the first epoch fits a last layer to the features as they are. The others train
-    everything, as far as that helps; there are none if the network is frozen.
+    everything; there are none if the network is frozen. They are kept if they beat the first by
+    half a standard error of its macro-F1: as good as the features are, a change must be earned.
 
     The weights that are judged and kept are a running mean over the last steps. The best epoch is
     the one with the highest macro-F1 on the validation part, smoothed over a few epochs, since on
-    a hundred pictures a single one is luck; without a validation part it is the last.
+    a hundred pictures a single one is luck; without a validation part it is the last, or the fitted
+    last layer.
 
     Args:
         data: At least two classes with a training picture each.
@@ -268,31 +271,42 @@ def train(
     if config.balancing == "weighted":
         weights = torch.tensor(frequency**-0.5 / (frequency**0.5).sum(), dtype=torch.float32)
         weights = weights.to(device)
-    train_loss = 0.0
     if is_frozen:
         epochs = 1
+    fitted: HeadFit | None = None
     if begun.weights is not None:
 
         def tell(share: float) -> None:
             if on_batch:
                 on_batch(share / epochs)
 
-        train_loss = fit_head(network, inputs, labels, weights, config.turns, generator, tell)
+        fitted = fit_head(
+            network, inputs, labels, weights, config.turns, generator, tell, begun.known
+        )
+    train_loss = fitted.loss if fitted else 0.0
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimizer = make_optimizer(network, config.learning_rate or 0.0, config.weight_decay)
     steps_per_epoch = max(1, round(len(labels) / batch_size))
     steps, step = steps_per_epoch * epochs, 0
     smooth, best, stale = -1.0, -1.0, 0
-    kept = copy.deepcopy(average.state_dict())
+    kept, kept_epoch = copy.deepcopy(average.state_dict()), 0
 
     def make() -> Classifier:
         chosen = networks.build(config.network, len(data.class_names))
         chosen.load_state_dict(kept)
         chosen = chosen.eval().to(device).to(memory_format=memory_format)
-        temperature = 1.0
+        judged = []
         if len(validation):
             scores = many_scores(chosen, validation, device, config.average_turns)
-            temperature = fit_temperature(scores, data.validation_labels)
+            judged.append((scores, data.validation_labels))
+        if fitted and kept_epoch == 1:  # nor did it see these: a few dozen more to go by
+            judged.append((fitted.scores, fitted.labels))
+        temperature = 1.0
+        if judged:
+            known_scores, known_labels = (
+                np.concatenate(part) for part in zip(*judged, strict=True)
+            )
+            temperature = fit_temperature(known_scores, known_labels)
         return Classifier(
             chosen, config.network, preparation, data.class_names, temperature,
             config.average_turns, asdict(config), device=device,
@@ -310,7 +324,7 @@ def train(
         else:
             order = torch.randperm(len(labels), generator=generator)
         # the last layer was fitted already: that is the first epoch, to be beaten by the others
-        is_fitted = begun.weights is not None and epoch == 1
+        is_fitted = fitted is not None and epoch == 1
         if is_fitted:
             step = steps_per_epoch
         for chosen in () if is_fitted else torch.tensor_split(order, steps_per_epoch):
@@ -342,14 +356,17 @@ def train(
         loss_value = accuracy = macro_f1 = None
         if len(validation):
             scores = many_scores(average, validation, device, False)
-            loss_value, accuracy, macro_f1 = _judge(scores, data)
+            loss_value, evaluation = _judge(scores, data)
+            accuracy, macro_f1 = evaluation.accuracy, evaluation.macro_f1
         if macro_f1 is not None:
             smooth = macro_f1 if epoch == 1 else smooth + _SMOOTHING * (macro_f1 - smooth)
-        is_best = macro_f1 is None or smooth >= best
+        is_best = smooth >= best if macro_f1 is not None else epoch == 1 or fitted is None
         stale = 0 if macro_f1 is None or smooth > best + _PROGRESS else stale + 1
         if is_best:
             best = smooth
-            kept = copy.deepcopy(average.state_dict())
+            if is_fitted and len(validation):
+                best += _EARNED * _standard_error(evaluation)
+            kept, kept_epoch = copy.deepcopy(average.state_dict()), epoch
         yield EpochResult(
             epoch, epochs, train_loss, loss_value, accuracy, macro_f1,
             time.perf_counter() - started, is_best, make,
@@ -358,14 +375,17 @@ def train(
             return
 
 
-def _judge(
-    scores: npt.NDArray[np.float64], data: TrainData
-) -> tuple[float, float | None, float | None]:
-    """Loss, accuracy and macro-F1 on the validation part."""
+def _judge(scores: npt.NDArray[np.float64], data: TrainData) -> tuple[float, Evaluation]:
+    """Loss and figures on the validation part."""
     logs = log_softmax(scores)
-    evaluation = evaluate(data.validation_labels, np.exp(logs), data.class_names)
     loss = float(-logs[np.arange(len(logs)), data.validation_labels].mean())
-    return loss, evaluation.accuracy, evaluation.macro_f1
+    return loss, evaluate(data.validation_labels, np.exp(logs), data.class_names)
+
+
+def _standard_error(evaluation: Evaluation) -> float:
+    """Of a macro-F1, in its own unit."""
+    ends = intervals(np.asarray(evaluation.confusion), 0.68, resamples=500).macro_f1
+    return (ends[1] - ends[0]) / 2 if ends else 0.0
 
 
 @torch.inference_mode()

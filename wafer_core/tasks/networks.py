@@ -121,8 +121,8 @@ class WaferCNN(nn.Module):
                     block.shortcut = nn.Sequential(pool, _fuse(convolution, norm))
         return network.requires_grad_(False).to(memory_format=torch.channels_last)
 
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) in [0, 1] to (N, 2 · widths[-1])."""
+    def maps(self, x: torch.Tensor) -> torch.Tensor:
+        """What is seen where: (N, C, H, W) in [0, 1] to (N, widths[-1], H/8, W/8)."""
         N, _, H, W = x.shape
         rows = torch.linspace(-1, 1, H, device=x.device, dtype=x.dtype)[:, None]
         columns = torch.linspace(-1, 1, W, device=x.device, dtype=x.dtype)[None, :]
@@ -130,8 +130,17 @@ class WaferCNN(nn.Module):
         x = torch.cat([x, radius.expand(N, 1, H, W)], 1)
         x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         x = F.relu(self.stem_norm(self.stem(x)))  # (N, widths[0], H/2, W/2)
-        x = self.blocks(x).float()  # (N, widths[-1], H/8, W/8)
-        return torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
+        seen: torch.Tensor = self.blocks(x).float()
+        return seen
+
+    @staticmethod
+    def summed_up(maps: torch.Tensor) -> torch.Tensor:
+        """Mean and maximum of each map: (N, widths[-1], h, w) to (N, 2 · widths[-1])."""
+        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) in [0, 1] to (N, 2 · widths[-1])."""
+        return self.summed_up(self.maps(x))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) in [0, 1] to logits (N, num_classes)."""
@@ -213,12 +222,15 @@ def build(name: str, num_classes: int) -> nn.Module:
     return NETWORKS[name].build(num_classes)
 
 
-def build_taught(name: str, num_classes: int) -> nn.Module:
+def build_taught(name: str, num_classes: int) -> tuple[nn.Module, nn.Linear | None]:
     """A network of the list with the weights it comes with, if any, and a fresh last layer.
 
     Args:
         name: A key of ``NETWORKS``.
         num_classes: 2 to ``MAX_CLASSES``.
+
+    Returns:
+        The network, and a layer that gives the names it was taught from the same features.
 
     Raises:
         ParameterError: No such network, or too few or many classes.
@@ -227,17 +239,31 @@ def build_taught(name: str, num_classes: int) -> nn.Module:
     network = build(name, num_classes)
     stored = NETWORKS[name].weights
     if stored is None:
-        return network
-    described = checkpoint.read_description(WEIGHTS, stored).get("sha256")
-    tensors, checksum = checkpoint.read_tensors(WEIGHTS, stored)
-    checkpoint.compare_checksums(WEIGHTS / f"{stored}.safetensors", checksum, described)
+        return network, None
+    tensors, names = _genuine(stored), _genuine(names_file(stored))
     own = network.state_dict()
-    tensors |= {key: value for key, value in own.items() if key.startswith("head.")}
     try:
-        network.load_state_dict(tensors)
-    except RuntimeError as exc:  # other names or shapes
+        outputs, inputs = names["weight"].shape
+        known = nn.Linear(inputs, outputs)
+        known.load_state_dict(names)
+        network.load_state_dict(
+            tensors | {key: value for key, value in own.items() if key.startswith("head.")}
+        )
+    except (KeyError, RuntimeError, ValueError) as exc:  # other names or shapes
         raise ModelError(
             f"{WEIGHTS / stored}.safetensors is of another version than the program; install "
             "the program again."
         ) from exc
-    return network
+    return network, known
+
+
+def names_file(stored: str) -> str:
+    """Name of the file that holds the layer of the names, beside the weights ``stored``."""
+    return f"{stored}-names"
+
+
+def _genuine(stored: str) -> dict[str, torch.Tensor]:
+    described = checkpoint.read_description(WEIGHTS, stored).get("sha256")
+    tensors, checksum = checkpoint.read_tensors(WEIGHTS, stored)
+    checkpoint.compare_checksums(WEIGHTS / f"{stored}.safetensors", checksum, described)
+    return tensors

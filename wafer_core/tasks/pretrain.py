@@ -8,6 +8,8 @@ learns several things at once, so that its features serve patterns it was never 
     the name of the pattern on a wafer with one at most
     which of eight patterns are there, on wafers that carry up to three or are merged from two
     how the failed dies lie, as the numbers of ``profiles``
+    on simulated wafers with shapes that have no name: which lies where, and from which of many
+        made-up families the wafer comes (see ``families``)
 
 Every few minutes all of its state is stored beside the output; the same command goes on from there.
 """
@@ -29,6 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from wafer_core import checkpoint
 from wafer_core.device import choose_device, memory_format
 from wafer_core.errors import ParameterError, WaferError
 from wafer_core.metrics import evaluate, fit_temperature, log_softmax
@@ -37,9 +40,17 @@ from wafer_core.simulator import PATTERNS
 from wafer_core.tasks import networks
 from wafer_core.tasks.classifier import Classifier, many_scores
 from wafer_core.tasks.composites import PARTS
+from wafer_core.tasks.families import FAMILIES, KINDS
 from wafer_core.tasks.optimize import half, make_optimizer, update_average
 from wafer_core.tasks.pretrain_state import resume, store
-from wafer_core.tasks.pretrain_wafers import Wafers, merge, read, simulated, split
+from wafer_core.tasks.pretrain_wafers import (
+    Wafers,
+    merge,
+    read,
+    simulated,
+    split,
+    with_shapes,
+)
 from wafer_core.tasks.profiles import PROFILE_LENGTH, profile
 from wafer_core.tasks.training import TrainConfig
 from wafer_core.tasks.turns import transform
@@ -64,22 +75,27 @@ class PretrainConfig:
     learning_rate: float = 5e-3
     weight_decay: float = 0.05
     simulated: int = 30_000  # different simulated wafers
-    simulated_share: float = 0.25  # of a batch where there are real ones; else all of it
+    simulated_share: float = 0.2  # of a batch where there are real ones; else all but the shapes
+    shapes: int = 20_000  # different wafers with shapes that have no name
+    shapes_share: float = 0.25  # of a batch; 0: none
     merged_share: float = 0.3  # wafers that a second one is laid upon
     label_smoothing: float = 0.05
     parts_weight: float = 2.0  # of the loss of the eight patterns, against that of the names
     profile_weight: float = 1.0
+    family_weight: float = 0.3
+    place_weight: float = 3.0  # of where the shapes lie
     leave_groups_out: float = 0.05  # share of lots that judge and calibrate, and teach nothing
     without: tuple[str, ...] = ()  # patterns never shown, to measure how new ones fare
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.simulated) < 1 or self.batch_size < 2:
+        if min(self.steps, self.simulated, self.shapes) < 1 or self.batch_size < 2:
             raise ParameterError(
                 f"Pre-training needs at least one step and wafer and batches of two, not "
                 f"{self.steps}, {self.simulated} and {self.batch_size}."
             )
-        if not 0 <= self.leave_groups_out < 1 or not 0 <= self.simulated_share < 1:
+        made = self.simulated_share + self.shapes_share
+        if not 0 <= self.leave_groups_out < 1 or not 0 <= made < 1:
             raise ParameterError("Shares of lots and of simulated wafers are from 0 to below 1.")
         if self.minutes is not None and not self.minutes > 0:
             raise ParameterError(f"Minutes are {self.minutes}; give a number above 0.")
@@ -112,15 +128,20 @@ class Teacher(nn.Module):
         self.simulated = nn.Linear(width, len(PATTERNS))  # simulated Loc is not quite a real Loc
         self.parts = nn.Linear(width, len(PARTS))
         self.profile = nn.Linear(width, PROFILE_LENGTH)
+        self.family = nn.Linear(width, FAMILIES)
+        self.place = nn.Conv2d(width // 2, len(KINDS), 1)
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """(N, 3, S, S) to what each head says, (N, …)."""
-        features = self.network.dropout(self.network.features(x))
+        maps = self.network.maps(x)
+        features = self.network.dropout(self.network.summed_up(maps))
         return {
             "real": self.network.head(features),
             "simulated": self.simulated(features),
             "parts": self.parts(features),
             "profile": self.profile(features),
+            "family": self.family(features),
+            "place": self.place(maps),
         }
 
 
@@ -132,7 +153,8 @@ def pretrain(
     Args:
         config: Settings.
         device: Where to compute.
-        output: ``NAME.safetensors``; ``NAME.json`` and, meanwhile, ``NAME.partial.*`` lie beside.
+        output: ``NAME.safetensors``; ``NAME.json``, ``NAME-names.*`` and, meanwhile,
+            ``NAME.partial.*`` lie beside.
         data: Real wafers with labels and groups; None: simulated ones only.
 
     Yields:
@@ -159,6 +181,7 @@ def pretrain(
     else:
         judge = simulated(min(2000, config.simulated), config.seed + 1, preparation).single()
     made = simulated(config.simulated, config.seed, preparation, config.without)
+    drawn = with_shapes(config.shapes, config.seed, preparation)
     # the numbers of a profile have very different spreads
     usual = profile(made.inputs[:2048].float() / 255).to(device)
     mean, spread = usual.mean(0), usual.std(0) + 1e-3
@@ -170,31 +193,44 @@ def pretrain(
     while done < 1:
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * _rate_factor(done)
-        n_made = round(config.batch_size * (config.simulated_share if kept else 1))
+        n_shapes = round(config.batch_size * config.shapes_share)
+        n_made = config.batch_size - n_shapes
+        if kept:
+            n_made = round(config.batch_size * config.simulated_share)
         batch = made.draw(n_made, generator)
         if kept:
-            batch = kept.draw(config.batch_size - n_made, generator) + batch
+            batch = kept.draw(config.batch_size - n_shapes - n_made, generator) + batch
         is_made = torch.arange(len(batch)) >= len(batch) - n_made
         clean, inputs, label, parts = merge(batch, config.merged_share, generator)
-        inputs = transform(inputs.to(device), forms, generator).contiguous(
-            memory_format=memory_format
-        )
+        inputs = transform(inputs.to(device), forms, generator)
+        if n_shapes:
+            unnamed = drawn.draw(n_shapes, generator)
+            turned = transform(unnamed.stacked().to(device), forms, generator)
+            inputs = torch.cat([inputs, turned[:, :3]])
         teacher.train()
         with half(device):
-            said = teacher(inputs)
+            said = teacher(inputs.contiguous(memory_format=memory_format))
         said = {name: value.float() for name, value in said.items()}
-        names = said["real"]
+        named = slice(0, len(batch))
+        names = said["real"][named]
         if kept:
-            names = torch.where(is_made[:, None].to(device), said["simulated"], names)
+            is_made = is_made[:, None].to(device)
+            names = torch.where(is_made, said["simulated"][named], names)
         target = (profile(clean.to(device)) - mean) / spread
         loss = (
             F.cross_entropy(
                 names, label.to(device), ignore_index=-1, label_smoothing=config.label_smoothing
             )
             + config.parts_weight
-            * F.binary_cross_entropy_with_logits(said["parts"], parts.to(device))
-            + config.profile_weight * F.smooth_l1_loss(said["profile"], target)
+            * F.binary_cross_entropy_with_logits(said["parts"][named], parts.to(device))
+            + config.profile_weight * F.smooth_l1_loss(said["profile"][named], target)
         )
+        if n_shapes:
+            place = said["place"][len(batch) :]
+            covered = F.adaptive_max_pool2d(turned[:, 3:], list(place.shape[2:])).clamp(0, 1)
+            loss = loss + config.place_weight * F.binary_cross_entropy_with_logits(place, covered)
+            family = said["family"][len(batch) :]
+            loss = loss + config.family_weight * F.cross_entropy(family, unnamed.family.to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -225,8 +261,21 @@ def pretrain(
         device=device,
     )  # fmt: skip
     classifier.save(output.parent, name=output.stem)
+    known = _names(average)
+    description = {"names": [*PATTERNS, *(f"with {part}" for part in PARTS)]}
+    checkpoint.save(output.parent, known, description, networks.names_file(output.stem))
     for path in (partial, partial.with_suffix(".json")):
         path.unlink(missing_ok=True)
+
+
+def _names(teacher: Teacher) -> nn.Linear:
+    """All that the teacher names, as one layer: what a later training may lean on."""
+    heads = (teacher.network.head, teacher.parts)
+    known = nn.Linear(teacher.parts.in_features, sum(head.out_features for head in heads))
+    with torch.no_grad():
+        known.weight.copy_(torch.cat([head.weight for head in heads]))
+        known.bias.copy_(torch.cat([head.bias for head in heads]))
+    return known
 
 
 def _done(config: PretrainConfig, step: int, minutes: float) -> float:

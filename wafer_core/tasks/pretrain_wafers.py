@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from wafer_core.errors import InputError
 from wafer_core.images import Picture
@@ -15,11 +16,13 @@ from wafer_core.importers import scan
 from wafer_core.preparation import Preparation
 from wafer_core.simulator import PATTERNS
 from wafer_core.tasks.composites import PARTS, composites
+from wafer_core.tasks.families import shapes
 
 _NONE = PATTERNS.index("none")
 # the chance to draw a class goes with its size to this power: between natural (1) and balanced (0)
 _CLASS_POWER = 0.25
 _JUDGED = 300  # wafers a class at most
+_AT_ONCE = 512  # pictures prepared in one go
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,47 @@ class Wafers:
     def single(self) -> Wafers:
         """Those with one pattern at most."""
         return self.take(self.label >= 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """Prepared wafers with shapes that have no name, see ``families``.
+
+    Attributes:
+        inputs: uint8 (N, 3, S, S), see ``Preparation.prepare_compact``.
+        family: int64 (N,).
+        cells: uint8 (N, K, 16, 16), how much of each cell each kind of shape covers.
+    """
+
+    inputs: torch.Tensor
+    family: torch.Tensor
+    cells: torch.Tensor
+
+    def draw(self, count: int, generator: torch.Generator) -> Shapes:
+        """Some at random, with repetition."""
+        chosen = torch.randint(len(self.family), (count,), generator=generator)
+        return Shapes(self.inputs[chosen], self.family[chosen], self.cells[chosen])
+
+    def stacked(self) -> torch.Tensor:
+        """(N, 3 + K, S, S) in [0, 1], so that inputs and answers can be turned together."""
+        S = self.inputs.shape[-1]
+        cells = F.interpolate(self.cells.float() / 255, size=(S, S))
+        return torch.cat([self.inputs.float() / 255, cells], 1)
+
+
+def with_shapes(count: int, seed: int, preparation: Preparation) -> Shapes:
+    """Wafers of all families in turn."""
+    inputs, family, cells = [], [], []
+    part: list[Picture] = []
+    for picture, index, covered in shapes(count, seed):
+        part.append(picture)
+        family.append(index)
+        cells.append(torch.from_numpy(covered))
+        if len(part) == _AT_ONCE:
+            inputs.append(preparation.prepare_compact(part))
+            part = []
+    inputs.append(preparation.prepare_compact(part))
+    return Shapes(torch.cat(inputs), torch.tensor(family), torch.stack(cells))
 
 
 def labelled(inputs: torch.Tensor, label: torch.Tensor, group: torch.Tensor) -> Wafers:
@@ -112,8 +156,10 @@ def read(path: Path, preparation: Preparation) -> Wafers:
     group = torch.tensor([number[c.group] for c in candidates])
     inputs = torch.cat(
         [
-            preparation.prepare_compact([c.load().picture for c in candidates[start : start + 512]])
-            for start in range(0, len(candidates), 512)
+            preparation.prepare_compact(
+                [c.load().picture for c in candidates[start : start + _AT_ONCE]]
+            )
+            for start in range(0, len(candidates), _AT_ONCE)
         ]
     )
     return labelled(inputs, label, group)

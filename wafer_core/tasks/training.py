@@ -22,6 +22,8 @@ BALANCING = {
     "balanced": "Each round draws every class equally often; rare pictures repeat.",
 }
 
+FINE_TUNE_FROM = 1000  # pictures in all
+
 PARAMETERS: dict[str, Parameter] = {
     "network": Parameter(
         "Network",
@@ -32,7 +34,8 @@ PARAMETERS: dict[str, Parameter] = {
     "epochs": Parameter(
         "Epochs",
         "How many times every training picture is looked at. More takes longer and helps up to a "
-        "point; left empty, it is chosen by the number of pictures.",
+        "point; left empty, it is chosen by the number of pictures: WaferNet needs a single one "
+        "for fewer than a thousand, since only its last layer has to learn.",
         100, 1, 2000, 1, main=True,
     ),
     "batch_size": Parameter(
@@ -155,9 +158,14 @@ class TrainConfig:
         """The same with every ``None`` replaced, for a number of training pictures.
 
         Few pictures are looked at often, many seldom: work grows with the square root of their
-        number. Large batches save time only where there are many; the learning rate follows.
+        number. Large batches save time only where there are many; the learning rate follows. What a
+        network that knows wafers sees in fewer than ``FINE_TUNE_FROM`` pictures only its last layer
+        learns, which is the first epoch: measured, the others take from it what it knew.
         """
         epochs, batch_size, rate = self.epochs, self.batch_size, self.learning_rate
+        knows_wafers = NETWORKS[self.network].weights is not None and self.transfer == FINE_TUNED
+        if epochs is None and knows_wafers and pictures < FINE_TUNE_FROM:
+            epochs = 1
         usual = NETWORKS[self.network].epochs
         if epochs is None:
             least = max(6, 0.12 * usual)

@@ -28,12 +28,14 @@ class Start:
         size: Cells a side that it is to be fed.
         weights: What they have seen: ``wafers``, ``imagenet``, or None for chance.
         note: A sentence for the user where the start is not what one would expect.
+        known: The last layer that it had for names it was taught, if any.
     """
 
     network: nn.Module
     size: int
     weights: str | None
     note: str | None = None
+    known: nn.Linear | None = None
 
 
 def begin(name: str, num_classes: int, transfer: str, seed: int) -> Start:
@@ -59,7 +61,8 @@ def begin(name: str, num_classes: int, transfer: str, seed: int) -> Start:
             return Start(network, imagenet.SIZE, "imagenet")
         note = imagenet.missing_sentence(name)
     elif transfer != SCRATCH and info is not None and info.weights is not None:
-        return Start(networks.build_taught(name, num_classes), info.size, "wafers")
+        network, known = networks.build_taught(name, num_classes)
+        return Start(network, info.size, "wafers", known=known)
     elif transfer == FROZEN and info is not None:
         note = f"{info.title} comes with no weights, so it starts from scratch."
     network = networks.build(name, num_classes)
