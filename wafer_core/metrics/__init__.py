@@ -1,10 +1,12 @@
-"""How good a classifier is, from labels and probabilities alone.
+"""How good a classifier is, from labels and probabilities alone; how good made pictures are.
 
 scores.py       precision, recall, F1, confusion
 intervals.py    how far those figures can be trusted on so many pictures
 mistakes.py     which classes are confused, and the mistakes that are worst
 calibration.py  whether the probabilities are honest
 thresholds.py   what happens if unsure answers go to a person
+generation.py   FID, KID, Inception Score, precision and recall, from features
+copies.py       which made pictures repeat one that was there before
 """
 
 from wafer_core.metrics.calibration import (
