@@ -11,9 +11,10 @@ from wafer_core.errors import ParameterError
 from wafer_core.preparation import Preparation
 from wafer_core.simulator import simulate_many
 from wafer_core.tasks import operations, policies
+from wafer_core.tasks.classifier import train
 from wafer_core.tasks.operations import OPERATIONS
 from wafer_core.tasks.policies import Step, apply_policy, read_policy, write_policy
-from wafer_core.tasks.training import PARAMETERS, TrainConfig
+from wafer_core.tasks.training import PARAMETERS, TrainConfig, TrainData
 from wafer_core.tasks.turns import transform
 
 F = v2.functional
@@ -266,3 +267,17 @@ def test_every_operation_says_what_it_does() -> None:
 
 def test_operations_do_not_need_torchvision() -> None:
     assert not hasattr(operations, "v2")
+
+
+def test_the_last_layer_learns_from_augmented_forms_too() -> None:
+    """A quick training of WaferNet fits its last layer alone, and a policy counts there as well."""
+    many = simulate_many("Center", 6, 1) + simulate_many("Edge-Ring", 6, 2)
+    labels = np.repeat([0, 1], 6)
+    data = TrainData(("Center", "Edge-Ring"), many, labels, [], np.zeros(0, np.int64))
+    found = []
+    for policy in ("default", "noise 1 1", "noise 1 1"):
+        config = TrainConfig(transfer="frozen", policy=policy, seed=3)
+        *_, last = train(data, config, torch.device("cpu"))
+        found.append(last.best_classifier().network.get_parameter("head.weight").detach())
+    assert (found[1] - found[0]).norm() > 0.1 * found[0].norm()
+    assert torch.equal(found[1], found[2])

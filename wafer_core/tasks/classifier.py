@@ -11,6 +11,7 @@ Whoever reads the results may stop at any of them and keep the best so far.
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +41,7 @@ from wafer_core.tasks.optimize import (
     rate_factor,
     update_average,
 )
+from wafer_core.tasks.policies import DEFAULT, apply_policy
 from wafer_core.tasks.training import PARAMETERS, TrainConfig, TrainData
 from wafer_core.tasks.turns import quarter_turns, transform
 
@@ -280,8 +282,11 @@ def train(
             if on_batch:
                 on_batch(share / epochs)
 
+        change = None
+        if config.policy != DEFAULT:
+            change = functools.partial(apply_policy, config.policy, generator=generator)
         fitted = fit_head(
-            network, inputs, labels, weights, config.turns, generator, tell, begun.known
+            network, inputs, labels, weights, config.turns, generator, tell, begun.known, change
         )
     train_loss = fitted.loss if fitted else 0.0
     average = copy.deepcopy(network).eval().requires_grad_(False)

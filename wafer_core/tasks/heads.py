@@ -66,6 +66,7 @@ def fit_head(
     generator: torch.Generator,
     progress: Callable[[float], None],
     known: nn.Linear | None = None,
+    change: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> HeadFit:
     """Multinomial logistic regression of the labels on the features, put into the last layer.
 
@@ -78,12 +79,18 @@ def fit_head(
         generator: Draws the pictures where there are too many, and the folds.
         progress: Called with the share of the work that is done; may raise to stop.
         known: A last layer that the same features had before, for names of its own.
+        change: Augments a batch (N, 3, S, S) in [0, 1]; as many changed forms of each picture are
+            then learned from as turned ones.
     """
     head = imagenet.last_layer(network)[1]
     C = head.out_features
     chosen = torch.randperm(len(labels), generator=generator)[:_MOST]
-    forms = min(4, max(1, _MOST // len(chosen))) if turns else 1
-    features = _features(network, inputs[chosen], forms, lambda share: progress(0.8 * share))
+    copies = min(4, max(1, _MOST // len(chosen)))
+    forms = copies if turns else 1  # those that are judged by, too
+    features = _features(
+        network, inputs[chosen], forms, copies if change else 0, change,
+        lambda share: progress(0.8 * share),
+    )  # fmt: skip
     mean, spread = features.mean((0, 1)), features.std((0, 1))
     # a channel that hardly ever speaks must not be blown up
     spread = spread + 1e-3 * spread.mean() + 1e-6
@@ -104,7 +111,7 @@ def fit_head(
         for k in range(int(fold.max()) + 1):
             out = fold == k
             weight, bias = _regress(x[~out], target[~out], weight_of, decay, _QUICK_STEPS)
-            scores[out] = _logs(x[out], weight, bias).mean(1)
+            scores[out] = _logs(x[out][:, :forms], weight, bias).mean(1)
         costs = -scores[np.arange(len(target)), target]
         cost = float(np.average(costs, weights=weight_of[target]))
         if cost < best_cost:
@@ -128,21 +135,27 @@ def fit_head(
 
 @torch.no_grad()
 def _features(
-    network: nn.Module, inputs: torch.Tensor, forms: int, progress: Callable[[float], None]
+    network: nn.Module,
+    inputs: torch.Tensor,
+    forms: int,
+    changed: int,
+    change: Callable[[torch.Tensor], torch.Tensor] | None,
+    progress: Callable[[float], None],
 ) -> torch.Tensor:
-    """Features (N, forms, F) of the first of the four turned forms."""
+    """Features (N, forms + changed, F) of the first of the four turned forms, and augmented."""
     device = imagenet.last_layer(network)[1].weight.device
     network.eval()
     parts = []
     for start in range(0, len(inputs), _BATCH):
         batch = inputs[start : start + _BATCH].to(device).float() / 255
-        turned = [
-            transfer.penultimate(
-                network, torch.rot90(batch, k, (2, 3)).contiguous(memory_format=memory_format)
-            )
-            for k in range(forms)
+        seen = [torch.rot90(batch, k, (2, 3)) for k in range(forms)]
+        if change is not None:
+            seen += [change(seen[k % forms]) for k in range(changed)]
+        found = [
+            transfer.penultimate(network, form.contiguous(memory_format=memory_format))
+            for form in seen
         ]
-        parts.append(torch.stack(turned, 1).float())
+        parts.append(torch.stack(found, 1).float())
         progress(min(1.0, (start + _BATCH) / len(inputs)))
     return torch.cat(parts)
 
