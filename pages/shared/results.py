@@ -287,6 +287,13 @@ def training_curves(
     def lines(**fields: str) -> dict[str, list[float | None]]:
         return {title: [row.get(field) for row in rows] for title, field in fields.items()}
 
+    if len(rows) < 2:  # one point is no curve
+        row = rows[0]
+        score = (
+            "" if row.get("macro_f1") is None else f", validation macro-F1 {row['macro_f1']:.3f}"
+        )
+        st.caption(f"First epoch: training loss {row['train_loss']:.3f}{score}.")
+        return
     loss = lines(training="train_loss", validation="validation_loss")
     scores = lines(**{"macro-F1": "macro_f1", "accuracy": "accuracy"})
     left, right = st.columns(2, gap="medium")

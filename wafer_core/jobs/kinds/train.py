@@ -229,9 +229,17 @@ def _notes(
     curve: Sequence[Mapping[str, Any]], data: TrainData, config: TrainConfig, stopped: bool
 ) -> list[str]:
     """What the user should know about how it went."""
+    from wafer_core.tasks.networks import NETWORKS
+    from wafer_core.tasks.training import FINE_TUNE_FROM
+    from wafer_core.tasks.transfer import FINE_TUNED
+
     notes = []
+    best = max((row["epoch"] for row in curve if row["is_best"]), default=0)
     if not data.validation_pictures:
-        notes.append("No picture is left for the validation part, so the last epoch was kept.")
+        notes.append(
+            "No picture is left for the validation part, so that no epoch could be chosen by it: "
+            f"number {best} was kept."
+        )
     if stopped:
         notes.append(f"Stopped by you after epoch {len(curve)}; the best epoch so far was kept.")
     elif len(curve) < (config.epochs or 0):
@@ -239,6 +247,18 @@ def _notes(
             f"Stopped early after epoch {len(curve)} of {config.epochs}: nothing better came for "
             f"{config.patience} epochs."
         )
+    if config.transfer == FINE_TUNED and NETWORKS[config.network].weights and best == 1:
+        if config.epochs == 1:
+            notes.append(
+                "Only the last layer learned: the network knows wafers already, and fine-tuning "
+                f"all of it pays from about {FINE_TUNE_FROM:,} training pictures on. Set the "
+                "epochs by hand to try."
+            )
+        elif data.validation_pictures:
+            notes.append(
+                "Fine-tuning did not clearly gain on the validation part, so the network kept its "
+                "own eye and only its last layer learned."
+            )
     return notes
 
 
