@@ -16,7 +16,7 @@ from wafer_core.data.pictures import MadeRun
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary
 from wafer_core.jobs.kinds import score
-from wafer_core.tasks import augment, features, generate, physics
+from wafer_core.tasks import augment, features, generate, physics, physics_model
 
 METHODS = {"gan": "GAN", "transforms": "transforms", "physics": "physics"}
 _STEPS = {**generate.STEPS, **physics.STEPS}
@@ -141,8 +141,8 @@ def factor_table(project: Project, c: ClassSummary, run: MadeRun) -> None:
     """What the simulator was fitted with, and the levels that were made."""
     fit = run.info.get("fit", {})
     ratio = fit.get("ratio")
-    tell = st.success if ratio is not None and ratio <= physics.NEAR else st.info
-    if ratio is not None and ratio > physics.FAR:
+    tell = st.success if ratio is not None and ratio <= physics_model.NEAR else st.info
+    if ratio is not None and ratio > physics_model.FAR:
         tell = st.warning
     tell(fit.get("sentence", "This run does not say how well the simulator fits."))
     shares = fit.get("shares", {})

@@ -14,7 +14,7 @@ from wafer_core.errors import InputError, ParameterError
 
 if TYPE_CHECKING:
     from wafer_core.tasks.levels import LevelWafer
-    from wafer_core.tasks.physics import PhysicsModel
+    from wafer_core.tasks.physics_model import PhysicsModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> Any:
         table = write_test_set(_shown(wafers, total, line), args.output, class_name)
     finally:
         line.close()
-    pattern = source.pattern if isinstance(source, physics.PhysicsModel) else source
+    pattern = source.pattern if not isinstance(source, str) else source
     return {
         "output": str(args.output), "table": str(table), "pattern": pattern, "count": total,
         "cells": total // args.per_cell, "levels": factors, **result,

@@ -17,7 +17,12 @@ from wafer_core.images import Picture
 from wafer_core.simulator import FACTORS, draw_values, simulate_factors
 from wafer_core.simulator.factored import check_names
 from wafer_core.tasks.parameters import check_seed
-from wafer_core.tasks.physics import MAX_COUNT, PhysicsModel, check_count, simulate_sets
+from wafer_core.tasks.physics_model import (
+    MAX_COUNT,
+    PhysicsModel,
+    check_count,
+    simulate_sets,
+)
 
 Level = str | float  # "low", "mid", "high", or a number in the factor's unit
 _CELLS_AT_ONCE = 2000  # wafers simulated before any is handed out

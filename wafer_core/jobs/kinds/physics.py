@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wafer_core.jobs.context import JobContext
     from wafer_core.tasks.levels import Level, LevelWafer
     from wafer_core.tasks.making import Step
-    from wafer_core.tasks.physics import PhysicsModel
+    from wafer_core.tasks.physics_model import PhysicsModel
 
 _FIT_SHARE = 0.5  # of a class's time, roughly
 
