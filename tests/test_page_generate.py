@@ -271,7 +271,7 @@ def test_a_physics_run_tells_its_fit_factors_and_levels(
     assert [s.value for s in at.success] == ["Most like Donut; a good fit."]
     (shown,) = [d.value for d in at.dataframe if "factor" in d.value]
     assert list(shown["factor"]) == ["Random defect density", "Ring radius"]
-    assert list(shown["varied"]) == ["low (2 %), 12.5 %", ""]
+    assert "Varied on purpose: **Random defect density** low (2 %), 12.5 %" in texts(at)
     assert "One wafer of each combination:** Random defect density" in texts(at)
     lines = downloads[f"beta-{name}-levels.csv"].splitlines()
     assert lines[0] == "file,pattern,cell,density_level,density,ring_radius"
@@ -344,7 +344,7 @@ def test_the_best_threshold_is_marked_and_applied_with_a_click(
     at = opened(visit("generate", project), "Levels")
     assert chart(at, f"generate_sweep_{name}")
     shown = table(at, "generate_sweep_table")
-    assert list(shown["Threshold"]) == [40, 140, 200]
+    assert list(shown["level"]) == [40, 140, 200]
     assert list(shown[""]) == ["", "", "best"]
     assert all(url.startswith("data:image/png") for url in shown["wafers"])
     assert at.button(key="generate_apply").label == "Use threshold 200 (the best)"

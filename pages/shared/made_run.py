@@ -19,7 +19,6 @@ from wafer_core.jobs.kinds import score
 from wafer_core.tasks import augment, features, generate, physics, physics_model
 
 METHODS = {"gan": "GAN", "transforms": "transforms", "physics": "physics"}
-_STEPS = {**generate.STEPS, **physics.STEPS}
 _SHOWN = 40  # wafers of each side
 _CELLS_SHOWN = 60  # combinations of levels in one picture
 
@@ -118,8 +117,7 @@ def _score_table(found: Mapping[str, Any], file_name: str) -> None:
         }
         for told in found["scores"].values()
     ]
-    left, right = st.columns([4, 3], gap="medium")
-    left.dataframe(
+    st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
         column_config={
@@ -129,7 +127,7 @@ def _score_table(found: Mapping[str, Any], file_name: str) -> None:
         },
     )  # fmt: skip
     meanings = [told["sentence"] or told.get("note") for told in found["scores"].values()]
-    right.markdown("\n".join(f"- {guards.plain(told)}" for told in meanings if told))
+    st.markdown("\n".join(f"- {guards.plain(told)}" for told in meanings if told))
     st.caption(
         f"{counts.get('made', '?')} made wafers against {found.get('reference', 'originals')}; "
         f"weights {found.get('weights', '?')} · {found.get('seconds', 0):.1f} s"
@@ -154,12 +152,11 @@ def factor_table(project: Project, c: ClassSummary, run: MadeRun) -> None:
         factor = simulator.FACTORS.get(name)
         if factor is None:  # a factor of another version
             continue
-        varied = ", ".join(factors.told(name, level) for level in levels.get(name, ()))
         rows.append({
             "factor": factor.title, "unit": factor.unit, "10 %": low, "middle": middle,
-            "90 %": high, "varied": varied, "what it is": factor.help,
+            "90 %": high,
         })  # fmt: skip
-    left, right = st.columns([5, 4], gap="medium")
+    left, right = st.columns([4, 5], gap="medium")
     with left:
         st.markdown(f"**Factors of the class** (wafers most like {run.info.get('pattern', '?')})")
         st.dataframe(
@@ -171,6 +168,9 @@ def factor_table(project: Project, c: ClassSummary, run: MadeRun) -> None:
             },
         )
     with right:
+        for name, chosen in levels.items():
+            varied = ", ".join(factors.told(name, level) for level in chosen)
+            st.markdown(f"- Varied on purpose: **{simulator.FACTORS[name].title}** {varied}")
         _levels_picture(project, c, run)
         table = pd.DataFrame([_made_row(record.file, record.details) for record in run.records])
         _download(table, f"{c.slug}-{run.run}-levels.csv", "Factors of every wafer (CSV)")
@@ -193,7 +193,7 @@ def _levels_picture(project: Project, c: ClassSummary, run: MadeRun) -> None:
     names = [simulator.FACTORS[name].title for name in chosen[0].details["levels"]]
     st.markdown(f"**One wafer of each combination:** {', '.join(names)}")
     paths = tuple(str(folder / record.file) for record in chosen)
-    st.image(loaders.sheet(paths, 6, 96, captions), width="stretch", alt="levels")
+    st.image(loaders.sheet(paths, 5, 128, captions), width="stretch", alt="levels")
 
 
 def _made_row(file: str, details: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,12 +204,12 @@ def _made_row(file: str, details: Mapping[str, Any]) -> dict[str, Any]:
 
 def cost(project: Project, c: ClassSummary, run: MadeRun) -> None:
     """Seconds, memory and storage of every step."""
-    told = run.info.get("cost", {})
+    told, titles = run.info.get("cost", {}), _steps(run)
     seconds = told.get("seconds") or run.info.get("steps", {})
     memory = told.get("memory_bytes", {})
     rows = []
     for name, value in seconds.items():
-        row: dict[str, Any] = {"step": _STEPS.get(name, name), "seconds": round(value, 2)}
+        row: dict[str, Any] = {"step": titles.get(name, name), "seconds": round(value, 2)}
         if memory:
             row["memory (MB)"] = round(memory.get(name, 0) / 1e6)
         if f"{name} (GPU)" in memory:
@@ -226,6 +226,14 @@ def cost(project: Project, c: ClassSummary, run: MadeRun) -> None:
     lines.append(f"on {told.get('device') or run.info.get('device') or 'CPU'}")
     st.caption(" · ".join(lines))
     _download(table, f"{c.slug}-{run.run}-cost.csv")
+
+
+def _steps(run: MadeRun) -> Mapping[str, str]:
+    """Titles of a run's steps; two presets may call different steps by one name."""
+    if method(run) == METHODS["physics"]:
+        return physics.STEPS
+    recipe = generate.RECIPES.get(str(run.info.get("preset")))
+    return {name: step.title for name, step in recipe.steps.items()} if recipe else {}
 
 
 def _bytes_on_disk(project: Project, c: ClassSummary, run: MadeRun) -> int:

@@ -28,7 +28,7 @@ def show(project: Project, c: ClassSummary, run: MadeRun) -> None:
         f"with {found['counts'][1]} originals (WaferNet). Lower KID is nearer to real; levels that "
         "differ by less than their neighbours do are alike."
     )
-    left, right = st.columns([4, 5], gap="medium")
+    left, right = st.columns([3, 6], gap="medium")
     with left:
         figure = plots.curves(
             found["values"], {"KID": found["kid"]}, f"{title}: KID at each level",
@@ -39,11 +39,11 @@ def show(project: Project, c: ClassSummary, run: MadeRun) -> None:
     strips = _strips(project, c.name, run.run)
     rows = [
         {
-            "wafers": _picture(strips.get(float(value))),
-            title: value,
+            "level": value,
             "KID": kid,
-            "failed dies": failed,
+            "dies that fail": failed,
             "": "best" if value == found["best"] else "",
+            "wafers": _picture(strips.get(float(value))),
         }
         for value, kid, failed in zip(
             found["values"], found["kid"], found["failed"], strict=True
@@ -61,9 +61,11 @@ def show(project: Project, c: ClassSummary, run: MadeRun) -> None:
             on_select="rerun",
             selection_mode="single-row",
             column_config={
+                "level": st.column_config.NumberColumn(title, format="%g", width="small"),
+                "": st.column_config.TextColumn(width="small"),
                 "wafers": st.column_config.ImageColumn(width="large"),
-                "KID": st.column_config.NumberColumn(format="%.3g"),
-                "failed dies": st.column_config.NumberColumn(format="percent"),
+                "KID": st.column_config.NumberColumn(format="%.3g", width="small"),
+                "dies that fail": st.column_config.NumberColumn(format="percent", width="small"),
             },
         )
         selected = chosen["selection"]["rows"]
