@@ -138,7 +138,7 @@ def test_copies_are_drawn_again(
     right = generate_default.draw
 
     def draw(*given: Any) -> Iterator[list[tuple[int, Picture]]]:
-        grids = given[3]
+        grids = given[2]
         rounds.append(len(grids))
         if len(rounds) == 1:
             return iter([[(k, grid[::-1].copy()) for k, grid in enumerate(grids)]])

@@ -16,7 +16,7 @@ from wafer_core.images import FAIL, NO_DIE, Picture
 from wafer_core.simulator import simulate_many
 from wafer_core.tasks import pretrain_wafers
 from wafer_core.tasks.wafergen import pretrain, wafers
-from wafer_core.tasks.wafergen.drawing import Variation, cells_of, draw, vary
+from wafer_core.tasks.wafergen.drawing import Plan, Variation, cells_of, draw, vary
 from wafer_core.tasks.wafergen.network import (
     BLURS,
     CELLS,
@@ -30,7 +30,7 @@ from wafers import disc
 
 CPU = torch.device("cpu")
 STILL = Variation(turn=0, mirror_x=False, mirror_y=False, bend=0, stretch=0, blur=(1, 1), mixed=0,
-                  level=0)  # fmt: skip
+                  kept=(0, 0), level=0)  # fmt: skip
 
 
 def density_of(picture: Picture) -> float:
@@ -214,8 +214,9 @@ def wedge(size: int = 40) -> Picture:
 
 def test_without_variation_a_density_is_that_of_its_original() -> None:
     cells = cells_of([wedge(), disc(30)])
-    density, blurred = vary(cells, [0, 1, 0], STILL, torch.Generator().manual_seed(0))
-    assert blurred.tolist() == [1.0, 1.0, 1.0]
+    plan = vary(cells, [0, 1, 0], STILL, torch.Generator().manual_seed(0))
+    density = plan.density
+    assert plan.blurred.tolist() == [1.0, 1.0, 1.0]
     same = blur(cells[:, 1], cells[:, 0], torch.ones(2))
     inside = cells[0, 0] > 0.9
     assert (density[0] - same[0])[inside].abs().max() < 0.05
@@ -228,7 +229,8 @@ def test_turns_and_mirrors_only_where_allowed() -> None:
     chance = torch.Generator().manual_seed(0)
 
     def middles(**settings: object) -> np.ndarray:
-        density, _ = vary(cells, [0] * 24, replace(STILL, **settings), chance)  # type: ignore[arg-type]
+        plan = vary(cells, [0] * 24, replace(STILL, **settings), chance)  # type: ignore[arg-type]
+        density = plan.density
         place = (2 * torch.arange(CELLS) + 1) / CELLS - 1
         density = density * (torch.hypot(place[:, None], place) < 0.9)  # off the wafer it goes on
         total = density.sum((1, 2))
@@ -253,8 +255,8 @@ def test_bending_keeps_the_rim_the_rim_and_the_middle_the_middle() -> None:
     ring[(ring != NO_DIE) & (np.hypot(x, y) > 17)] = FAIL
     spot[np.hypot(x, y) < 4] = FAIL
     variation = replace(STILL, bend=0.2, stretch=0.15, turn=180.0)
-    density, _ = vary(cells_of([ring, spot]), [0] * 10 + [1] * 10, variation,
-                      torch.Generator().manual_seed(1))  # fmt: skip
+    chance = torch.Generator().manual_seed(1)
+    density = vary(cells_of([ring, spot]), [0] * 10 + [1] * 10, variation, chance).density
     line = (2 * torch.arange(CELLS) + 1) / CELLS - 1
     radius = torch.hypot(line[:, None], line)
     rim, middle = (radius > 0.88) & (radius < 0.97), radius < 0.12
@@ -267,8 +269,8 @@ def test_bending_keeps_the_rim_the_rim_and_the_middle_the_middle() -> None:
 def test_a_second_wafer_gives_its_share() -> None:
     cells = cells_of([disc(30), wedge(30)])
     mixed = replace(STILL, mixed=0.5, neighbours=1)
-    density, _ = vary(cells, [0] * 50, mixed, torch.Generator().manual_seed(0))
-    most = density.amax((1, 2))
+    plan = vary(cells, [0] * 50, mixed, torch.Generator().manual_seed(0))
+    most = plan.density.amax((1, 2))
     assert most.max() <= 0.5
     assert 0.15 < most.mean() < 0.35
 
@@ -276,10 +278,35 @@ def test_a_second_wafer_gives_its_share() -> None:
 def test_more_and_fewer_dies_fail_when_asked() -> None:
     cells = cells_of([wedge()])
     chance = torch.Generator()
-    plain = vary(cells, [0], STILL, chance)[0].mean()
-    more = vary(cells, [0], replace(STILL, fails=0.7), chance)[0].mean()
-    fewer = vary(cells, [0], replace(STILL, fails=-0.7), chance)[0].mean()
+    plain = vary(cells, [0], STILL, chance).density.mean()
+    more = vary(cells, [0], replace(STILL, fails=0.7), chance).density.mean()
+    fewer = vary(cells, [0], replace(STILL, fails=-0.7), chance).density.mean()
     assert fewer < plain < more
+
+
+def test_dies_that_are_taken_over_are_those_of_the_warped_original() -> None:
+    original = wedge(30)
+    still = replace(STILL, kept=(0.4, 0.4))
+    random = np.random.default_rng(0)
+    plan = vary(cells_of([original]), [0], still, torch.Generator())
+    canvas = plan.canvas(0, original, random)
+    known = canvas > HIDDEN
+    assert known.sum() / (original != NO_DIE).sum() == pytest.approx(0.4, abs=0.06)
+    np.testing.assert_array_equal((canvas == FAILED)[known], (original == FAIL)[known])
+    np.testing.assert_array_equal(canvas == 0, original == NO_DIE)
+    # a quarter turn, exactly: what lay to the right lies above or below
+    plan.warps[0, 0] = np.pi / 2
+    turned = plan.canvas(0, original, random)
+    known = turned > HIDDEN
+    ways = [np.rot90(original, k) for k in (1, 3)]
+    assert max(((turned == FAILED) == (way == FAIL))[known].mean() for way in ways) > 0.99
+
+
+def test_another_density_takes_fewer_dies_over() -> None:
+    cells, chance = cells_of([wedge()]), torch.Generator()
+    kept = [float(vary(cells, [0], replace(STILL, kept=(0.4, 0.4), fails=f), chance).kept)
+            for f in (0.0, 0.25, 0.7)]  # fmt: skip
+    np.testing.assert_allclose(kept, [0.4, 0.2, 0.0])
 
 
 def test_wider_is_further_and_stays_within_what_the_network_knows() -> None:
@@ -293,9 +320,10 @@ def drawn(density: float, grids: list[Picture], seed: int = 0) -> list[Picture]:
     torch.manual_seed(0)
     network = WaferGen().eval()  # says the density itself: dies are independent
     made: dict[int, Picture] = {}
-    fields = torch.full((len(grids), CELLS, CELLS), density)
-    blurred = torch.ones(len(grids))
-    for part in draw(network, fields, blurred, grids, np.random.default_rng(seed), CPU):
+    N = len(grids)
+    plan = Plan(torch.full((N, CELLS, CELLS), density), torch.ones(N), torch.zeros(N, 10),
+                torch.zeros(N))  # fmt: skip
+    for part in draw(network, plan, grids, np.random.default_rng(seed), CPU):
         made |= dict(part)
     return [made[k] for k in range(len(grids))]
 

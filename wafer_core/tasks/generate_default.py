@@ -1,10 +1,11 @@
 """The preset Default: wafers drawn by the generator that ships, without any training.
 
-    read where the originals fail → vary that → draw dies → redraw what repeats an original
+    read where the originals fail → turn, bend and mix, and draw dies → redraw what repeats one
 
 Each new wafer descends from one original: its blurred density of failed dies is turned, mirrored,
-bent and mixed with one that is like it, and the generator draws dies that fit, on the original's
-die grid. What comes too close to any original, turned or not, is drawn again.
+bent and mixed with one that is like it; a small share of its dies comes along, turned and bent like
+the density; and the generator draws all other dies so that they fit, on the original's die grid.
+What comes too close to any original, turned or not, is drawn again.
 """
 
 from __future__ import annotations
@@ -27,15 +28,14 @@ from wafer_core.tasks.wafergen import shipped
 from wafer_core.tasks.wafergen.drawing import Variation, cells_of, draw, vary
 
 STEPS = {
-    "read": StepInfo("Read where the originals fail", 0.04),
-    "vary": StepInfo("Turn, bend and mix", 0.04),
-    "draw": StepInfo("Draw dies round by round", 0.62),
+    "read": StepInfo("Read where the originals fail", 0.05),
+    "draw": StepInfo("Turn, bend and mix, and draw dies round by round", 0.65),
     "check": StepInfo("Redraw what repeats an original", 0.1),
     "sweep": StepInfo("Compare densities of failed dies", 0.2),
 }
 _TRIES = 4  # rounds of redrawing; each varies more than the one before
 _COMPARED = 24  # pictures at each density
-_PART = 1000  # pictures described at once: what a large run holds in memory
+_PART = 1000  # pictures planned at once: what a large run holds in memory
 
 
 def make(
@@ -64,30 +64,24 @@ def make(
     forms = compare_forms(pictures)
     yield clock.end()
 
-    yield clock.begin("vary")
+    yield clock.begin("draw")
     variation = variation_of(config, augmentation)
     borrowed = borrow(len(pictures), count, config.seed)
     chance = torch.Generator().manual_seed(config.seed)
-    density, blurred = (
-        torch.cat(parts)
-        for parts in zip(
-            *(
-                vary(cells, borrowed[start : start + _PART], variation, chance)
-                for start in range(0, count, _PART)
-            ),
-            strict=True,
-        )
-    )
-    yield clock.end()
-
-    yield clock.begin("draw")
     random = np.random.default_rng((config.seed, 4))
-    grids = [pictures[index] for index in borrowed]
-    made = list(grids)
+
+    def drawn(parents: list[int], how: Variation) -> Iterator[list[tuple[int, Picture]]]:
+        for start in range(0, len(parents), _PART):
+            mine = parents[start : start + _PART]
+            plan = vary(cells, mine, how, chance)
+            for part in draw(network, plan, [pictures[k] for k in mine], random, device):
+                yield [(start + number, _keep_map(picture)) for number, picture in part]
+
+    made = [pictures[index] for index in borrowed]
     done = 0
-    for part in draw(network, density, blurred, grids, random, device):
+    for part in drawn(borrowed, variation):
         for number, picture in part:
-            made[number] = _keep_map(picture)
+            made[number] = picture
         done += len(part)
         yield from clock.go_on(done, count, every=1)
     yield clock.end()
@@ -100,12 +94,9 @@ def make(
             break
         redrawn += len(near)
         wider = variation.wider(1 + attempt / 2)
-        mine = [borrowed[k] for k in near]
-        density, blurred = vary(cells, mine, wider, chance)
-        again = [pictures[index] for index in mine]
-        for part in draw(network, density, blurred, again, random, device):
+        for part in drawn([borrowed[k] for k in near], wider):
             for number, picture in part:
-                made[near[number]] = _keep_map(picture)
+                made[near[number]] = picture
         near = near[_near([made[k] for k in near], forms)]
         yield from clock.go_on(attempt, _TRIES + 1, every=1)
     details = {
@@ -123,12 +114,8 @@ def make(
         levels: dict[float, list[Picture]] = {}
         for level in sweep.DENSITIES:
             at = replace(variation, fails=variation.fails + float(np.log(level)))
-            some = borrowed[:_COMPARED]
-            density, blurred = vary(cells, some, at, chance)
-            grids = [pictures[index] for index in some]
-            drawn = draw(network, density, blurred, grids, random, device)
             levels[config.density * level] = [
-                _keep_map(picture) for part in drawn for _, picture in part
+                picture for part in drawn(borrowed[:_COMPARED], at) for _, picture in part
             ]
             yield from clock.go_on(len(levels), len(sweep.DENSITIES) + 1, every=1)
         found = sweep.compare("density", levels, pictures, device)

@@ -43,6 +43,8 @@ class Variation:
         blur: Lowest and highest blur, in cells of 24 a side.
         mixed: Largest share that a second wafer may have of the density.
         neighbours: The second wafer is one of so many that are the most alike.
+        kept: Lowest and highest share of the dies that are taken over from the warped original
+            before the others are drawn: it keeps a thin line a line.
         level: Deviation of a number that is added to all logits of a density.
         fails: Mean of that number: above 0, more dies fail than on the originals.
     """
@@ -55,6 +57,7 @@ class Variation:
     blur: tuple[float, float] = (1.0, 1.5)
     mixed: float = 0.2
     neighbours: int = 3
+    kept: tuple[float, float] = (0.2, 0.45)
     level: float = 0.1
     fails: float = 0.0
 
@@ -66,6 +69,7 @@ class Variation:
             stretch=self.stretch * factor,
             level=self.level * factor,
             mixed=min(0.5, self.mixed * factor),
+            kept=(min(0.6, self.kept[0] / factor), min(0.6, self.kept[1] / factor)),
             blur=(min(BLURS[1], self.blur[0] * factor), min(BLURS[1], self.blur[1] * factor)),
         )
 
@@ -75,19 +79,51 @@ def cells_of(pictures: Sequence[Picture]) -> Tensor:
     return Preparation(CELLS).prepare(pictures)[:, :2].contiguous()
 
 
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is to be drawn: M wafers.
+
+    Attributes:
+        density: (M, 24, 24) of failed dies.
+        blurred: (M,) how much, in cells.
+        warps: (M, 10) numbers that say how the original is turned and bent, see ``_source``.
+        kept: (M,) share of its dies that are taken over, warped.
+    """
+
+    density: Tensor
+    blurred: Tensor
+    warps: Tensor
+    kept: Tensor
+
+    def canvas(
+        self, number: int, original: Picture, random: np.random.Generator
+    ) -> npt.NDArray[np.uint8]:  # fmt: skip
+        """States of a wafer (H, W) before it is drawn: hidden, but for what is taken over."""
+        H, W = original.shape
+        hidden = np.where(original == NO_DIE, 0, HIDDEN).astype(np.uint8)
+        share = float(self.kept[number])
+        if share <= 0:
+            return hidden
+        y, x = torch.meshgrid(_line(H), _line(W), indexing="ij")
+        from_x, from_y = (v[0].numpy() for v in _source(self.warps[number][None], y, x))
+        rows = np.floor((from_y + 1) / 2 * H).astype(int).clip(0, H - 1)
+        columns = np.floor((from_x + 1) / 2 * W).astype(int).clip(0, W - 1)
+        inside = (np.abs(from_x) < 1) & (np.abs(from_y) < 1)
+        taken = np.where(inside, original[rows, columns], NO_DIE)
+        known = (hidden > 0) & (taken != NO_DIE) & (random.random((H, W)) < share)
+        return np.where(known, np.where(taken == FAIL, FAILED, PASSED), hidden).astype(np.uint8)
+
+
 def vary(
     cells: Tensor, parents: Sequence[int], variation: Variation, random: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """New densities of failed dies, each from one wafer and a little of one that is like it.
+) -> Plan:
+    """New wafers, each from one original and a little of one that is like it.
 
     Args:
         cells: Of the originals, from ``cells_of``.
         parents: For each new one, the wafer it descends from.
         variation: How far it may be from it.
         random: Where chance comes from; on the CPU.
-
-    Returns:
-        Densities (M, 24, 24) and their blurs (M,).
     """
     M, N = len(parents), len(cells)
     who = torch.as_tensor(list(parents))
@@ -102,14 +138,21 @@ def vary(
         share = (torch.rand(M, generator=random) * variation.mixed)[:, None, None, None]
         failed = failed * (1 - share) + share * second[:, 1:] * second[:, :1]
         wafer = wafer * (1 - share) + share * second[:, :1]
-    both = _warp(torch.cat([wafer, failed], 1), variation, random)
+    warps = _warps(M, variation, random)
+    y, x = torch.meshgrid(_line(CELLS), _line(CELLS), indexing="ij")
+    grid = torch.stack(_source(warps, y, x), 3)
+    both = F.grid_sample(torch.cat([wafer, failed], 1), grid, align_corners=False)
     low, high = (math.log(value) for value in variation.blur)
     blurred = (low + (high - low) * torch.rand(M, generator=random)).exp()
     density = blur(both[:, 1] / both[:, 0].clamp_min(1e-6), both[:, 0], blurred)
     if variation.level or variation.fails:
         shift = variation.fails + variation.level * torch.randn(M, 1, 1, generator=random)
         density = torch.sigmoid(torch.logit(density, 1e-4) + shift)
-    return density, blurred
+    low, high = variation.kept
+    # dies that are taken over would hold against another density
+    free = max(0.0, 1 - 2 * abs(variation.fails))
+    kept = (low + (high - low) * torch.rand(M, generator=random)) * free
+    return Plan(density, blurred, warps, kept)
 
 
 def _form(cells: Tensor, turns: int, mirrored: bool) -> Tensor:
@@ -131,92 +174,93 @@ def _alike(cells: Tensor, variation: Variation) -> Tensor:
     return torch.cat([who[:, :, None], form], 2)
 
 
-def _warp(both: Tensor, variation: Variation, random: torch.Generator) -> Tensor:
-    """Turn, mirror, bend and stretch; the rim stays the rim and the middle the middle."""
-    M, _, S, _ = both.shape
-    line = (2 * torch.arange(S) + 1) / S - 1
-    y, x = torch.meshgrid(line, line, indexing="ij")
-    radius, angle = torch.hypot(x, y)[None], torch.atan2(y, x)[None]  # (1, S, S)
+def _line(count: int) -> Tensor:
+    """Middles of cells from −1 to 1."""
+    return (2 * torch.arange(count) + 1) / count - 1
 
-    def one(scale: float) -> Tensor:
-        return scale * torch.randn(M, 1, 1, generator=random)
 
-    def phase() -> Tensor:
-        return 2 * math.pi * torch.rand(M, 1, 1, generator=random)
+def _warps(count: int, variation: Variation, random: torch.Generator) -> Tensor:
+    """Numbers (count, 10) for ``_source``."""
 
-    turn = math.radians(variation.turn) * (2 * torch.rand(M, 1, 1, generator=random) - 1)
+    def even(number: int) -> Tensor:
+        return torch.rand(count, number, generator=random)
 
-    def coin() -> Tensor:
-        return torch.randint(0, 2, (M, 1, 1), generator=random).bool()
+    turn = math.radians(variation.turn) * (2 * even(1) - 1)
+    mirrors = (even(2) < 0.5) & torch.tensor([variation.mirror_x, variation.mirror_y])
+    deviations = [variation.bend, variation.bend / 2, variation.stretch, variation.stretch]
+    sizes = torch.tensor(deviations) * torch.randn(count, 4, generator=random)
+    return torch.cat([turn, mirrors.float(), sizes, 2 * math.pi * even(3)], 1)
 
-    bent = angle + one(variation.bend) * (angle + phase()).sin()
-    bent = bent + one(variation.bend / 2) * (2 * angle + phase()).sin()
-    power = one(variation.stretch) + one(variation.stretch) * (angle + phase()).cos()
+
+def _source(warps: Tensor, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Where on the original each place lies; the rim stays the rim and the middle the middle.
+
+    Args:
+        warps: (M, 10), from ``_warps``.
+        y: (H, W) from −1 to 1.
+        x: (H, W) from −1 to 1.
+
+    Returns:
+        x and y on the original, (M, H, W) each.
+    """
+    turn, mirror_x, mirror_y, bend, bend2, stretch, lean, a, b, c = (
+        number[:, None, None] for number in warps.unbind(1)
+    )
+    radius, angle = torch.hypot(x, y)[None], torch.atan2(y, x)[None]
+    source = angle + bend * (angle + a).sin() + bend2 * (2 * angle + b).sin()
+    power = stretch + lean * (angle + c).cos()
     # the corners lie beyond the rim and only need to go on smoothly
     reach = radius.clamp_min(1e-4) ** torch.where(radius < 1, power, torch.zeros(())).exp()
-    source = bent
-    if variation.mirror_x:
-        source = torch.where(coin(), math.pi - source, source)
-    if variation.mirror_y:
-        source = torch.where(coin(), -source, source)
-    source = source + turn
-    grid = torch.stack([reach * source.cos(), reach * source.sin()], 3)
-    return F.grid_sample(both, grid, padding_mode="zeros", align_corners=False)
+    source = torch.where(mirror_x > 0, math.pi - source, source)
+    source = torch.where(mirror_y > 0, -source, source) + turn
+    return reach * source.cos(), reach * source.sin()
 
 
 @torch.inference_mode()
 def draw(
     network: WaferGen,
-    density: Tensor,
-    blurred: Tensor,
-    grids: Sequence[Picture],
+    plan: Plan,
+    originals: Sequence[Picture],
     random: np.random.Generator,
     device: torch.device,
     *,
     steps: int = 16,
-    lift: float = 0.0,
-    sharpness: float = 1.0,
-    lattice: bool = True,
 ) -> Iterator[list[tuple[int, Picture]]]:
-    """Wafers that fit densities.
+    """Draw what is planned.
 
     Args:
         network: Taught.
-        density: (N, 24, 24) of failed dies.
-        blurred: (N,) how much, in cells.
-        grids: N wafer maps whose dies are taken over; whether these failed is not looked at.
+        plan: Of N wafers.
+        originals: N wafer maps that they descend from; their dies are taken over.
         random: Where chance comes from.
         device: Where to compute.
-        steps: In so many rounds the dies are drawn.
-        lift: Added to every logit: above 0, more dies fail.
-        sharpness: Factor on every logit.
-        lattice: Draw dies that are far apart in one round.
+        steps: In so many rounds the dies are drawn; those of one round lie apart.
 
     Yields:
         Batch by batch, numbers of the wafers and the wafers.
     """
-    for members, side in _batches(grids):
+    for members, side in _batches(originals):
         canvas = np.zeros((len(members), *side), np.uint8)
         turn = np.full(canvas.shape, 2.0, np.float32)  # when a die is drawn, 0 to 1
-        sizes = np.array([grids[k].shape for k in members], np.float32)
+        sizes = np.array([originals[k].shape for k in members], np.float32)
         for row, k in enumerate(members):
-            H, W = grids[k].shape
-            canvas[row, :H, :W] = np.where(grids[k] == NO_DIE, 0, HIDDEN)
-            turn[row, :H, :W] = turns_of(H, W, random) if lattice else random.random((H, W))
+            H, W = originals[k].shape
+            canvas[row, :H, :W] = plan.canvas(k, originals[k], random)
+            turn[row, :H, :W] = turns_of(H, W, random)
         state, when = torch.from_numpy(canvas).to(device), torch.from_numpy(turn).to(device)
         chance = torch.from_numpy(random.random(canvas.shape, np.float32)).to(device)
-        guide, width = density[members].to(device), blurred[members].to(device)
+        guide, width = plan.density[members].to(device), plan.blurred[members].to(device)
         their_sizes = torch.from_numpy(sizes).to(device)
         for step in range(1, steps + 1):
             with half(device):
                 logits = network(guide, width, state, their_sizes)
-            failed = chance < torch.sigmoid((logits + lift) * sharpness)
+            failed = chance < torch.sigmoid(logits)
             now = state == HIDDEN
             if step < steps:
                 now &= when < step / steps
             state = torch.where(now, torch.where(failed, FAILED, PASSED).to(state.dtype), state)
         drawn = state.cpu().numpy()
-        yield [(k, _picture(drawn[row], grids[k])) for row, k in enumerate(members)]
+        yield [(k, _picture(drawn[row], originals[k])) for row, k in enumerate(members)]
 
 
 def _batches(grids: Sequence[Picture]) -> Iterator[tuple[list[int], tuple[int, int]]]:
