@@ -19,7 +19,8 @@ from wafer_core.tasks import policies, search_space, searching, training
 from wafer_core.tasks.parameters import Parameter, check_names
 
 DEFAULTS = "Defaults"
-CHOSEN, _APPLIED = "train_preset", "train_preset_applied"  # session state
+# session state: the box, what the form was filled with, and what the box is to show next
+CHOSEN, _APPLIED, _WANTED = "train_preset", "train_preset_applied", "train_preset_wanted"
 
 _HELP = """
 A search trains your wafers again and again, each time with other settings or another way to vary
@@ -41,6 +42,10 @@ def choose_preset(project: Project) -> None:
     """The select box of presets, where there are any; a new choice fills the form."""
     have = {p.name: p for p in presets.list_presets(project)}
     chosen = DEFAULTS
+    wanted = st.session_state.pop(_WANTED, None)
+    if wanted in have:
+        st.session_state[CHOSEN] = wanted
+        st.session_state[_APPLIED] = ""  # also if it was chosen before and changed by hand since
     if have:
         chosen = st.selectbox(
             "Preset",
@@ -175,19 +180,15 @@ def _result(state: JobState) -> None:
     for note in result.get("notes", []):
         st.caption(f":material/info: {guards.plain(note)}")
     name = str(result.get("preset"))
-    st.button(
+    if st.button(
         "Use as preset",
         key=f"search_use_{state.id}",
         icon=":material/check:",
-        on_click=_choose,
-        args=(name,),
         help="Fills the settings on the left; then press Train.",
-    )
-
-
-def _choose(name: str) -> None:
-    st.session_state[CHOSEN] = name
-    st.session_state[_APPLIED] = ""  # also if it was chosen before and changed by hand since
+    ):
+        # This part of the page reruns alone, and the box may only be set before it is drawn.
+        st.session_state[_WANTED] = name
+        st.rerun()
 
 
 def _trials(state: JobState) -> None:
