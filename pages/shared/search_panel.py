@@ -39,7 +39,7 @@ The test part stays unseen. What is found is a *preset*: choose it on the left a
 
 
 def choose_preset(project: Project) -> None:
-    """The select box of presets, where there are any; a new choice fills the form."""
+    """The select box of presets, where there are any; a new choice fills the form drawn after."""
     have = {p.name: p for p in presets.list_presets(project)}
     chosen = DEFAULTS
     wanted = st.session_state.pop(_WANTED, None)
@@ -59,8 +59,6 @@ def choose_preset(project: Project) -> None:
         st.session_state[_APPLIED] = chosen
         if not getattr(have.get(chosen), "damage", None):
             _fill(have.get(chosen, Preset(DEFAULTS, {})))
-            # In the next run these are values of the widgets, and no longer set from outside.
-            st.rerun()
     if chosen not in have:
         return
     preset = have[chosen]
