@@ -97,7 +97,7 @@ FACTORS: dict[str, Factor] = {
     "rim_weakness": Factor(
         "Weak rim",
         "How many times as often the outermost dies fail at random as those in the middle.",
-        "×", (0, 20), (1, 2, 4), {**_each(_ALL, 0.6, 4), "Random": (0.5, 1.5)},
+        "×", (0, 20), (1, 4, 8), {**_each(_ALL, 0.6, 8), "Random": (0.5, 2)},
     ),
     "centre_weakness": Factor(
         "Weak middle",

@@ -15,8 +15,8 @@ _TURN = np.float32(2 * math.pi)
 
 def background(w: Dies) -> Vector:
     """How likely a die fails without a pattern (M,)."""
-    third = w.radius * w.radius * w.radius
-    rim = (w.value("rim_weakness") - 1) * third * third
+    # only the outermost dies: real maps show no slope before them
+    rim = (w.value("rim_weakness") - 1) * np.exp(30 * (w.radius - 1))
     # an eighth of the radius: the few dies under the middle of a spin, a nozzle, a chuck
     middle = (w.value("centre_weakness") - 1) * np.exp(-32 * w.radius * w.radius)
     chance = w.value("density") * (1 + rim + middle)

@@ -22,13 +22,14 @@ from wafer_core.images import NO_DIE, Picture, is_map
 from wafer_core.simulator import FACTORS, PATTERNS, Mask, Values, draw_values, simulate_factors
 from wafer_core.tasks.parameters import check_seed
 from wafer_core.tasks.physics_model import Fit, PhysicsModel, as_table, moved_by, simulate_class
-from wafer_core.tasks.signatures import Array, distances, signatures
+from wafer_core.tasks.signatures import Array, distances, signatures, weighed
 
 STEPS = {"fit": "Fit the simulator to the class", "simulate": "Simulate wafers"}
 _LEARN_FROM = 200  # wafers of the class at most: more take longer and say no more
 _LIBRARY = 220  # wafers of each pattern in the first round
 _ROUNDS = (0.2, 0.08)  # how far each further round looks around, in shares of a factor's range
 _CHILDREN = 6  # simulated around each that was kept
+_SHORTLIST, _FRESH = 12, 2  # sets that are tried again, and how often
 _KEPT = 4  # sets of factors for each wafer of the class
 # A class is of one nature: a pattern that few of its wafers look like must come nearer to be taken,
 # by this distance for each factor e that its share is smaller.
@@ -62,10 +63,11 @@ def fit(pictures: Sequence[Picture], seed: int = 0) -> PhysicsModel:
     pool = _library(masks, generator)
     # what varies among all patterns is the measure of each number, whatever the class
     scales = np.maximum(pool.signatures.std(0), 0.02)
-    kept = _nearest(target, pool, scales)
+    kept = _nearest(target, pool, scales, _KEPT)
     for width in _ROUNDS:
         pool = pool.of(np.unique(kept)).joined(_around(pool, kept, masks, width, generator))
-        kept = _nearest(target, pool, scales)
+        kept = _nearest(target, pool, scales, _KEPT)
+    kept = _confirmed(target, pool, masks, scales, generator)
     sets = []
     for index, mine in enumerate(kept):
         for k in mine:
@@ -138,15 +140,41 @@ def _around(
     return _Pool(patterns, values, *signatures(made))
 
 
-def _nearest(target: Array, pool: _Pool, scales: Array) -> npt.NDArray[np.intp]:
-    """Indices (N, _KEPT) of the simulated wafers nearest to each of the class."""
+def _confirmed(
+    target: Array, pool: _Pool, masks: Sequence[Mask], scales: Array,
+    generator: np.random.Generator,
+) -> npt.NDArray[np.intp]:  # fmt: skip
+    """Indices (N, _KEPT) of the sets of factors that come near again and again.
+
+    One simulated wafer of a set may be near by luck; it is the mean of fresh ones that counts.
+    """
+    short = _nearest(target, pool, scales, _SHORTLIST)
+    wanted = np.repeat(short.ravel(), _FRESH)
+    N, K = short.shape  # K: _SHORTLIST, or the whole of a small pool
+    of = np.repeat(np.arange(N), K * _FRESH)
+    found = np.empty((len(wanted), target.shape[1]))
+    patterns = np.array([pool.patterns[k] for k in wanted])
+    for pattern in np.unique(patterns):
+        mine = np.flatnonzero(patterns == pattern)
+        table = as_table([pool.values[k] for k in wanted[mine]])
+        seed = int(generator.integers(2**62))
+        made = simulate_factors(str(pattern), table, seed, None, [masks[k] for k in of[mine]])
+        found[mine] = signatures(made)[0]
+    apart = np.linalg.norm(weighed(found, scales) - weighed(target[of], scales), axis=1)
+    mean = apart.reshape(N, K, _FRESH).mean(2)
+    best = np.argsort(mean, axis=1, kind="stable")[:, :_KEPT]
+    return np.asarray(np.take_along_axis(short, best, 1))
+
+
+def _nearest(target: Array, pool: _Pool, scales: Array, most: int) -> npt.NDArray[np.intp]:
+    """Indices (N, most) of the simulated wafers nearest to each of the class."""
     found = distances(target, pool.signatures, scales)
     patterns = np.array([PATTERNS.index(pattern) for pattern in pool.patterns])
-    kept = np.argsort(found, axis=1, kind="stable")[:, :_KEPT]
+    kept = np.argsort(found, axis=1, kind="stable")[:, :most]
     for _ in range(3):  # shares and choice settle after a few turns
         counts = np.bincount(patterns[kept].ravel(), minlength=len(PATTERNS)) + 0.5
         penalty = -_RARER * np.log(counts / counts.sum())
-        kept = np.argsort(found + penalty[patterns], axis=1, kind="stable")[:, :_KEPT]
+        kept = np.argsort(found + penalty[patterns], axis=1, kind="stable")[:, :most]
     return kept
 
 

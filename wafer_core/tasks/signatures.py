@@ -68,10 +68,14 @@ def signatures(pictures: Sequence[Picture]) -> tuple[Array, Array]:
 
 def distances(first: Array, second: Array, scales: Array) -> Array:
     """Distances (N, M) between signatures (N, F) and (M, F), each number in units of its scale."""
-    weight = np.sqrt(_WEIGHTS / _WEIGHTS.sum()) / scales
-    a, b = first * weight, second * weight
+    a, b = weighed(first, scales), weighed(second, scales)
     squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
     return np.asarray(np.sqrt(np.clip(squares, 0, None)))
+
+
+def weighed(values: Array, scales: Array) -> Array:
+    """Signatures (N, F) whose plain distance is that of ``distances``."""
+    return np.asarray(values * np.sqrt(_WEIGHTS / _WEIGHTS.sum()) / scales)
 
 
 def _around(pictures: Sequence[Picture]) -> tuple[Array, Array]:
