@@ -236,6 +236,11 @@ def test_the_number_of_epochs_follows_the_number_of_pictures() -> None:
     assert TrainConfig().resolved(999).epochs == 1
     assert 1 < (TrainConfig().resolved(1000).epochs or 0) < 30
     assert (TrainConfig(transfer="scratch").resolved(350).epochs or 0) > 1
+    strange = TrainConfig().resolved(350, told_apart=0.6)
+    assert (strange.epochs or 0) > 10
+    assert strange.learning_rate == pytest.approx(0.003)
+    assert TrainConfig().resolved(350, told_apart=0.8) == taught
+    assert TrainConfig(epochs=2, learning_rate=0.1).resolved(350, told_apart=0.6).epochs == 2
     assert (taught.learning_rate or 0) < 0.003  # and much to forget
 
 

@@ -15,7 +15,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 _BATCH = 64  # pictures in one go when predicting; four times as many with all turns
+_HEAD_SHARE = 0.2  # of the time, where a last layer is fitted first
 _EARNED = 0.5  # standard errors by which fine-tuning must beat the fitted last layer
 _PROGRESS = 1e-3  # a rise of macro-F1 below this is none
 _SMOOTHING = 0.4  # weight of the newest epoch in the macro-F1 that chooses the best
@@ -257,8 +258,7 @@ def train(
         ParameterError: The learning rate made the loss infinite.
     """
     data.check()
-    config = config.resolved(len(data.train_pictures))
-    epochs, batch_size = config.epochs or 1, config.batch_size or 1
+    asked, config = config, config.resolved(len(data.train_pictures))
     # seeds fresh weights and dropout; everything else has its generator
     begun = transfer.begin(config.network, len(data.class_names), config.transfer, config.seed)
     generator = torch.Generator().manual_seed(config.seed)
@@ -273,14 +273,12 @@ def train(
     if config.balancing == "weighted":
         weights = torch.tensor(frequency**-0.5 / (frequency**0.5).sum(), dtype=torch.float32)
         weights = weights.to(device)
-    if is_frozen:
-        epochs = 1
     fitted: HeadFit | None = None
     if begun.weights is not None:
 
         def tell(share: float) -> None:
             if on_batch:
-                on_batch(share / epochs)
+                on_batch(_HEAD_SHARE * share)
 
         change = None
         if config.policy != DEFAULT:
@@ -288,6 +286,10 @@ def train(
         fitted = fit_head(
             network, inputs, labels, weights, config.turns, generator, tell, begun.known, change
         )
+        config = asked.resolved(len(labels), fitted.told_apart)
+    if is_frozen:
+        config = replace(config, epochs=1)
+    epochs, batch_size = config.epochs or 1, config.batch_size or 1
     train_loss = fitted.loss if fitted else 0.0
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimizer = make_optimizer(network, config.learning_rate or 0.0, config.weight_decay)
@@ -295,6 +297,11 @@ def train(
     steps, step = steps_per_epoch * epochs, 0
     smooth, best, stale = -1.0, -1.0, 0
     kept, kept_epoch = copy.deepcopy(average.state_dict()), 0
+
+    def advance() -> None:
+        if on_batch:
+            begins = _HEAD_SHARE if fitted else 0.0
+            on_batch(begins + (1 - begins) * step / steps)
 
     def make() -> Classifier:
         chosen = networks.build(config.network, len(data.class_names))
@@ -332,6 +339,7 @@ def train(
         is_fitted = fitted is not None and epoch == 1
         if is_fitted:
             step = steps_per_epoch
+            advance()
         for chosen in () if is_fitted else torch.tensor_split(order, steps_per_epoch):
             for group in optimizer.param_groups:
                 group["lr"] = (config.learning_rate or 0.0) * rate_factor(step / steps)
@@ -349,8 +357,7 @@ def train(
             step += 1
             update_average(average, network, min(EMA_DECAY, step / (step + 9)))
             total += loss.detach() * len(chosen)
-            if on_batch:
-                on_batch(step / steps)
+            advance()
         if not is_fitted:
             train_loss = float(total) / len(labels)
         if not math.isfinite(train_loss):

@@ -56,6 +56,12 @@ class HeadFit:
     trust: float
     decay: float
 
+    @property
+    def told_apart(self) -> float:
+        """Share of those pictures that ``scores`` name right, each class counting the same."""
+        right = self.scores.argmax(1) == self.labels
+        return float(np.mean([right[self.labels == label].mean() for label in set(self.labels)]))
+
 
 def fit_head(
     network: nn.Module,

@@ -23,6 +23,8 @@ BALANCING = {
 }
 
 FINE_TUNE_FROM = 1000  # pictures in all
+STRANGE_BELOW = 0.7  # of the pictures named right by a last layer that did not see them
+STRANGE_RATE = 3e-3  # peak learning rate for such patterns, with 16 pictures a batch
 
 PARAMETERS: dict[str, Parameter] = {
     "network": Parameter(
@@ -34,8 +36,8 @@ PARAMETERS: dict[str, Parameter] = {
     "epochs": Parameter(
         "Epochs",
         "How many times every training picture is looked at. More takes longer and helps up to a "
-        "point; left empty, it is chosen by the number of pictures: WaferNet needs a single one "
-        "for fewer than a thousand, since only its last layer has to learn.",
+        "point; left empty, it is chosen by the number of pictures and by how well WaferNet tells "
+        "them apart already: for fewer than a thousand a single one may do.",
         100, 1, 2000, 1, main=True,
     ),
     "batch_size": Parameter(
@@ -154,17 +156,25 @@ class TrainConfig:
         check_all(self, given)
         object.__setattr__(self, "seed", check_seed(self.seed))
 
-    def resolved(self, pictures: int) -> TrainConfig:
+    def resolved(self, pictures: int, told_apart: float | None = None) -> TrainConfig:
         """The same with every ``None`` replaced, for a number of training pictures.
 
         Few pictures are looked at often, many seldom: work grows with the square root of their
-        number. Large batches save time only where there are many; the learning rate follows. What a
-        network that knows wafers sees in fewer than ``FINE_TUNE_FROM`` pictures only its last layer
-        learns, which is the first epoch: measured, the others take from it what it knew.
+        number. Large batches save time only where there are many; the learning rate follows.
+
+        A network that knows wafers learns with its last layer first. Where that tells few pictures
+        apart well, it stays at this: measured, fine-tuning takes from it what it knew. Where it
+        does not, the patterns are strange to it, and it learns with large steps.
+
+        Args:
+            pictures: Training pictures.
+            told_apart: Share of pictures that the last layer alone named right without having seen
+                them; None: not known yet.
         """
         epochs, batch_size, rate = self.epochs, self.batch_size, self.learning_rate
         knows_wafers = NETWORKS[self.network].weights is not None and self.transfer == FINE_TUNED
-        if epochs is None and knows_wafers and pictures < FINE_TUNE_FROM:
+        is_strange = knows_wafers and told_apart is not None and told_apart < STRANGE_BELOW
+        if epochs is None and knows_wafers and not is_strange and pictures < FINE_TUNE_FROM:
             epochs = 1
         usual = NETWORKS[self.network].epochs
         if epochs is None:
@@ -174,7 +184,8 @@ class TrainConfig:
             batch_size = 16 if pictures < 2000 else 64
         if rate is None:
             # √(batch) follows the noise of Adam's steps (Malladi et al. 2022, arXiv:2205.10287)
-            rate = min(0.1, NETWORKS[self.network].learning_rate * math.sqrt(batch_size / 16))
+            usual_rate = STRANGE_RATE if is_strange else NETWORKS[self.network].learning_rate
+            rate = min(0.1, usual_rate * math.sqrt(batch_size / 16))
         return replace(self, epochs=epochs, batch_size=batch_size, learning_rate=rate)
 
 

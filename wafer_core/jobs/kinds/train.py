@@ -30,7 +30,7 @@ from wafer_core.names import clean_name
 if TYPE_CHECKING:
     from wafer_core.data.dataset import Dataset
     from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.classifier import Classifier
+    from wafer_core.tasks.classifier import Classifier, EpochResult
     from wafer_core.tasks.training import TrainConfig, TrainData
 
 _LOOK_AT_CORES = 2.0  # seconds between two looks at what the other processes use
@@ -70,7 +70,7 @@ def run(context: JobContext) -> dict[str, Any]:
     from wafer_core.names import timestamp_name
     from wafer_core.tasks import hood, transfer
     from wafer_core.tasks.networks import NETWORKS
-    from wafer_core.tasks.training import TrainData
+    from wafer_core.tasks.training import TrainConfig, TrainData
 
     project = context.project
     config = config_of(context.parameters)
@@ -88,13 +88,13 @@ def run(context: JobContext) -> dict[str, Any]:
     began = time.perf_counter()
     train_pictures, train_labels = read("train", 0.0, 0.8 * _READ)
     validation_pictures, validation_labels = read("validation", 0.8 * _READ, 0.2 * _READ)
-    config = config.resolved(len(train_pictures))
     data = TrainData(
         used.class_names, train_pictures, train_labels, validation_pictures, validation_labels
     )
     start = transfer.begin(config.network, len(used.classes), config.transfer, config.seed)
     notes += [start.note] if start.note else []
     curve, classifier = _trained(context, data, config)
+    config = TrainConfig(**classifier.config)  # with the numbers that were chosen
     notes += _notes(curve, data, config, stopped=context.stop_requested())
 
     context.progress(_READ + _TRAIN, "Judging on the test part")
@@ -195,6 +195,7 @@ def _trained(
     curve: list[dict[str, Any]] = []
     watch = CoreWatch()
     looked = 0.0
+    last: EpochResult | None = None
 
     def step(done: float) -> None:
         nonlocal looked
@@ -202,10 +203,11 @@ def _trained(
             looked = time.monotonic()
             watch.adapt()
         context.check_cancelled()
-        text = f"Epoch {len(curve) + 1} of at most {config.epochs}"
+        text = f"Epoch {len(curve) + 1}"
+        if last is not None:
+            text += f" of at most {last.epochs}"
         context.progress(_READ + _TRAIN * done, text)
 
-    last = None
     for last in train(data, config, context.device, on_batch=step):
         point = {
             "epoch": last.epoch,
