@@ -1,11 +1,12 @@
 """The preset Default: wafers drawn by the generator that ships, without any training.
 
-    read where the originals fail → turn, bend and mix, and draw dies → redraw what repeats one
+    read where the originals fail → see how many dies must come along → turn, bend and mix, and draw
+    dies → redraw what repeats an original
 
 Each new wafer descends from one original: its blurred density of failed dies is turned, mirrored,
-bent and mixed with one that is like it; a small share of its dies comes along, turned and bent like
-the density; and the generator draws all other dies so that they fit, on the original's die grid.
-What comes too close to any original, turned or not, is drawn again.
+bent and mixed with one that is like it; a share of its dies comes along, turned and bent like the
+density, as few as the class allows; and the generator draws all other dies so that they fit, on the
+original's die grid. What comes too close to any original, turned or not, is drawn again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import torch
 from wafer_core.errors import InputError
 from wafer_core.images import PASS, Picture, is_map
 from wafer_core.metrics import copies
-from wafer_core.tasks import sweep
+from wafer_core.metrics.generation import squared_mmd
+from wafer_core.tasks import features, sweep
 from wafer_core.tasks.augment import AugmentConfig
 from wafer_core.tasks.diversity import as_vectors, compare_forms, report
 from wafer_core.tasks.gan import GanConfig
@@ -29,12 +31,18 @@ from wafer_core.tasks.wafergen.drawing import Variation, cells_of, draw, vary
 
 STEPS = {
     "read": StepInfo("Read where the originals fail", 0.05),
-    "draw": StepInfo("Turn, bend and mix, and draw dies round by round", 0.65),
+    "fit": StepInfo("See how many dies must come along", 0.15),
+    "draw": StepInfo("Turn, bend and mix, and draw dies round by round", 0.55),
     "check": StepInfo("Redraw what repeats an original", 0.1),
-    "sweep": StepInfo("Compare densities of failed dies", 0.2),
+    "sweep": StepInfo("Compare densities of failed dies", 0.15),
 }
 _TRIES = 4  # rounds of redrawing; each varies more than the one before
-_COMPARED = 24  # pictures at each density
+_COMPARED = 24  # pictures at each density, and at each share of dies that come along
+# Shares of dies that come along, lowest and highest: blobs and rings need few, thin lines many.
+_KEPT = ((0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9))
+_LOOKED_AT = 300  # originals
+_FITTED, _KEPT_UNFITTED = 16, 1  # of so many pictures the shares are compared; else the second
+_GOOD_ENOUGH = 1.5, 0.15  # of the lowest KID of all shares; and what is good whatever is lower
 _PART = 1000  # pictures planned at once: what a large run holds in memory
 
 
@@ -64,7 +72,7 @@ def make(
     forms = compare_forms(pictures)
     yield clock.end()
 
-    yield clock.begin("draw")
+    yield clock.begin("fit")
     variation = variation_of(config, augmentation)
     borrowed = borrow(len(pictures), count, config.seed)
     chance = torch.Generator().manual_seed(config.seed)
@@ -77,6 +85,20 @@ def make(
             for part in draw(network, plan, [pictures[k] for k in mine], random, device):
                 yield [(start + number, _keep_map(picture)) for number, picture in part]
 
+    kids: list[float] = []
+    if count >= _FITTED:
+        looking = features.load("wafernet", device)
+        real = looking.look(pictures[:_LOOKED_AT]).features
+        for kept in _KEPT:
+            how = _with_kept(variation, kept)
+            parts = drawn(borrowed[:_COMPARED], how)
+            pilot = [picture for part in parts for _, picture in part]
+            kids.append(squared_mmd(looking.look(pilot).features, real))
+            yield from clock.go_on(len(kids), len(_KEPT), every=1)
+    variation = _with_kept(variation, _KEPT[fewest_kept(kids)])
+    yield clock.end()
+
+    yield clock.begin("draw")
     made = [pictures[index] for index in borrowed]
     done = 0
     for part in drawn(borrowed, variation):
@@ -103,6 +125,7 @@ def make(
         **config.to_json(),
         "variation": asdict(variation),
         "originals": len(pictures),
+        "fit": {"kept": [list(kept) for kept in _KEPT], "kid": [round(kid, 5) for kid in kids]},
         "redrawn": redrawn,
         **({} if count < 2 else report(made, pictures, config.seed)),
     }
@@ -126,6 +149,24 @@ def make(
     details["device"] = details["cost"]["device"]
     scores = dict.fromkeys(SCORES)
     yield GenerateResult(made, borrowed, clock.seconds, scores, details, found)
+
+
+def _with_kept(variation: Variation, kept: tuple[float, float]) -> Variation:
+    """The more dies come along, the less of a second wafer: the two would lie over each other."""
+    return replace(variation, kept=kept, mixed=variation.mixed * (1 - kept[1]))
+
+
+def fewest_kept(kids: Sequence[float]) -> int:
+    """The first of the shares that is as good as any: the fewer dies come along, the newer.
+
+    Args:
+        kids: Of each share in ``_KEPT``, against the originals; none: nothing was compared.
+    """
+    if not kids:
+        return _KEPT_UNFITTED
+    factor, good = _GOOD_ENOUGH
+    bar = max(factor * min(kids), good)
+    return next(number for number, kid in enumerate(kids) if kid <= bar)
 
 
 def variation_of(config: GanConfig, augmentation: AugmentConfig) -> Variation:
