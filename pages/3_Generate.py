@@ -82,15 +82,15 @@ def choose_classes() -> list[dict[str, object]]:
 
 def settings() -> dict[str, object]:
     """The form of Auto: a preset and the settings that it reads."""
-    presets = list(gan.PRESETS)
+    presets = sorted(gan.PRESETS, key=lambda key: key != "default")  # that first
     preset = st.selectbox(
         "Preset of Auto",
         presets,
-        index=presets.index(gan.GanConfig().preset),
         format_func=lambda key: gan.PRESETS[key].title,
         key="generate_preset",
         help="\n\n".join(f"**{p.title}**: {p.help}" for p in gan.PRESETS.values()),
     )
+    st.caption(gan.PRESETS[preset].help)
     read = {name: gan.PARAMETERS[name] for name in gan.PRESETS[preset].settings}
     main = {name: spec for name, spec in read.items() if spec.main}
     rest = {name: spec for name, spec in read.items() if not spec.main}

@@ -70,6 +70,16 @@ def test_every_setting_of_a_preset_has_its_widget(project: Project, preset: str)
         assert widgets[f"generate_{name}"].value == spec.default
 
 
+def test_default_is_chosen_before_anyone_chooses(project: Project, started: list[Path]) -> None:
+    at = visit("generate", project)
+    assert at.selectbox(key="generate_preset").value == "default"
+    assert gan.PRESETS["default"].help in texts(at)
+    run(at.selectbox(key="generate_all").set_value(AUTO))
+    run(at.button(key="generate_make").click())
+    config = gan.GanConfig.from_json(jobs.read_spec(started[0]).parameters["config"])
+    assert config == gan.GanConfig("default")
+
+
 def test_a_method_must_be_chosen_first(project: Project) -> None:
     at = visit("generate", project)
     shown = table(at, "generate_table")
