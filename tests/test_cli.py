@@ -250,7 +250,18 @@ def test_control_c_in_a_real_process_leaves_nothing_behind(project: Project) -> 
 
 # -- generate ------------------------------------------------------------------------------------
 
-SMALL_GAN = ("--epochs", 2, "--size", 16, "--multiplied-to", 8, "--device", "cpu")
+SMALL_GAN = (
+    "--preset",
+    "classic",
+    "--epochs",
+    2,
+    "--size",
+    16,
+    "--multiplied-to",
+    8,
+    "--device",
+    "cpu",
+)
 
 
 def test_generate_makes_pictures_by_gan_and_by_transforms(

@@ -19,7 +19,7 @@ from wafer_core.errors import ParameterError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from wafer_core.tasks.gan import PARAMETERS, PRESETS
+    from wafer_core.tasks.gan import PARAMETERS, PRESETS, GanConfig
 
     add_project(parser)
     parser.add_argument(
@@ -36,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--preset",
-        default="classic",
+        default=GanConfig().preset,
         metavar="NAME",
-        help=f"recipe of the GAN, one of {', '.join(PRESETS)} (classic)",
+        help=f"how pictures are made, one of {', '.join(PRESETS)} ({GanConfig().preset})",
     )
     add_seed(parser, "the same seed makes the same pictures on the same machine")
     add_device(parser)
