@@ -43,7 +43,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for name in given.classes:
         began = time.perf_counter()
-        model = fit(training[name], given.seed)
+        model = fit(training[name], given.seed, name)
         fitted = time.perf_counter() - began
         sources = {
             "fitted": [w.picture for w in simulate_class(model, given.made, given.seed)],

@@ -82,7 +82,7 @@ def choose_classes() -> list[dict[str, object]]:
 
 def settings() -> dict[str, object]:
     """The form of Auto: a preset and the settings that it reads."""
-    presets = sorted(gan.PRESETS, key=lambda key: key != "default")  # that first
+    presets = sorted(gan.PRESETS, key=lambda key: key != gan.GanConfig().preset)  # that first
     preset = st.selectbox(
         "Preset of Auto",
         presets,

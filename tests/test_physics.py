@@ -136,6 +136,18 @@ def test_a_mixed_class_keeps_both_natures() -> None:
     assert sum(shares.values()) == pytest.approx(1)
 
 
+def test_the_name_of_a_class_decides_what_is_alike_and_nothing_else() -> None:
+    """Short wide scratches and long small blobs are nearly alike; rings are no donuts."""
+    blobs = wafers("Loc", cluster_size=12, cluster_stretch=3.5, cluster_count=1, density=3,
+                   strength=90)  # fmt: skip
+    plain, named = fit(blobs), fit(blobs, name=" loc ")
+    assert named.fit.shares["Loc"] >= plain.fit.shares.get("Loc", 0)
+    assert named.pattern == "Loc"
+    assert named.fit.shares["Loc"] > 0.8
+    rings = wafers("Edge-Ring", ring_width=15, strength=95, density=3, arc=360)
+    assert fit(rings, name="Center").pattern == "Edge-Ring"
+
+
 def test_many_wafers_are_sampled_and_grey_ones_left_out() -> None:
     grey = np.random.default_rng(0).integers(0, 255, (20, 20)).astype(np.uint8)
     model = fit([grey, *wafers("none", 230)])

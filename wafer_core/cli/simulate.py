@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> Any:
     result: dict[str, Any] = {}
     if args.project:
         class_name, originals = _originals(args.project, args.class_name)
-        source = physics.fit(originals, args.seed)
+        source = physics.fit(originals, args.seed, class_name)
         say(source.fit.sentence)
         result = {"class": class_name, "fit": source.fit.to_json()}
     wafers = levels.level_grid(source, factors, args.per_cell, args.seed)

@@ -36,12 +36,14 @@ _KEPT = 4  # sets of factors for each wafer of the class
 _RARER = 0.06
 
 
-def fit(pictures: Sequence[Picture], seed: int = 0) -> PhysicsModel:
+def fit(pictures: Sequence[Picture], seed: int = 0, name: str = "") -> PhysicsModel:
     """Find the factors that reproduce a class.
 
     Args:
         pictures: Wafer maps of one class; 200 of them at most are looked at.
         seed: The same seed finds the same factors.
+        name: Of the class. One that is called like a pattern is taken to be of it, unless the
+            wafers of another come clearly nearer.
 
     Raises:
         InputError: No wafer map among them.
@@ -63,11 +65,12 @@ def fit(pictures: Sequence[Picture], seed: int = 0) -> PhysicsModel:
     pool = _library(masks, generator)
     # what varies among all patterns is the measure of each number, whatever the class
     scales = np.maximum(pool.signatures.std(0), 0.02)
-    kept = _nearest(target, pool, scales, _KEPT)
+    prior = np.array([pattern.casefold() == name.strip().casefold() for pattern in PATTERNS])
+    kept = _nearest(target, pool, scales, prior, _KEPT)
     for width in _ROUNDS:
         pool = pool.of(np.unique(kept)).joined(_around(pool, kept, masks, width, generator))
-        kept = _nearest(target, pool, scales, _KEPT)
-    kept = _confirmed(target, pool, masks, scales, generator)
+        kept = _nearest(target, pool, scales, prior, _KEPT)
+    kept = _confirmed(target, pool, masks, scales, prior, generator)
     sets = []
     for index, mine in enumerate(kept):
         for k in mine:
@@ -142,13 +145,13 @@ def _around(
 
 def _confirmed(
     target: Array, pool: _Pool, masks: Sequence[Mask], scales: Array,
-    generator: np.random.Generator,
+    prior: npt.NDArray[np.bool_], generator: np.random.Generator,
 ) -> npt.NDArray[np.intp]:  # fmt: skip
     """Indices (N, _KEPT) of the sets of factors that come near again and again.
 
     One simulated wafer of a set may be near by luck; it is the mean of fresh ones that counts.
     """
-    short = _nearest(target, pool, scales, _SHORTLIST)
+    short = _nearest(target, pool, scales, prior, _SHORTLIST)
     wanted = np.repeat(short.ravel(), _FRESH)
     N, K = short.shape  # K: _SHORTLIST, or the whole of a small pool
     of = np.repeat(np.arange(N), K * _FRESH)
@@ -166,13 +169,20 @@ def _confirmed(
     return np.asarray(np.take_along_axis(short, best, 1))
 
 
-def _nearest(target: Array, pool: _Pool, scales: Array, most: int) -> npt.NDArray[np.intp]:
-    """Indices (N, most) of the simulated wafers nearest to each of the class."""
+def _nearest(
+    target: Array, pool: _Pool, scales: Array, prior: npt.NDArray[np.bool_], most: int
+) -> npt.NDArray[np.intp]:
+    """Indices (N, most) of the simulated wafers nearest to each of the class.
+
+    Args:
+        prior: The pattern that the class is named after, of all; counts as all wafers again.
+    """
     found = distances(target, pool.signatures, scales)
     patterns = np.array([PATTERNS.index(pattern) for pattern in pool.patterns])
     kept = np.argsort(found, axis=1, kind="stable")[:, :most]
     for _ in range(3):  # shares and choice settle after a few turns
-        counts = np.bincount(patterns[kept].ravel(), minlength=len(PATTERNS)) + 0.5
+        counts = np.bincount(patterns[kept].ravel(), minlength=len(PATTERNS))
+        counts = counts + 0.5 + prior * kept.size
         penalty = -_RARER * np.log(counts / counts.sum())
         kept = np.argsort(found + penalty[patterns], axis=1, kind="stable")[:, :most]
     return kept

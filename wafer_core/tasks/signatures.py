@@ -34,10 +34,11 @@ NAMES: tuple[str, ...] = (
     "thickness",
     "distance",
     "radial",
+    "core",
 )
 # A signature's parts count alike, however many numbers they have.
 _WEIGHTS = np.array(
-    [1.0] + [2 / _RINGS] * _RINGS + [2 / (3 * _WAVES)] * (3 * _WAVES) + [0.5] * 2 + [0.4] * 8
+    [1.0] + [2 / _RINGS] * _RINGS + [2 / (3 * _WAVES)] * (3 * _WAVES) + [0.5] * 2 + [0.4] * 9
 )
 
 
@@ -48,14 +49,14 @@ def signatures(pictures: Sequence[Picture]) -> tuple[Array, Array]:
         pictures: Wafer maps (H, W), any grids.
 
     Returns:
-        (N, 31) in the order of ``NAMES``: shares as square roots, which spread evenly; and the
+        (N, 32) in the order of ``NAMES``: shares as square roots, which spread evenly; and the
         bearing (N,) of what fails, in radians clockwise from the top.
     """
     N = len(pictures)
     if not N:
         return np.zeros((0, len(NAMES))), np.zeros(0)
     around, bearing = _around(pictures)
-    clusters = np.empty((N, 10))
+    clusters = np.empty((N, 11))
     alike: dict[tuple[int, ...], list[int]] = {}
     for index, picture in enumerate(pictures):
         alike.setdefault(picture.shape, []).append(index)
@@ -123,7 +124,7 @@ def _matrix(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
 
 
 def _clusters(failed: npt.NDArray[np.bool_], dies: npt.NDArray[np.intp]) -> Array:
-    """How clustered failed dies (n, H, W) of one grid are, and their largest cluster; (n, 10)."""
+    """How clustered failed dies (n, H, W) of one grid are, and their largest cluster; (n, 11)."""
     from scipy import ndimage  # heavy: only where needed
 
     n, H, W = failed.shape
@@ -139,10 +140,14 @@ def _clusters(failed: npt.NDArray[np.bool_], dies: npt.NDArray[np.intp]) -> Arra
     far = (apart * failed).sum((1, 2)) / total / 4
     # a die with two failed neighbours belongs to something; lonely ones are the background
     dense = failed & (around >= 2)
-    values = np.zeros((n, 10))
+    values = np.zeros((n, 11))
     values[:, 0] = np.sqrt(np.clip(near - share, 0, None))
     values[:, 1] = np.sqrt(np.clip(far - share, 0, None))
     values[:, 2] = np.sqrt(dense.sum((1, 2)) / dies)
+
+    # blobs have dies with failed ones all around, lines have none
+    core = (around >= 6) & dense
+    values[:, 10] = np.sqrt(core.sum((1, 2)) / np.maximum(dense.sum((1, 2)), 1))
 
     beside = np.zeros((3, 3, 3), bool)
     beside[1] = True  # neighbours on the same wafer

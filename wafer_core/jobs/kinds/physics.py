@@ -91,7 +91,7 @@ def made_by_physics(
     tell(0.0, "fitting the simulator")
     originals = [pictures.load(context.project, wafer_class.slug, record) for record in records]
     clock.begin("fit")
-    model = physics.fit(originals, seed)
+    model = physics.fit(originals, seed, wafer_class.name)
     ended(clock.end())
     tell(_FIT_SHARE, "simulating")
     clock.begin("simulate")
