@@ -97,8 +97,9 @@ def train(
     """Train, from fresh weights or from those that a network comes with.
 
     With the latter the first epoch fits a last layer to the features as they are. The others train
-    everything; there are none if the network is frozen. They are kept if they beat the first by
-    half a standard error of its macro-F1: as good as the features are, a change must be earned.
+    everything; there are none if the network is frozen. They are kept if they beat the first, where
+    it told the pictures apart well by half a standard error of its macro-F1: as good as the
+    features are then, a change must be earned.
 
     The weights that are judged and kept are a running mean over the last steps. The best epoch is
     the one with the highest macro-F1 on the validation part, smoothed over a few epochs, since on
@@ -239,7 +240,12 @@ def train(
         stale = 0 if macro_f1 is None or smooth > best + _PROGRESS else stale + 1
         if is_best:
             best = smooth
-            if is_fitted and len(validation):
+            if (
+                fitted
+                and epoch == 1
+                and len(validation)
+                and not config.is_strange(fitted.told_apart)
+            ):
                 best += _EARNED * _standard_error(evaluation)
             kept, kept_epoch = copy.deepcopy(average.state_dict()), epoch
         yield EpochResult(

@@ -156,6 +156,11 @@ class TrainConfig:
         check_all(self, given)
         object.__setattr__(self, "seed", check_seed(self.seed))
 
+    @staticmethod
+    def is_strange(told_apart: float | None) -> bool:
+        """Whether a fitted last layer tells so few apart that the features do not suit them."""
+        return told_apart is not None and told_apart < STRANGE_BELOW
+
     def resolved(self, pictures: int, told_apart: float | None = None) -> TrainConfig:
         """The same with every ``None`` replaced, for a number of training pictures.
 
@@ -173,7 +178,7 @@ class TrainConfig:
         """
         epochs, batch_size, rate = self.epochs, self.batch_size, self.learning_rate
         knows_wafers = NETWORKS[self.network].weights is not None and self.transfer == FINE_TUNED
-        is_strange = knows_wafers and told_apart is not None and told_apart < STRANGE_BELOW
+        is_strange = knows_wafers and self.is_strange(told_apart)
         if epochs is None and knows_wafers and not is_strange and pictures < FINE_TUNE_FROM:
             epochs = 1
         usual = NETWORKS[self.network].epochs
