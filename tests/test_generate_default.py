@@ -187,14 +187,17 @@ def test_one_picture_gets_a_sentence(originals: list[Picture]) -> None:
 
 
 def test_nearly_full_wafers_stay_maps() -> None:
+    """A wafer without a passed die among them was once taken for a black and white picture."""
     full = []
     for seed in range(3):
         picture = disc(20)
         picture[picture == PASS] = FAIL
         picture[10, 8 + seed] = PASS
         full.append(picture)
+    full[0][full[0] == PASS] = FAIL
     for made in run(full, 6).pictures:
         assert is_map(made)
+    assert not is_map(full[0])  # what was given stays as it was
 
 
 def test_closing_stops_it(originals: list[Picture]) -> None:

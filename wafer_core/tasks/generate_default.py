@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from wafer_core.errors import InputError
-from wafer_core.images import PASS, Picture, is_map
+from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map
 from wafer_core.metrics import copies
 from wafer_core.metrics.generation import squared_mmd
 from wafer_core.tasks import features, sweep
@@ -58,6 +58,8 @@ def make(
     Raises:
         InputError: Pictures that are no wafer maps.
     """
+    if sum(is_map(picture) for picture in pictures) > len(pictures) / 2:
+        pictures = [_keep_map(p.copy()) if _all_failed(p) else p for p in pictures]
     odd = sum(not is_map(picture) for picture in pictures)
     if odd:
         raise InputError(
@@ -186,6 +188,11 @@ def _near(made: Sequence[Picture], forms: np.ndarray) -> np.ndarray:
         for start in range(0, len(made), _PART)
     ]
     return np.flatnonzero(np.concatenate(found)) if found else np.zeros(0, np.int64)
+
+
+def _all_failed(picture: Picture) -> bool:
+    """Whether a picture is, among wafer maps, one without a passed die."""
+    return not ((picture != NO_DIE) & (picture != FAIL)).any()
 
 
 def _keep_map(picture: Picture) -> Picture:
