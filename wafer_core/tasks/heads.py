@@ -184,6 +184,7 @@ def _regress(
     They minimise the mean cross-entropy, weighted by class, plus decay / 2 · ‖weight‖².
     """
     from scipy.optimize import minimize  # slow to load, and pages never fit
+    from threadpoolctl import threadpool_limits
 
     _, forms, F = x.shape
     C = len(weights)
@@ -200,9 +201,12 @@ def _regress(
         slope = np.concatenate([(error.T @ x + decay * weight).ravel(), error.sum(0)])
         return value + decay / 2 * float((weight**2).sum()), slope
 
-    found = minimize(
-        cost, np.zeros(C * F + C), jac=True, method="L-BFGS-B", options={"maxiter": steps}
-    ).x
+    # Threads of a matrix library wait for each other by spinning: on matrices as small as these
+    # they gain nothing, and beside another busy process each step takes twenty times as long.
+    with threadpool_limits(1, "blas"):
+        found = minimize(
+            cost, np.zeros(C * F + C), jac=True, method="L-BFGS-B", options={"maxiter": steps}
+        ).x
     return found[: C * F].reshape(C, F), found[C * F :]
 
 
