@@ -62,7 +62,7 @@ def test_a_name_that_cannot_be_used_is_told_and_nothing_made(
 
 def test_open_goes_to_the_classes(project: Project) -> None:
     at = visit("home")
-    assert "3 classes · 24 wafers · 0 models · just now" in texts(at)
+    assert "3 classes · 24 wafers · 0 models · " in texts(at)  # made a moment ago, or a minute
     at.button(key="home_open_small").click()
     run(at)
     assert [t.value for t in at.title] == ["Classes"]
