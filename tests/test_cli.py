@@ -231,8 +231,10 @@ def test_control_c_in_a_real_process_leaves_nothing_behind(project: Project) -> 
         "--count", "50000",
     ]  # fmt: skip
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # a shell that starts the tests in the background makes them ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:  # fmt: skip
         end = time.monotonic() + 30
         while not any(state.fraction > 0 for state in list_jobs(project.path)):
             assert time.monotonic() < end
