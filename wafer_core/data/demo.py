@@ -8,8 +8,7 @@ from wafer_core import simulator
 from wafer_core.data import pictures, workspace
 from wafer_core.data.project import Project
 
-# Simulated wafers are easily told apart: a third of the usual epochs is enough for a first look.
-TRAINING = {"config": {"epochs": 25}, "name": "First model"}
+TRAINING = {"config": {}, "name": "First model"}  # the defaults are right for it
 
 DESCRIPTIONS = {
     "Center": "Failed dies gather in the middle.",
