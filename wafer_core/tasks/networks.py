@@ -162,7 +162,7 @@ NETWORKS: dict[str, NetworkInfo] = {
     "wafernet": NetworkInfo(
         "WaferNet (has seen wafers before)",
         "Our wafer network with weights that have already seen many wafers, so that it needs only "
-        "a few of yours. Trains in half a minute on a processor. Start here.",
+        "a few of yours. Trains in seconds on a processor. Start here.",
         partial(WaferCNN, widths=(32, 64, 128), blocks=(0, 1, 2)),
         2e-4,
         64,
