@@ -109,13 +109,11 @@ class Preset:
         title: For the select box.
         help: When to take it, in words for an engineer.
         settings: The names of ``PARAMETERS`` that it reads.
-        learns: Whether it trains on the class, epoch by epoch.
     """
 
     title: str
     help: str
     settings: tuple[str, ...]
-    learns: bool
 
 
 _OF_DEFAULT = ("variety", "density", "sweep")
@@ -127,14 +125,12 @@ PRESETS: dict[str, Preset] = {
         "Draws dies with a network that has seen thousands of wafers: seconds a class, from two "
         "originals on, no training. For wafer maps of any pattern.",
         _OF_DEFAULT,
-        False,
     ),
     "classic": Preset(
         "Classic DCGAN",
-        "The published recipe: one small GAN a class at 48 × 48, 100 to 150 epochs. Minutes with a "
-        "GPU, far longer without; for comparison, and for pictures that are no wafer maps.",
+        "The published recipe: one small GAN a class at 48 × 48, 100 to 150 epochs. Minutes a "
+        "class on a processor; for comparison, and for pictures that are no wafer maps.",
         _OF_CLASSIC,
-        True,
     ),
 }
 _PRESET = Parameter("Preset", "How pictures are made.", "default", choices=tuple(PRESETS))

@@ -16,9 +16,9 @@ from wafer_core.images import Picture
 from wafer_core.tasks import generate_classic, generate_default
 from wafer_core.tasks.augment import AugmentConfig
 from wafer_core.tasks.gan import MIN_PICTURES, GanConfig, GanEpoch, GanProgress
-from wafer_core.tasks.making import SCORES, GenerateResult, Step, StepInfo
+from wafer_core.tasks.making import GenerateResult, Step, StepInfo
 
-__all__ = ["MAX_COUNT", "RECIPES", "SCORES", "STEPS", "GenerateResult", "Step", "generate"]
+__all__ = ["MAX_COUNT", "RECIPES", "STEPS", "GenerateResult", "Step", "generate"]
 
 MAX_COUNT = 20_000  # pictures in one go
 

@@ -19,7 +19,7 @@ from wafer_core.tasks import sweep
 from wafer_core.tasks.augment import AugmentConfig, augment
 from wafer_core.tasks.diversity import report
 from wafer_core.tasks.gan import MIN_PICTURES, GanConfig, GanEpoch, GanProgress, train_gan
-from wafer_core.tasks.making import SCORES, Clock, GenerateResult, Step, StepInfo, borrow
+from wafer_core.tasks.making import Clock, GenerateResult, Step, StepInfo, borrow
 
 STEPS = {
     "shrink": StepInfo("Shrink to the training size", 0.01),
@@ -127,8 +127,7 @@ def make(
         "cost": cost,
         "sweep": found and found.to_json(),
     }
-    scores = dict.fromkeys(SCORES)
-    yield GenerateResult(done, borrowed, clock.seconds, scores, details, found)
+    yield GenerateResult(done, borrowed, clock.seconds, details, found)
 
 
 def flatten(

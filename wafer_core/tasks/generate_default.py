@@ -25,7 +25,7 @@ from wafer_core.tasks import features, sweep
 from wafer_core.tasks.augment import AugmentConfig
 from wafer_core.tasks.diversity import as_vectors, compare_forms, report
 from wafer_core.tasks.gan import GanConfig
-from wafer_core.tasks.making import SCORES, Clock, GenerateResult, Step, StepInfo, borrow
+from wafer_core.tasks.making import Clock, GenerateResult, Step, StepInfo, borrow
 from wafer_core.tasks.wafergen import shipped
 from wafer_core.tasks.wafergen.drawing import Variation, cells_of, draw, vary
 
@@ -149,8 +149,7 @@ def make(
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     details["cost"] = clock.cost(made, weights)
     details["device"] = details["cost"]["device"]
-    scores = dict.fromkeys(SCORES)
-    yield GenerateResult(made, borrowed, clock.seconds, scores, details, found)
+    yield GenerateResult(made, borrowed, clock.seconds, details, found)
 
 
 def _with_kept(variation: Variation, kept: tuple[float, float]) -> Variation:

@@ -5,8 +5,8 @@ goes on from there does not first spoil good features with the errors of a rando
 
 Where the network was taught names before, a user's class is often one of them, or near one. What it
 would call a picture is then given to the regression beside the features, and how far it may lean on
-that is chosen by cross-validation: ten wafers a class of known patterns then do nearly as well as
-the thousands that the names were learned from, and new patterns lose nothing.
+that is chosen by cross-validation. Measured with the weights of the time, on nine known patterns:
+macro-F1 0.886 instead of 0.856 with ten wafers a class; three new ones lost nothing.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from wafer_core.device import describe_device
 from wafer_core.images import Picture, encode_png
 from wafer_core.tasks.sweep import Sweep
 
-SCORES = ("is_score", "fid_score", "kid_score")  # of what was made; see ``tasks.scoring``
 _CHUNK = 500  # pictures between two signs of life
 _WEIGHED = 200  # pictures whose files are weighed; the others are taken to be like them
 
@@ -38,7 +37,6 @@ class GenerateResult:
     pictures: list[Picture]
     borrowed: list[int]  # for each picture, the original whose die grid and size it has
     steps: dict[str, float]  # seconds of each step, in order
-    scores: dict[str, float | None]
     details: dict[str, Any] = field(default_factory=dict)  # provenance, plain values for JSON
     sweep: Sweep | None = None  # other levels of the threshold or density, if asked for
 

@@ -137,14 +137,12 @@ def _result(
     context: JobContext, order: _Order, origin: str, run_name: str, more: dict[str, Any]
 ) -> dict[str, Any]:
     from wafer_core.data import pictures
-    from wafer_core.tasks.generate import SCORES
 
     folder = pictures.class_folder(context.project, order.wafer_class.slug) / origin / run_name
     return {
         "name": order.wafer_class.name,
         "generated_image_path": str(folder),
         "count": order.count,
-        **dict.fromkeys(SCORES),
         "ai_use": order.mode == "gan",
         "mode": order.mode,
         "run": run_name,
@@ -174,7 +172,7 @@ def _scored(
             context.project, wafer_class, made, device=context.device, seed=seed, progress=tell
         )
     except InputError as exc:  # a damaged original is no reason to lose what was made
-        return {"scores": None, "sentence": f"It could not be scored: {exc}"}
+        return {**three_scores(None), "scores": None, "sentence": f"It could not be scored: {exc}"}
     return {**three_scores(value), "scores": value, "sentence": value["sentence"]}
 
 
@@ -202,8 +200,7 @@ def _by_gan(context: JobContext, order: _Order, share: tuple[float, float]) -> d
 
     slug = order.wafer_class.slug
     result = _learned(context, order, share)
-    scores = dict(result.scores)
-    info = {"method": "gan", **result.details, "steps": result.steps, "scores": scores}
+    info = {"method": "gan", **result.details, "steps": result.steps}
 
     def made() -> Iterator[pictures.MadePicture]:
         for number, (picture, index) in enumerate(
@@ -215,7 +212,7 @@ def _by_gan(context: JobContext, order: _Order, share: tuple[float, float]) -> d
             yield pictures.MadePicture(picture, None, {"grid_of": grid_of})
 
     run_name = pictures.add_made(context.project, slug, "generated", made(), info)
-    more = {**scores, "steps": {name: round(s, 3) for name, s in result.steps.items()}}
+    more = {"steps": {name: round(s, 3) for name, s in result.steps.items()}}
     return _result(context, order, "generated", run_name, more)
 
 

@@ -144,9 +144,10 @@ def score_stored(
     return value
 
 
-def three_scores(value: dict[str, Any]) -> dict[str, float | None]:
-    """The three figures that ``generate`` tells of a class, out of JSON of the scores."""
-    return {f"{name}_score": value["scores"][name]["value"] for name in ("is", "fid", "kid")}
+def three_scores(value: dict[str, Any] | None) -> dict[str, float | None]:
+    """The three figures that ``generate`` tells of a class, out of JSON of the scores, if any."""
+    scores = value["scores"] if value else {}
+    return {f"{name}_score": scores.get(name, {}).get("value") for name in ("is", "fid", "kid")}
 
 
 def find_run(project: Project, slug: str, name: str | None) -> MadeRun:

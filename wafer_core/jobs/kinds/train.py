@@ -253,8 +253,8 @@ def _notes(
         if config.epochs == 1:
             notes.append(
                 "Only the last layer learned: the network knows wafers already, and fine-tuning "
-                f"all of it pays from about {FINE_TUNE_FROM:,} training pictures on. Set the "
-                "epochs by hand to try."
+                f"with fewer than {FINE_TUNE_FROM:,} training pictures rather takes from that. Set "
+                "the epochs by hand to try."
             )
         elif data.validation_pictures:
             notes.append(
