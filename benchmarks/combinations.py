@@ -42,10 +42,10 @@ from wafer_core.device import choose_device
 from wafer_core.errors import InputError
 from wafer_core.images import FAIL, NO_DIE, Picture, content_hash, resize
 from wafer_core.importers import Candidate, sample, scan
+from wafer_core.pretraining.composites import composite
 from wafer_core.simulator import PATTERNS, WaferConfig, simulate
-from wafer_core.tasks import networks
-from wafer_core.tasks.classifier import Classifier, TrainData
-from wafer_core.tasks.composites import composite
+from wafer_core.tasks.classification import networks
+from wafer_core.tasks.classification.classifier import Classifier, TrainData
 
 Patterns = tuple[str, ...]
 # one wafer of a class: its patterns, and where chance comes from

@@ -36,7 +36,7 @@ from benchmarks.machine import describe_machine, write_results
 from wafer_core.files import read_json
 from wafer_core.importers import Candidate, sample, scan
 from wafer_core.metrics import Evaluation, evaluate
-from wafer_core.tasks.classifier import Classifier
+from wafer_core.tasks.classification.classifier import Classifier
 
 SEEN = (
     "The weights that ship with WaferNet have seen most lots of WM-811K. If this is that data, the "

@@ -1,6 +1,6 @@
 """What made wafers are worth: Default against Classic, on lots that the generator never saw.
 
-    python -m wafer_core.tasks.wafergen.pretrain --output HALF.safetensors --data DATA.npz \\
+    python -m wafer_core.pretraining.wafergen --output HALF.safetensors --data DATA.npz \\
         --leave-groups-out 0.5
     python -m benchmarks.generation DATA.npz [--weights HALF.safetensors] [--classes Scratch Loc]
         [--originals 60] [--made 400] [--presets default classic] [--classic-epochs 150]
@@ -31,16 +31,16 @@ from wafer_core import checkpoint
 from wafer_core.device import choose_device
 from wafer_core.images import Picture, encode_png
 from wafer_core.importers import Candidate, scan
+from wafer_core.pretraining.dies import lots_left_out
 from wafer_core.simulator import PATTERNS
-from wafer_core.tasks import generate_default
 from wafer_core.tasks.augment import AugmentConfig, augment
-from wafer_core.tasks.classifier import Classifier, TrainConfig, TrainData, train
-from wafer_core.tasks.gan import GanConfig
-from wafer_core.tasks.generate import GenerateResult, generate
-from wafer_core.tasks.networks import WEIGHTS
-from wafer_core.tasks.scoring import score_made
-from wafer_core.tasks.wafergen import shipped
-from wafer_core.tasks.wafergen.wafers import lots_left_out
+from wafer_core.tasks.classification.classifier import Classifier, TrainConfig, TrainData, train
+from wafer_core.tasks.classification.networks import WEIGHTS
+from wafer_core.tasks.generation import generate_default
+from wafer_core.tasks.generation.gan import GanConfig
+from wafer_core.tasks.generation.generate import GenerateResult, generate
+from wafer_core.tasks.generation.wafergen import shipped
+from wafer_core.tasks.judging.scoring import score_made
 
 JUDGED = 300  # wafers a class at most
 

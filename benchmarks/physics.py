@@ -22,10 +22,10 @@ from benchmarks.machine import describe_machine, write_results
 from wafer_core.images import Picture, is_map
 from wafer_core.importers import Candidate, scan
 from wafer_core.simulator import PATTERNS, simulate_many
-from wafer_core.tasks.physics import fit
-from wafer_core.tasks.physics_model import simulate_class
-from wafer_core.tasks.scoring import score_made
-from wafer_core.tasks.wafernet import standard_classifier
+from wafer_core.tasks.classification.wafernet import standard_classifier
+from wafer_core.tasks.judging.scoring import score_made
+from wafer_core.tasks.simulation.physics import fit
+from wafer_core.tasks.simulation.physics_model import simulate_class
 
 
 def main() -> None:

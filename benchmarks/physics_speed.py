@@ -20,10 +20,10 @@ from typing import Any
 
 from benchmarks.machine import describe_machine, write_results
 from wafer_core.simulator import PATTERNS, draw_values, simulate_factors, simulate_many
-from wafer_core.tasks.level_files import write_test_set
-from wafer_core.tasks.levels import level_grid
-from wafer_core.tasks.physics import fit
-from wafer_core.tasks.physics_model import simulate_class
+from wafer_core.tasks.simulation.level_files import write_test_set
+from wafer_core.tasks.simulation.levels import level_grid
+from wafer_core.tasks.simulation.physics import fit
+from wafer_core.tasks.simulation.physics_model import simulate_class
 
 LEVELS = {"density": ["low", "mid", "high"], "notch_rotation": [0, 45, 90, 135]}
 

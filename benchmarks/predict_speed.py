@@ -21,9 +21,9 @@ from wafer_core.device import choose_device, describe_device
 from wafer_core.images import encode_png
 from wafer_core.preparation import Preparation
 from wafer_core.simulator import PATTERNS, simulate_many
-from wafer_core.tasks import networks
-from wafer_core.tasks.classifier import Classifier
-from wafer_core.tasks.predict import predict_files
+from wafer_core.tasks.classification import networks
+from wafer_core.tasks.classification.classifier import Classifier
+from wafer_core.tasks.classification.predict import predict_files
 
 RUNS = 5
 

@@ -27,7 +27,7 @@ from wafer_core.images import FAIL, NO_DIE, PASS, Picture
 from wafer_core.importers import scan
 from wafer_core.metrics import copies, generation
 from wafer_core.simulator import PATTERNS, simulate_many
-from wafer_core.tasks import features, scoring
+from wafer_core.tasks.judging import features, scoring
 
 COUNT = 100  # wafers of a set
 DRAWS = 3  # sets for each figure, whose mean is told

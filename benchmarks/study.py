@@ -1,6 +1,6 @@
 """How good the networks are on the nine classes, and what a split through copies pretends.
 
-    python -m wafer_core.tasks.pretrain --output HALF.safetensors --data DATA.npz \\
+    python -m wafer_core.pretraining.wafernet --output HALF.safetensors --data DATA.npz \\
         --leave-groups-out 0.5
     python -m benchmarks.study DATA.npz --weights HALF.safetensors [--wafers 1500] [--minutes 25]
         [--seeds 0 1] [--networks wafer_cnn wafernet] [--epochs efficientnet_b0=3]
@@ -53,7 +53,7 @@ from wafer_core.device import choose_device, describe_device
 from wafer_core.importers import scan
 from wafer_core.metrics import evaluate
 from wafer_core.simulator import PATTERNS
-from wafer_core.tasks.classifier import Classifier, TrainConfig, TrainData, train
+from wafer_core.tasks.classification.classifier import Classifier, TrainConfig, TrainData, train
 
 CELLS = RESULTS / "study"
 

@@ -1,6 +1,6 @@
 """What the weights of WaferNet are worth: few wafers a class, on lots that they never saw.
 
-    python -m wafer_core.tasks.pretrain --output HALF.safetensors --data DATA.npz \\
+    python -m wafer_core.pretraining.wafernet --output HALF.safetensors --data DATA.npz \\
         --leave-groups-out 0.5
     python -m benchmarks.wafernet DATA.npz HALF.safetensors [--per-class 5 10 50] [--seeds 0 1]
 
@@ -27,8 +27,8 @@ from wafer_core.device import choose_device
 from wafer_core.importers import Candidate, scan
 from wafer_core.metrics import evaluate, intervals
 from wafer_core.simulator import PATTERNS
-from wafer_core.tasks import networks
-from wafer_core.tasks.classifier import Classifier, TrainConfig, TrainData, train
+from wafer_core.tasks.classification import networks
+from wafer_core.tasks.classification.classifier import Classifier, TrainConfig, TrainData, train
 
 JUDGED = 300  # wafers a class at most
 

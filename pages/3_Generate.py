@@ -10,7 +10,7 @@ from wafer_core import jobs, plots
 from wafer_core.data import pictures
 from wafer_core.data.project import Project
 from wafer_core.jobs import JobState
-from wafer_core.tasks import gan, generate
+from wafer_core.tasks.generation import gan, generate
 
 METHODS = {  # what the table says → the mode of the job
     "–": None,

@@ -10,7 +10,7 @@ from pages.shared import forms, guards, jobs_panel, layout, loaders, results, se
 from wafer_core import jobs
 from wafer_core.data import models
 from wafer_core.jobs import JobState
-from wafer_core.tasks import classifier, imagenet, networks, policies
+from wafer_core.tasks.classification import classifier, imagenet, networks, policies
 from wafer_core.tasks.parameters import Parameter
 
 SEED = Parameter(

@@ -16,7 +16,7 @@ from wafer_core.data import models, pictures
 from wafer_core.errors import PictureError
 from wafer_core.images import Picture
 from wafer_core.importers import Candidate, Loaded, Rejected, Upload, scan
-from wafer_core.tasks import predict
+from wafer_core.tasks.classification import predict
 
 WORDS = {predict.CONFIDENT: "sure", predict.REVIEW: "please check"}
 ASKED = "predict_asked"  # session state: candidates, answers and what they were asked of

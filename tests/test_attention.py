@@ -11,9 +11,9 @@ from torch import nn
 
 from wafer_core.images import FAIL, PASS, Picture
 from wafer_core.preparation import Preparation
-from wafer_core.tasks import networks
-from wafer_core.tasks.attention import heat_map
-from wafer_core.tasks.classifier import Classifier
+from wafer_core.tasks.classification import networks
+from wafer_core.tasks.classification.attention import heat_map
+from wafer_core.tasks.classification.classifier import Classifier
 from wafers import disc, marked
 
 NAMES = ["Corner", "none"]

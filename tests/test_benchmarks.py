@@ -30,7 +30,7 @@ from wafer_core.images import FAIL, NO_DIE, PASS, Picture, content_hash
 from wafer_core.importers import Candidate
 from wafer_core.importers.items import Loaded
 from wafer_core.simulator import PATTERNS
-from wafer_core.tasks.classifier import TrainConfig
+from wafer_core.tasks.classification.classifier import TrainConfig
 from wafers import disc, marked
 
 # ---- combinations ----

@@ -16,8 +16,8 @@ from wafer_core import checkpoint
 from wafer_core.errors import ModelError
 from wafer_core.images import FAIL, NO_DIE, PASS
 from wafer_core.preparation import Preparation
-from wafer_core.tasks import networks
-from wafer_core.tasks.classifier import Classifier
+from wafer_core.tasks.classification import networks
+from wafer_core.tasks.classification.classifier import Classifier
 
 PICTURES = list(np.random.default_rng(0).choice([NO_DIE, PASS, FAIL], (5, 30, 30)).astype(np.uint8))
 

@@ -10,8 +10,8 @@ import torch
 
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
-from wafer_core.tasks import networks
-from wafer_core.tasks.classifier import (
+from wafer_core.tasks.classification import networks
+from wafer_core.tasks.classification.classifier import (
     PARAMETERS,
     Classifier,
     EpochResult,
@@ -20,7 +20,7 @@ from wafer_core.tasks.classifier import (
     rate_factor,
     train,
 )
-from wafer_core.tasks.turns import quarter_turns, transform
+from wafer_core.tasks.classification.turns import quarter_turns, transform
 
 CPU = torch.device("cpu")
 QUICK = TrainConfig(network="wafer_cnn", epochs=3, learning_rate=0.003)

@@ -19,7 +19,7 @@ from wafer_core.images import encode_png
 from wafer_core.jobs import create_job, list_jobs
 from wafer_core.jobs.kinds import score
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks import scoring
+from wafer_core.tasks.judging import scoring
 
 
 @pytest.fixture(scope="module")

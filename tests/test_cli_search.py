@@ -19,12 +19,12 @@ from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_stop
 from wafer_core.jobs.runner import run_job
-from wafer_core.tasks import search as searches
-from wafer_core.tasks import searching
-from wafer_core.tasks.search_policies import Candidate
-from wafer_core.tasks.search_rounds import SearchData
-from wafer_core.tasks.searching import Outcome, SearchConfig, Trial
-from wafer_core.tasks.training import TrainConfig
+from wafer_core.tasks.classification.training import TrainConfig
+from wafer_core.tasks.tuning import search as searches
+from wafer_core.tasks.tuning import searching
+from wafer_core.tasks.tuning.search_policies import Candidate
+from wafer_core.tasks.tuning.search_rounds import SearchData
+from wafer_core.tasks.tuning.searching import Outcome, SearchConfig, Trial
 from wafers import fill
 
 SETTINGS = {"policy": "rotate 0.5 0.3", "epochs": 2, "balancing": "natural"}

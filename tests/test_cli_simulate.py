@@ -17,7 +17,7 @@ from wafer_core.importers import scan
 from wafer_core.jobs import create_job, list_jobs
 from wafer_core.jobs.context import JobContext
 from wafer_core.simulator import FACTORS, draw_values, simulate_factors
-from wafer_core.tasks import levels
+from wafer_core.tasks.simulation import levels
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_what_lies_there_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_a_set_that_is_interrupted_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wafer_core.tasks import level_files
+    from wafer_core.tasks.simulation import level_files
 
     made = iter(range(5))
 

@@ -8,8 +8,8 @@ import torch
 
 from wafer_core.images import FAIL, NO_DIE, is_map
 from wafer_core.preparation import Preparation
-from wafer_core.tasks.families import CELLS, FAMILIES, KINDS, shapes
-from wafer_core.tasks.pretrain_wafers import with_shapes
+from wafer_core.pretraining.families import CELLS, FAMILIES, KINDS, shapes
+from wafer_core.pretraining.wafers import with_shapes
 
 
 def test_the_families_come_in_turn_and_the_first_has_nothing_on_it() -> None:

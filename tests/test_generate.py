@@ -13,15 +13,15 @@ import torch
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture, encode_png, is_map
 from wafer_core.tasks.augment import AugmentConfig
-from wafer_core.tasks.gan import GanConfig, GanEpoch
-from wafer_core.tasks.generate import (
+from wafer_core.tasks.generation.gan import GanConfig, GanEpoch
+from wafer_core.tasks.generation.generate import (
     RECIPES,
     STEPS,
     GenerateResult,
     Step,
     generate,
 )
-from wafer_core.tasks.generate_classic import flatten, restore
+from wafer_core.tasks.generation.generate_classic import flatten, restore
 
 CPU = torch.device("cpu")
 TINY: dict[str, Any] = {

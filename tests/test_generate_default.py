@@ -14,13 +14,13 @@ from wafer_core.errors import InputError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map
 from wafer_core.metrics import copies
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks import generate_default
 from wafer_core.tasks.augment import AugmentConfig
-from wafer_core.tasks.diversity import as_vectors, compare_forms, report
-from wafer_core.tasks.gan import GanConfig
-from wafer_core.tasks.generate import RECIPES, GenerateResult, Step, generate
-from wafer_core.tasks.networks import WEIGHTS
-from wafer_core.tasks.wafergen import shipped
+from wafer_core.tasks.classification.networks import WEIGHTS
+from wafer_core.tasks.generation import generate_default
+from wafer_core.tasks.generation.diversity import as_vectors, compare_forms, report
+from wafer_core.tasks.generation.gan import GanConfig
+from wafer_core.tasks.generation.generate import RECIPES, GenerateResult, Step, generate
+from wafer_core.tasks.generation.wafergen import shipped
 from wafers import disc, marked
 
 CPU = torch.device("cpu")

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from wafer_core.tasks.heads import fit_head
-from wafer_core.tasks.networks import WaferCNN
+from wafer_core.tasks.classification.heads import fit_head
+from wafer_core.tasks.classification.networks import WaferCNN
 
 CLASSES, EACH = 3, 12
 

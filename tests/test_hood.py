@@ -13,7 +13,7 @@ from torch import nn
 
 from wafer_core.errors import InputError
 from wafer_core.preparation import Preparation
-from wafer_core.tasks import hood, networks, transfer
+from wafer_core.tasks.classification import hood, networks, transfer
 from wafers import marked
 
 CPU = torch.device("cpu")

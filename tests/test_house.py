@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from wafer_core.tasks import augment, gan, training
+from wafer_core.tasks import augment
+from wafer_core.tasks.classification import training
+from wafer_core.tasks.generation import gan
 from wafer_core.tasks.parameters import Parameter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +37,17 @@ BELOW = {
     "data": GROUND | {"importers", "simulator", "data"},
     "tasks": GROUND
     | {"importers", "simulator", "device", "metrics", "preparation", "checkpoint", "tasks"},
+    "pretraining": GROUND
+    | {
+        "importers",
+        "simulator",
+        "device",
+        "metrics",
+        "preparation",
+        "checkpoint",
+        "tasks",
+        "pretraining",
+    },
 }
 
 

@@ -19,7 +19,8 @@ from torchvision import models
 
 from wafer_core import cli
 from wafer_core.errors import ModelError, ParameterError
-from wafer_core.tasks import imagenet, inception, networks, weight_files
+from wafer_core.tasks.classification import imagenet, networks, weight_files
+from wafer_core.tasks.judging import inception
 
 NAME = "mobilenet_v2"  # the smallest of the three
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wafer_core.errors import InputError
-from wafer_core.tasks import manifold
+from wafer_core.tasks.classification import manifold
 
 
 def half_circle(count: int) -> manifold.Floats:

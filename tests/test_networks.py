@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wafer_core.errors import ParameterError
-from wafer_core.tasks import networks
+from wafer_core.tasks.classification import networks
 
 
 @pytest.mark.parametrize("name", networks.NETWORKS)

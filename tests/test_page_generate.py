@@ -26,7 +26,7 @@ from wafer_core import images, jobs, simulator
 from wafer_core.data import pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
-from wafer_core.tasks import gan
+from wafer_core.tasks.generation import gan
 from wafers import fill, marked
 
 AUTO, MANUAL, PHYSICS = "Auto (GAN)", "Manual (transforms)", "Physics (simulator)"

@@ -29,7 +29,7 @@ from browsing import (
 from wafer_core import images, simulator
 from wafer_core.data import models, pictures
 from wafer_core.data.project import Project
-from wafer_core.tasks.predict import Prediction
+from wafer_core.tasks.classification.predict import Prediction
 from wafers import fill
 
 SHOWN = "predict_table"

@@ -13,7 +13,8 @@ from wafer_core import jobs
 from wafer_core.data import presets
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
-from wafer_core.tasks import searching, training
+from wafer_core.tasks.classification import training
+from wafer_core.tasks.tuning import searching
 
 POLICY = "rotate 0.5 0.3 + noise 1 0.2"
 SETTINGS = {"policy": POLICY, "epochs": 7, "balancing": "natural", "label_smoothing": 0.1}

@@ -30,7 +30,7 @@ from wafer_core.data import models, pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
 from wafer_core.jobs.process import ProcessId
-from wafer_core.tasks import training
+from wafer_core.tasks.classification import training
 from wafers import fill
 
 RUNS = "results_runs"

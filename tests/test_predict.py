@@ -13,9 +13,9 @@ from wafer_core.errors import Cancelled, ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, encode_png
 from wafer_core.importers import Upload
 from wafer_core.preparation import Preparation
-from wafer_core.tasks import networks
-from wafer_core.tasks.classifier import Classifier
-from wafer_core.tasks.predict import (
+from wafer_core.tasks.classification import networks
+from wafer_core.tasks.classification.classifier import Classifier
+from wafer_core.tasks.classification.predict import (
     CONFIDENT,
     REVIEW,
     REVIEW_BELOW,

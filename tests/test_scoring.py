@@ -11,8 +11,8 @@ import pytest
 
 from wafer_core.images import NO_DIE, Picture
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks import comparison, features, verdicts
-from wafer_core.tasks.scoring import GenerationScores, score_made
+from wafer_core.tasks.judging import comparison, features, verdicts
+from wafer_core.tasks.judging.scoring import GenerationScores, score_made
 from wafers import marked
 
 OTHERS = {"Donut": simulate_many("Donut", 20, 5), "none": simulate_many("none", 20, 6)}
@@ -228,8 +228,8 @@ def test_what_was_seen_is_remembered_by_content(monkeypatch: pytest.MonkeyPatch)
 def test_features_and_probabilities_are_those_of_the_classifier() -> None:
     import torch
 
-    from wafer_core.tasks import transfer
-    from wafer_core.tasks.wafernet import standard_classifier
+    from wafer_core.tasks.classification import transfer
+    from wafer_core.tasks.classification.wafernet import standard_classifier
 
     wafers = simulate_many("Scratch", 5, 3)
     seen = features.load("wafernet", torch.device("cpu")).look(wafers)

@@ -17,8 +17,8 @@ from wafer_core.errors import Cancelled, ModelError, ParameterError
 from wafer_core.jobs import create_job
 from wafer_core.jobs.runner import run_job
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks import classifier, hood, imagenet, networks, transfer
-from wafer_core.tasks.training import TrainConfig, TrainData
+from wafer_core.tasks.classification import classifier, hood, imagenet, networks, transfer
+from wafer_core.tasks.classification.training import TrainConfig, TrainData
 
 CPU = torch.device("cpu")
 PHOTO = "mobilenet_v2"

@@ -13,11 +13,13 @@ import torch
 from wafer_core import checkpoint
 from wafer_core.errors import InputError, ModelError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, Picture
+from wafer_core.pretraining import dies as shelves
+from wafer_core.pretraining import wafergen as pretrain
+from wafer_core.pretraining import wafers as pretrain_wafers
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks import pretrain_wafers
-from wafer_core.tasks.wafergen import pretrain, wafers
-from wafer_core.tasks.wafergen.drawing import Plan, Variation, cells_of, draw, vary
-from wafer_core.tasks.wafergen.network import (
+from wafer_core.tasks.generation.wafergen import network
+from wafer_core.tasks.generation.wafergen.drawing import Plan, Variation, cells_of, draw, vary
+from wafer_core.tasks.generation.wafergen.network import (
     BLURS,
     CELLS,
     FAILED,
@@ -86,19 +88,19 @@ def test_it_reads_the_density_in_the_coordinates_of_the_wafer() -> None:
 
 
 def test_dies_drawn_at_once_lie_apart() -> None:
-    turns = wafers.turns_of(30, 21, np.random.default_rng(0))
+    turns = network.turns_of(30, 21, np.random.default_rng(0))
     for turn in np.unique(turns):
         y, x = np.nonzero(turns == turn)
         apart = np.maximum(abs(y[:, None] - y), abs(x[:, None] - x))
-        assert apart[~np.eye(len(y), dtype=bool)].min() == wafers.LATTICE
+        assert apart[~np.eye(len(y), dtype=bool)].min() == network.LATTICE
     assert turns.min() > 0
     assert turns.max() < 1
 
 
 def test_batches_hide_known_dies_only_and_turn_all_parts_alike() -> None:
     pictures = simulate_many("Loc", 6, 0) + simulate_many("Scratch", 6, 1)
-    shelf = wafers.shelf(pictures, np.repeat([0, 1], 6), np.arange(12))
-    batches = wafers.Batches(shelf, 16, 0)
+    shelf = shelves.shelf(pictures, np.repeat([0, 1], 6), np.arange(12))
+    batches = shelves.Batches(shelf, 16, 0)
     for _ in range(4):
         batch = batches.draw()
         assert not batch.hide[batch.canvas == 0].any()
@@ -113,7 +115,7 @@ def test_batches_hide_known_dies_only_and_turn_all_parts_alike() -> None:
 def test_large_wafers_are_thinned_not_made_denser() -> None:
     rng = np.random.default_rng(0)
     large = np.where(rng.random((300, 280)) < 0.2, 255, 127).astype(np.uint8)
-    small = wafers.states(large)
+    small = shelves.states(large)
     assert small.shape == (100, 94) or small.shape == (100, 93)
     assert (small == FAILED).mean() == pytest.approx(0.2, abs=0.02)
     assert set(np.unique(small)) == {PASSED, FAILED}
@@ -127,7 +129,7 @@ def test_the_lots_left_out_are_those_of_wafernet() -> None:
         torch.from_numpy(group),
     )
     teach, _ = pretrain_wafers.split(prepared, 0.5, 3)
-    out = wafers.lots_left_out(group, 0.5, 3)
+    out = shelves.lots_left_out(group, 0.5, 3)
     assert sorted(set(group[~out])) == sorted(set(teach.group.tolist()))
     assert len(set(group[out])) == 10
 
@@ -144,7 +146,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_teaching_stores_what_can_be_loaded(taught: Path) -> None:
-    from wafer_core.tasks.wafergen import shipped
+    from wafer_core.tasks.generation.wafergen import shipped
 
     network = shipped.load(CPU, taught.parent, "small")
     description = json.loads(taught.with_suffix(".json").read_text())
@@ -155,7 +157,7 @@ def test_teaching_stores_what_can_be_loaded(taught: Path) -> None:
 
 
 def test_weights_that_were_changed_are_refused(taught: Path, tmp_path: Path) -> None:
-    from wafer_core.tasks.wafergen import shipped
+    from wafer_core.tasks.generation.wafergen import shipped
 
     tensors = WaferGen()
     checkpoint.save(tmp_path, tensors, {"network": "wafergen"}, "other")
@@ -180,7 +182,7 @@ def test_a_second_run_begins_with_the_first(taught: Path, tmp_path: Path) -> Non
 
 def test_teaching_on_real_wafers_leaves_lots_out(tmp_path: Path) -> None:
     pictures = simulate_many("Center", 16, 0)
-    shelf = wafers.shelf(pictures, np.zeros(16, np.int64), np.arange(16) // 2)
+    shelf = shelves.shelf(pictures, np.zeros(16, np.int64), np.arange(16) // 2)
     output = tmp_path / "w.safetensors"
     config = pretrain.PretrainConfig(steps=1, batch_size=4, simulated=4, leave_groups_out=0.25)
     list(pretrain.pretrain(config, CPU, output, shelf))

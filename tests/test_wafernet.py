@@ -12,10 +12,10 @@ import torch
 from wafer_core.errors import ModelError
 from wafer_core.images import Picture
 from wafer_core.simulator import PATTERNS, simulate_many
-from wafer_core.tasks import networks
-from wafer_core.tasks.classifier import TrainConfig, TrainData, train
-from wafer_core.tasks.training import PARAMETERS
-from wafer_core.tasks.wafernet import standard_classifier
+from wafer_core.tasks.classification import networks
+from wafer_core.tasks.classification.classifier import TrainConfig, TrainData, train
+from wafer_core.tasks.classification.training import PARAMETERS
+from wafer_core.tasks.classification.wafernet import standard_classifier
 
 CPU = torch.device("cpu")
 FILE = networks.WEIGHTS / "wafernet.safetensors"

@@ -14,7 +14,7 @@ from wafer_core import metrics, plots
 from wafer_core.data import models, pictures
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
-from wafer_core.tasks.predict import REVIEW_BELOW
+from wafer_core.tasks.classification.predict import REVIEW_BELOW
 
 SHOWN = 48  # wafers of one pair
 EXAMPLES = 8  # rightly named wafers to compare with

@@ -104,7 +104,7 @@ def _found(project: Project, run: ModelRun, report: Mapping[str, Any]) -> Mappin
 
 def _examine(project: Project, run: ModelRun, report: Mapping[str, Any]) -> Mapping[str, Any]:
     from wafer_core.jobs.kinds.train import trainable
-    from wafer_core.tasks import hood, transfer
+    from wafer_core.tasks.classification import hood, transfer
 
     trained_on = models.trained_on(project, run.run)
     pictures, _ = dataset.load_part(project, trainable(trained_on)[0], "validation")
@@ -250,7 +250,7 @@ def _manifold(run: ModelRun, shown: Sequence[Shown]) -> None:
 
 
 def _summary(run: ModelRun) -> None:
-    from wafer_core.tasks import hood, networks
+    from wafer_core.tasks.classification import hood, networks
 
     size = networks.NETWORKS[run.network].size
     rows = hood.summary(networks.build(run.network, len(run.class_names)), size)

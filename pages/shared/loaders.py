@@ -175,7 +175,12 @@ def _read(paths: Sequence[str]) -> list[images.Picture]:
 
 
 # What the pages will need and takes long to import, in the order of the pages.
-_HEAVY = ("pandas", "plotly.graph_objects", "wafer_core.tasks.augment", "wafer_core.tasks.predict")
+_HEAVY = (
+    "pandas",
+    "plotly.graph_objects",
+    "wafer_core.tasks.augment",
+    "wafer_core.tasks.classification.predict",
+)
 
 
 @st.cache_resource(show_spinner=False)
@@ -207,7 +212,7 @@ def device_text() -> str | None:
 @st.cache_resource(max_entries=6, show_spinner="Loading the model …")
 def _classifier(folder: str, written: int) -> Any:
     from wafer_core.device import choose_device
-    from wafer_core.tasks.classifier import Classifier
+    from wafer_core.tasks.classification.classifier import Classifier
 
     return Classifier.load(Path(folder), choose_device())
 
@@ -216,7 +221,7 @@ def _classifier(folder: str, written: int) -> Any:
 def standard_classifier() -> Any:
     """The shipped classifier of the nine WM-811K patterns."""
     from wafer_core.device import choose_device
-    from wafer_core.tasks import wafernet
+    from wafer_core.tasks.classification import wafernet
 
     return wafernet.standard_classifier(choose_device())
 
@@ -242,7 +247,7 @@ def heat(model: str, _classifier: Any, picture: images.Picture, size: int) -> tu
         picture: The wafer.
         size: Pixels a side.
     """
-    from wafer_core.tasks import attention
+    from wafer_core.tasks.classification import attention
 
     found = attention.heat_map(_classifier, picture)
     return drawing.to_png(drawing.draw_heat(picture, found, size)), bool(found.any())

@@ -16,7 +16,10 @@ from wafer_core.data.pictures import MadeRun
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary
 from wafer_core.jobs.kinds import score
-from wafer_core.tasks import augment, features, generate, physics, physics_model
+from wafer_core.tasks import augment
+from wafer_core.tasks.generation import generate
+from wafer_core.tasks.judging import features
+from wafer_core.tasks.simulation import physics, physics_model
 
 METHODS = {"gan": "GAN", "transforms": "transforms", "physics": "physics"}
 _SHOWN = 40  # wafers of each side

@@ -15,8 +15,9 @@ from wafer_core.data import presets
 from wafer_core.data.presets import Preset
 from wafer_core.data.project import Project
 from wafer_core.jobs import JobState
-from wafer_core.tasks import policies, search_space, searching, training
+from wafer_core.tasks.classification import policies, training
 from wafer_core.tasks.parameters import Parameter, check_names
+from wafer_core.tasks.tuning import search_space, searching
 
 DEFAULTS = "Defaults"
 # session state: the box, what the form was filled with, and what the box is to show next

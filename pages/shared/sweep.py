@@ -15,7 +15,7 @@ from wafer_core.data.pictures import MadeRun
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary
 from wafer_core.jobs import JobState
-from wafer_core.tasks import gan
+from wafer_core.tasks.generation import gan
 
 
 def show(project: Project, c: ClassSummary, run: MadeRun) -> None:

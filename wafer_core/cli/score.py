@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wafer_core.cli.arguments import add_device, add_seed
 from wafer_core.cli.command import Command, open_project, run_job, say
 from wafer_core.errors import InputError, ParameterError
 
+if TYPE_CHECKING:
+    from wafer_core.tasks.judging.agreement import Classes
+
 _MOST = 5000  # pictures of a folder that are compared
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from wafer_core.tasks.features import FEATURES
+    from wafer_core.tasks.judging.features import FEATURES
 
     folder = "a folder, zip, picture or wafer data file"
     parser.add_argument("--real", type=Path, metavar="DIR", help=f"real pictures: {folder}")
@@ -33,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="pictures of another class, the ceiling; may be given several times",
+        help="pictures of another class, the ceiling; may be given several times; with --training "
+        "also for class agreement: every second lot teaches the classifier",
     )
     parser.add_argument(
         "--project", type=Path, metavar="DIR", help="score a stored run of this project instead"
@@ -93,20 +97,22 @@ def _folders(args: argparse.Namespace) -> Any:
     """Score at once, without a job: there is no project to keep it in."""
     from wafer_core.device import choose_device
     from wafer_core.jobs.foreground import ProgressLine
+    from wafer_core.tasks.judging.scoring import score_made
     from wafer_core.tasks.parameters import check_seed
-    from wafer_core.tasks.scoring import score_made
 
     check_seed(args.seed)
     fake, _ = _read(args.fake)
     real, lots = _read(args.real)
     training = _read(args.training)[0] if args.training else []
+    others = {str(path): _read(path) for path in args.other}
     line = ProgressLine(sys.stderr)
     try:
         scores = score_made(
             fake,
             training,
             real,
-            {str(path): _read(path)[0] for path in args.other},
+            {name: pictures for name, (pictures, _) in others.items()},
+            classes=_classes(args, training, real, others),
             features=args.features,
             weights=args.weights,
             device=choose_device(args.device),
@@ -119,6 +125,28 @@ def _folders(args: argparse.Namespace) -> Any:
         line.close()
     say(scores.sentence)
     return scores.to_json()
+
+
+def _classes(
+    args: argparse.Namespace,
+    training: list[Any],
+    real: list[Any],
+    others: dict[str, tuple[list[Any], list[str | None]]],
+) -> Classes | None:
+    """What a classifier may learn from, if there is anything: half of each other class."""
+    from wafer_core.tasks.judging.agreement import Classes
+
+    if not training or not others:
+        return None
+    name = str(args.training)
+    classes = Classes(name, {name: training}, {name: real})
+    for other, (pictures, lots) in others.items():
+        # lot by lot in turn, since wafers of one lot are alike
+        number: dict[str, int] = {}
+        half = [number.setdefault(lot or f"#{i}", len(number)) % 2 for i, lot in enumerate(lots)]
+        classes.training[other] = [p for p, side in zip(pictures, half, strict=True) if not side]
+        classes.held_out[other] = [p for p, side in zip(pictures, half, strict=True) if side]
+    return classes
 
 
 def _read(path: Path) -> tuple[list[Any], list[str | None]]:

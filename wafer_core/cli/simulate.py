@@ -13,8 +13,8 @@ from wafer_core.cli.command import Command, open_project, say
 from wafer_core.errors import InputError, ParameterError
 
 if TYPE_CHECKING:
-    from wafer_core.tasks.levels import LevelWafer
-    from wafer_core.tasks.physics_model import PhysicsModel
+    from wafer_core.tasks.simulation.levels import LevelWafer
+    from wafer_core.tasks.simulation.physics_model import PhysicsModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Any:
     from wafer_core.jobs.foreground import ProgressLine
-    from wafer_core.tasks import levels, physics
-    from wafer_core.tasks.level_files import write_test_set
+    from wafer_core.tasks.simulation import levels, physics
+    from wafer_core.tasks.simulation.level_files import write_test_set
 
     if (args.pattern is None) == (args.project is None) or bool(args.class_name) != bool(
         args.project

@@ -17,7 +17,7 @@ from wafer_core.cli.command import Command, open_project, run_job, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from wafer_core.tasks.training import PARAMETERS, TrainConfig
+    from wafer_core.tasks.classification.training import PARAMETERS, TrainConfig
 
     add_project(parser)
     parser.add_argument(
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Any:
-    from wafer_core.tasks.training import PARAMETERS
+    from wafer_core.tasks.classification.training import PARAMETERS
 
     project = open_project(args.project)
     config = given_settings(args, PARAMETERS)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from wafer_core.data.pictures import PictureRecord
     from wafer_core.data.project import Project, WaferClass
     from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.generate import GenerateResult
-    from wafer_core.tasks.levels import Level
+    from wafer_core.tasks.generation.generate import GenerateResult
+    from wafer_core.tasks.simulation.levels import Level
 
 SAMPLES_FOLDER = "samples"
 _WEIGHTS = {"gan": 20.0, "transforms": 1.0, "physics": 2.0}  # shares of a job's time, roughly
@@ -58,8 +58,8 @@ class _Order:
 def check(parameters: Parameters) -> None:
     """Check what ``run`` reads."""
     from wafer_core.tasks.augment import AugmentConfig
-    from wafer_core.tasks.gan import GanConfig
-    from wafer_core.tasks.generate import MAX_COUNT
+    from wafer_core.tasks.generation.gan import GanConfig
+    from wafer_core.tasks.generation.generate import MAX_COUNT
 
     known_only(parameters, ("classes", "config", "augment", "seed"), "generate")
     for entry in class_list(parameters.get("classes")):
@@ -119,7 +119,7 @@ def run(context: JobContext) -> dict[str, Any]:
 def _order(project: Project, entry: dict[str, Any]) -> _Order:
     """Look a class up and see that it can be made, before hours go into the one before it."""
     from wafer_core.data import pictures
-    from wafer_core.tasks.gan import MIN_PICTURES
+    from wafer_core.tasks.generation.gan import MIN_PICTURES
 
     wafer_class = project.find_class(entry["name"])
     records = [r for r in pictures.originals(project, wafer_class.slug) if r.part == "train"]
@@ -155,7 +155,7 @@ def _scored(
 ) -> dict[str, Any]:
     """Scores of what was stored; where there are none, the sentence says why."""
     from wafer_core.data import pictures
-    from wafer_core.jobs.kinds.score import score_stored, three_scores
+    from wafer_core.jobs.kinds.score import score_stored, told_scores
 
     wafer_class = order.wafer_class
 
@@ -172,8 +172,8 @@ def _scored(
             context.project, wafer_class, made, device=context.device, seed=seed, progress=tell
         )
     except InputError as exc:  # a damaged original is no reason to lose what was made
-        return {**three_scores(None), "scores": None, "sentence": f"It could not be scored: {exc}"}
-    return {**three_scores(value), "scores": value, "sentence": value["sentence"]}
+        return {**told_scores(None), "scores": None, "sentence": f"It could not be scored: {exc}"}
+    return {**told_scores(value), "scores": value, "sentence": value["sentence"]}
 
 
 def _by_transforms(
@@ -219,9 +219,9 @@ def _by_gan(context: JobContext, order: _Order, share: tuple[float, float]) -> d
 def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> GenerateResult:
     """Follow the steps of one class and tell them."""
     from wafer_core.data import pictures
-    from wafer_core.tasks import generate
     from wafer_core.tasks.augment import AugmentConfig
-    from wafer_core.tasks.gan import GanConfig, GanEpoch, GanProgress
+    from wafer_core.tasks.generation import generate
+    from wafer_core.tasks.generation.gan import GanConfig, GanEpoch, GanProgress
 
     parameters = context.parameters
     config = GanConfig.from_json(

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from wafer_core.data.pictures import MadePicture, PictureRecord
     from wafer_core.data.project import WaferClass
     from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.levels import Level, LevelWafer
-    from wafer_core.tasks.making import Step
-    from wafer_core.tasks.physics_model import PhysicsModel
+    from wafer_core.tasks.generation.making import Step
+    from wafer_core.tasks.simulation.levels import Level, LevelWafer
+    from wafer_core.tasks.simulation.physics_model import PhysicsModel
 
 _FIT_SHARE = 0.5  # of a class's time, roughly
 
@@ -71,8 +71,8 @@ def made_by_physics(
     import torch
 
     from wafer_core.data import pictures
-    from wafer_core.tasks import physics
-    from wafer_core.tasks.making import Clock, StepInfo
+    from wafer_core.tasks.generation.making import Clock, StepInfo
+    from wafer_core.tasks.simulation import physics
 
     def tell(fraction: float, text: str) -> None:
         context.check_cancelled()
@@ -134,7 +134,7 @@ def _evenly(
     model: PhysicsModel, levels: Mapping[str, Sequence[Level]], count: int, seed: int
 ) -> list[LevelWafer]:
     """Exactly ``count`` wafers; the cells of all levels differ by one at most."""
-    from wafer_core.tasks.levels import level_grid
+    from wafer_core.tasks.simulation.levels import level_grid
 
     cells = math.prod(len(chosen) for chosen in levels.values())
     full, over = divmod(count, cells)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wafer_core.data.project import Project
     from wafer_core.importers import Upload
     from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.classifier import Classifier
+    from wafer_core.tasks.classification.classifier import Classifier
 
 ANSWERS_FILE = "predictions.json"
 STANDARD = "standard"  # the shipped model of the nine WM-811K patterns
@@ -31,7 +31,7 @@ STANDARD = "standard"  # the shipped model of the nine WM-811K patterns
 
 def check(parameters: Parameters) -> None:
     """Check what ``run`` reads."""
-    from wafer_core.tasks.predict import check_threshold
+    from wafer_core.tasks.classification.predict import check_threshold
 
     known_only(parameters, ("sources", "model", "review_below"), "predict")
     for source in parameters.get("sources", ()):
@@ -91,7 +91,7 @@ def answers(
         InputError: There is no picture at all.
     """
     from wafer_core.importers import Candidate, Rejected, Upload, scan
-    from wafer_core.tasks.predict import chosen_threshold, predict_candidates
+    from wafer_core.tasks.classification.predict import chosen_threshold, predict_candidates
 
     candidates: list[Candidate] = []
     rejected: list[Rejected] = []
@@ -128,8 +128,8 @@ def find_classifier(
     """
     from wafer_core.data import models
     from wafer_core.names import same_name
-    from wafer_core.tasks.classifier import Classifier
-    from wafer_core.tasks.wafernet import standard_classifier
+    from wafer_core.tasks.classification.classifier import Classifier
+    from wafer_core.tasks.classification.wafernet import standard_classifier
 
     run: str | None
     if name is None:

@@ -21,13 +21,14 @@ from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
 if TYPE_CHECKING:
     import torch
 
-    from wafer_core.data.pictures import MadeRun
+    from wafer_core.data.pictures import MadeRun, PictureRecord
     from wafer_core.data.project import Project, WaferClass
     from wafer_core.images import Picture
     from wafer_core.jobs.context import JobContext
+    from wafer_core.tasks.judging.agreement import Classes
 
 FILE = "scores-{}.json"  # in the run's folder, by features
-_OTHERS = 60  # originals of each other class that are loaded: as many as are ever compared
+_OTHERS = 60  # originals of each other class that are compared, learned from, or judged by
 _READ_SHARE = 0.1  # of the job's time, roughly
 
 logger = logging.getLogger(__name__)
@@ -41,11 +42,12 @@ class Originals:
     held_out: list[Picture]
     lots: list[str | None]  # of the held-out ones
     others: dict[str, list[Picture]]  # by the other classes' names
+    classes: Classes
 
 
 def check(parameters: Parameters) -> None:
     """Check what ``run`` reads."""
-    from wafer_core.tasks.features import FEATURES
+    from wafer_core.tasks.judging.features import FEATURES
     from wafer_core.tasks.parameters import check_seed
 
     known_only(parameters, ("class", "run", "features", "weights", "seed"), "score")
@@ -119,7 +121,7 @@ def score_stored(
 
     from wafer_core.data import pictures
     from wafer_core.files import write_json
-    from wafer_core.tasks.scoring import MOST, score_made
+    from wafer_core.tasks.judging.scoring import MOST, score_made
 
     slug, count = wafer_class.slug, len(made.records)
     chosen = np.random.default_rng((seed, 12)).permutation(count)[: MOST[0]]
@@ -129,6 +131,7 @@ def score_stored(
         known.training,
         known.held_out,
         known.others,
+        classes=known.classes,
         features=features,
         weights=weights,
         device=device,
@@ -144,10 +147,11 @@ def score_stored(
     return value
 
 
-def three_scores(value: dict[str, Any] | None) -> dict[str, float | None]:
-    """The three figures that ``generate`` tells of a class, out of JSON of the scores, if any."""
+def told_scores(value: dict[str, Any] | None) -> dict[str, float | None]:
+    """The figures that ``generate`` tells of a class, out of JSON of the scores, if any."""
     scores = value["scores"] if value else {}
-    return {f"{name}_score": scores.get(name, {}).get("value") for name in ("is", "fid", "kid")}
+    found = {f"{name}_score": scores.get(name, {}).get("value") for name in ("is", "fid", "kid")}
+    return {**found, "class_agreement": scores.get("agreement", {}).get("value")}
 
 
 def find_run(project: Project, slug: str, name: str | None) -> MadeRun:
@@ -191,6 +195,7 @@ def originals_of(project: Project, slug: str) -> Originals:
     import numpy as np
 
     from wafer_core.data import pictures
+    from wafer_core.tasks.judging.agreement import Classes
 
     training, held_out, lots = [], [], []
     for record in pictures.originals(project, slug):
@@ -200,15 +205,31 @@ def originals_of(project: Project, slug: str) -> Originals:
         else:
             held_out.append(picture)
             lots.append(record.group)
-    others = {}
+    others, name = {}, slug
+    learned: dict[str, list[Picture]] = {}
+    kept: dict[str, list[Picture]] = {}
     for each in project.classes():
-        if each.slug != slug:
-            records = pictures.originals(project, each.slug)
+        if each.slug == slug:
+            name, learned[each.name], kept[each.name] = each.name, training, held_out
+            continue
+        loaded: dict[str, Picture] = {}
+
+        def some(
+            records: list[PictureRecord], of: str = each.slug, loaded: dict[str, Picture] = loaded
+        ) -> list[Picture]:
             # evenly over the order they came in: neighbours are of one lot
             count = min(len(records), _OTHERS)
             chosen = np.linspace(0, len(records) - 1, count).round().astype(int)
-            others[each.name] = [pictures.load(project, each.slug, records[i]) for i in chosen]
-    return Originals(training, held_out, lots, others)
+            for record in (records[i] for i in chosen):
+                if record.file not in loaded:
+                    loaded[record.file] = pictures.load(project, of, record)
+            return [loaded[records[i].file] for i in chosen]
+
+        records = list(pictures.originals(project, each.slug))
+        others[each.name] = some(records)
+        learned[each.name] = some([record for record in records if record.part == "train"])
+        kept[each.name] = some([record for record in records if record.part != "train"])
+    return Originals(training, held_out, lots, others, Classes(name, learned, kept))
 
 
 def _describe(parameters: Parameters) -> str:

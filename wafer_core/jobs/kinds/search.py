@@ -23,8 +23,8 @@ from wafer_core.names import clean_name
 
 if TYPE_CHECKING:
     from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.search_rounds import SearchData
-    from wafer_core.tasks.searching import Outcome, SearchConfig
+    from wafer_core.tasks.tuning.search_rounds import SearchData
+    from wafer_core.tasks.tuning.searching import Outcome, SearchConfig
 
 _LOOK_AT_CORES = 2.0  # seconds between two looks at what the other processes use
 _READ = 0.02  # share of the bar for reading
@@ -47,7 +47,7 @@ def config_of(parameters: Parameters) -> SearchConfig:
         ParameterError: A setting is unknown or cannot be used.
     """
     from wafer_core.tasks.parameters import check_names
-    from wafer_core.tasks.searching import PARAMETERS, SearchConfig
+    from wafer_core.tasks.tuning.searching import PARAMETERS, SearchConfig
 
     config = parameters.get("config", {})
     if not isinstance(config, Mapping):
@@ -61,10 +61,10 @@ def run(context: JobContext) -> dict[str, Any]:
     from wafer_core.data import presets
     from wafer_core.device import CoreWatch, describe_device
     from wafer_core.jobs.events import plain
-    from wafer_core.tasks.search import search
-    from wafer_core.tasks.search_space import describe
-    from wafer_core.tasks.searching import Outcome, Trial
-    from wafer_core.tasks.training import TrainConfig
+    from wafer_core.tasks.classification.training import TrainConfig
+    from wafer_core.tasks.tuning.search import search
+    from wafer_core.tasks.tuning.search_space import describe
+    from wafer_core.tasks.tuning.searching import Outcome, Trial
 
     began = time.perf_counter()
     config = config_of(context.parameters)
@@ -112,7 +112,7 @@ def run(context: JobContext) -> dict[str, Any]:
 
 def told_of(outcome: Outcome) -> dict[str, Any]:
     """What a search measured, for the preset and the result."""
-    from wafer_core.tasks.searching import VERDICTS
+    from wafer_core.tasks.tuning.searching import VERDICTS
 
     return {
         "title": outcome.title,
@@ -134,7 +134,7 @@ def read_data(context: JobContext) -> tuple[SearchData, list[str]]:
     import numpy as np
 
     from wafer_core.data import dataset, pictures
-    from wafer_core.tasks.search_rounds import SearchData
+    from wafer_core.tasks.tuning.search_rounds import SearchData
 
     project = context.project
     used, notes = trainable(dataset.freeze(project))

@@ -30,8 +30,8 @@ from wafer_core.names import clean_name
 if TYPE_CHECKING:
     from wafer_core.data.dataset import Dataset
     from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.classifier import Classifier, EpochResult
-    from wafer_core.tasks.training import TrainConfig, TrainData
+    from wafer_core.tasks.classification.classifier import Classifier, EpochResult
+    from wafer_core.tasks.classification.training import TrainConfig, TrainData
 
 _LOOK_AT_CORES = 2.0  # seconds between two looks at what the other processes use
 _READ, _TRAIN, _JUDGE = 0.05, 0.90, 0.05  # shares of the time
@@ -51,8 +51,8 @@ def config_of(parameters: Parameters) -> TrainConfig:
     Raises:
         ParameterError: One is unknown or cannot be used.
     """
+    from wafer_core.tasks.classification.training import PARAMETERS, TrainConfig
     from wafer_core.tasks.parameters import check_names
-    from wafer_core.tasks.training import PARAMETERS, TrainConfig
 
     config = parameters.get("config", {})
     if not isinstance(config, Mapping):
@@ -68,9 +68,9 @@ def run(context: JobContext) -> dict[str, Any]:
     from wafer_core.files import new_folder, write_bytes, write_json
     from wafer_core.metrics import doubts, evaluate, intervals
     from wafer_core.names import timestamp_name
-    from wafer_core.tasks import hood, transfer
-    from wafer_core.tasks.networks import NETWORKS
-    from wafer_core.tasks.training import TrainConfig, TrainData
+    from wafer_core.tasks.classification import hood, transfer
+    from wafer_core.tasks.classification.networks import NETWORKS
+    from wafer_core.tasks.classification.training import TrainConfig, TrainData
 
     project = context.project
     config = config_of(context.parameters)
@@ -190,7 +190,7 @@ def _trained(
 ) -> tuple[list[dict[str, Any]], Classifier]:
     """Train epoch by epoch, as long as the user lets it."""
     from wafer_core.device import CoreWatch
-    from wafer_core.tasks.classifier import train
+    from wafer_core.tasks.classification.classifier import train
 
     curve: list[dict[str, Any]] = []
     watch = CoreWatch()
@@ -231,9 +231,9 @@ def _notes(
     curve: Sequence[Mapping[str, Any]], data: TrainData, config: TrainConfig, stopped: bool
 ) -> list[str]:
     """What the user should know about how it went."""
-    from wafer_core.tasks.networks import NETWORKS
-    from wafer_core.tasks.training import FINE_TUNE_FROM
-    from wafer_core.tasks.transfer import FINE_TUNED
+    from wafer_core.tasks.classification.networks import NETWORKS
+    from wafer_core.tasks.classification.training import FINE_TUNE_FROM
+    from wafer_core.tasks.classification.transfer import FINE_TUNED
 
     notes = []
     best = max((row["epoch"] for row in curve if row["is_best"]), default=0)
@@ -289,7 +289,7 @@ def _csv(curve: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _describe(parameters: Parameters) -> str:
-    from wafer_core.tasks.networks import NETWORKS
+    from wafer_core.tasks.classification.networks import NETWORKS
 
     return f"Train {parameters.get('name') or NETWORKS[config_of(parameters).network].title}"
 

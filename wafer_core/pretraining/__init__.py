@@ -1,0 +1,1 @@
+"""How the weights that ship are made; nothing here runs in the product."""

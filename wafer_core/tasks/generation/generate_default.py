@@ -1,0 +1,202 @@
+"""The preset Default: wafers drawn by the generator that ships, without any training.
+
+    read where the originals fail → see how many dies must come along → turn, bend and mix, and draw
+    dies → redraw what repeats an original
+
+Each new wafer descends from one original: its blurred density of failed dies is turned, mirrored,
+bent and mixed with one that is like it; a share of its dies comes along, turned and bent like the
+density, as few as the class allows; and the generator draws all other dies so that they fit, on the
+original's die grid. What comes too close to any original, turned or not, is drawn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+import torch
+
+from wafer_core.errors import InputError
+from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map
+from wafer_core.metrics import copies
+from wafer_core.metrics.generation import squared_mmd
+from wafer_core.tasks.augment import AugmentConfig
+from wafer_core.tasks.generation import sweep
+from wafer_core.tasks.generation.diversity import as_vectors, compare_forms, report
+from wafer_core.tasks.generation.gan import GanConfig
+from wafer_core.tasks.generation.making import Clock, GenerateResult, Step, StepInfo, borrow
+from wafer_core.tasks.generation.wafergen import shipped
+from wafer_core.tasks.generation.wafergen.drawing import Variation, cells_of, draw, vary
+from wafer_core.tasks.judging import features
+
+STEPS = {
+    "read": StepInfo("Read where the originals fail", 0.05),
+    "fit": StepInfo("See how many dies must come along", 0.15),
+    "draw": StepInfo("Turn, bend and mix, and draw dies round by round", 0.55),
+    "check": StepInfo("Redraw what repeats an original", 0.1),
+    "sweep": StepInfo("Compare densities of failed dies", 0.15),
+}
+_TRIES = 4  # rounds of redrawing; each varies more than the one before
+_COMPARED = 24  # pictures at each density, and at each share of dies that come along
+# Shares of dies that come along, lowest and highest: blobs and rings need few, thin lines many.
+_KEPT = ((0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9))
+_LOOKED_AT = 300  # originals
+_FITTED, _KEPT_UNFITTED = 16, 1  # of so many pictures the shares are compared; else the second
+_GOOD_ENOUGH = 1.5, 0.15  # of the lowest KID of all shares; and what is good whatever is lower
+_PART = 1000  # pictures planned at once: what a large run holds in memory
+
+
+def make(
+    pictures: Sequence[Picture],
+    count: int,
+    config: GanConfig,
+    device: torch.device,
+    augmentation: AugmentConfig,
+) -> Iterator[Step | GenerateResult]:
+    """Make pictures of a class; see ``generate.generate``.
+
+    Raises:
+        InputError: Pictures that are no wafer maps.
+    """
+    if sum(is_map(picture) for picture in pictures) > len(pictures) / 2:
+        pictures = [_keep_map(p.copy()) if _all_failed(p) else p for p in pictures]
+    odd = sum(not is_map(picture) for picture in pictures)
+    if odd:
+        raise InputError(
+            f"{odd} of {len(pictures)} pictures of this class are no wafer maps, and the preset "
+            "Default draws dies; choose the preset Classic or Manual (transforms) for this class."
+        )
+    clock = Clock(STEPS, device)
+
+    yield clock.begin("read")
+    network = shipped.load(device)
+    cells = cells_of(pictures)
+    forms = compare_forms(pictures)
+    yield clock.end()
+
+    yield clock.begin("fit")
+    variation = variation_of(config, augmentation)
+    borrowed = borrow(len(pictures), count, config.seed)
+    chance = torch.Generator().manual_seed(config.seed)
+    random = np.random.default_rng((config.seed, 4))
+
+    def drawn(parents: list[int], how: Variation) -> Iterator[list[tuple[int, Picture]]]:
+        for start in range(0, len(parents), _PART):
+            mine = parents[start : start + _PART]
+            plan = vary(cells, mine, how, chance)
+            for part in draw(network, plan, [pictures[k] for k in mine], random, device):
+                yield [(start + number, _keep_map(picture)) for number, picture in part]
+
+    kids: list[float] = []
+    if count >= _FITTED:
+        looking = features.load("wafernet", device)
+        real = looking.look(pictures[:_LOOKED_AT]).features
+        for kept in _KEPT:
+            how = _with_kept(variation, kept)
+            parts = drawn(borrowed[:_COMPARED], how)
+            pilot = [picture for part in parts for _, picture in part]
+            kids.append(squared_mmd(looking.look(pilot).features, real))
+            yield from clock.go_on(len(kids), len(_KEPT), every=1)
+    variation = _with_kept(variation, _KEPT[fewest_kept(kids)])
+    yield clock.end()
+
+    yield clock.begin("draw")
+    made = [pictures[index] for index in borrowed]
+    done = 0
+    for part in drawn(borrowed, variation):
+        for number, picture in part:
+            made[number] = picture
+        done += len(part)
+        yield from clock.go_on(done, count, every=1)
+    yield clock.end()
+
+    yield clock.begin("check")
+    near = _near(made, forms)
+    redrawn = 0
+    for attempt in range(1, _TRIES + 1):
+        if not len(near):
+            break
+        redrawn += len(near)
+        wider = variation.wider(1 + attempt / 2)
+        for part in drawn([borrowed[k] for k in near], wider):
+            for number, picture in part:
+                made[near[number]] = picture
+        near = near[_near([made[k] for k in near], forms)]
+        yield from clock.go_on(attempt, _TRIES + 1, every=1)
+    details = {
+        **config.to_json(),
+        "variation": asdict(variation),
+        "originals": len(pictures),
+        "fit": {"kept": [list(kept) for kept in _KEPT], "kid": [round(kid, 5) for kid in kids]},
+        "redrawn": redrawn,
+        **({} if count < 2 else report(made, pictures, config.seed)),
+    }
+    yield clock.end()
+
+    yield clock.begin("sweep")
+    found = None
+    if config.sweep and count > 1:
+        levels: dict[float, list[Picture]] = {}
+        for level in sweep.DENSITIES:
+            at = replace(variation, fails=variation.fails + float(np.log(level)))
+            levels[config.density * level] = [
+                picture for part in drawn(borrowed[:_COMPARED], at) for _, picture in part
+            ]
+            yield from clock.go_on(len(levels), len(sweep.DENSITIES) + 1, every=1)
+        found = sweep.compare("density", levels, pictures, device)
+    details["sweep"] = found and found.to_json()
+    yield clock.end()
+    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    details["cost"] = clock.cost(made, weights)
+    details["device"] = details["cost"]["device"]
+    yield GenerateResult(made, borrowed, clock.seconds, details, found)
+
+
+def _with_kept(variation: Variation, kept: tuple[float, float]) -> Variation:
+    """The more dies come along, the less of a second wafer: the two would lie over each other."""
+    return replace(variation, kept=kept, mixed=variation.mixed * (1 - kept[1]))
+
+
+def fewest_kept(kids: Sequence[float]) -> int:
+    """The first of the shares that is as good as any: the fewer dies come along, the newer.
+
+    Args:
+        kids: Of each share in ``_KEPT``, against the originals; none: nothing was compared.
+    """
+    if not kids:
+        return _KEPT_UNFITTED
+    factor, good = _GOOD_ENOUGH
+    bar = max(factor * min(kids), good)
+    return next(number for number, kid in enumerate(kids) if kid <= bar)
+
+
+def variation_of(config: GanConfig, augmentation: AugmentConfig) -> Variation:
+    """How far new wafers may be from the originals: the config, and how wafers may be turned."""
+    return Variation(
+        turn=augmentation.rotation_range,
+        mirror_x=augmentation.horizontal_flip,
+        mirror_y=augmentation.vertical_flip,
+        fails=float(np.log(config.density)),
+    ).wider(config.variety)
+
+
+def _near(made: Sequence[Picture], forms: np.ndarray) -> np.ndarray:
+    """Indices of the pictures that repeat an original."""
+    found = [
+        copies.nearest(as_vectors(made[start : start + _PART]), forms).near
+        for start in range(0, len(made), _PART)
+    ]
+    return np.flatnonzero(np.concatenate(found)) if found else np.zeros(0, np.int64)
+
+
+def _all_failed(picture: Picture) -> bool:
+    """Whether a picture is, among wafer maps, one without a passed die."""
+    return not ((picture != NO_DIE) & (picture != FAIL)).any()
+
+
+def _keep_map(picture: Picture) -> Picture:
+    """A wafer of failed dies alone could not be told from black and white: one passes."""
+    if not is_map(picture):
+        picture.flat[int(picture.argmax())] = PASS
+    return picture

@@ -1,0 +1,1 @@
+"""How good made pictures are: scores, what they are compared with, and verdicts."""

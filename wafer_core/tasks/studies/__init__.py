@@ -1,0 +1,1 @@
+"""Studies on a user's own wafers: do made pictures help, and how many are needed."""
