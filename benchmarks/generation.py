@@ -8,9 +8,9 @@
 The lots that the generator's teaching left out are split once more, by the seed: originals come
 from one part, the wafers that judge from the other, 300 a class at most. Scores are those of
 ``score`` (KID, recall and so on in WaferNet's features; *floor*: the originals themselves against
-the wafers that judge). Class agreement: the share of made wafers that a classifier with the
-program's defaults, trained on the originals of all classes and nothing else, puts in their class;
-beside it stands the same for the real wafers that judge, which no generator can be surer of.
+the wafers that judge). Class agreement, as ``score`` tells it: the share of made wafers that a
+classifier, taught with the originals of all classes and nothing else, puts in their class; beside
+it stands the same for the real wafers that judge, of this class and of all others.
 
 Each class is written as soon as it is done.
 """
@@ -34,12 +34,12 @@ from wafer_core.importers import Candidate, scan
 from wafer_core.pretraining.dies import lots_left_out
 from wafer_core.simulator import PATTERNS
 from wafer_core.tasks.augment import AugmentConfig, augment
-from wafer_core.tasks.classification.classifier import Classifier, TrainConfig, TrainData, train
 from wafer_core.tasks.classification.networks import WEIGHTS
 from wafer_core.tasks.generation import generate_default
 from wafer_core.tasks.generation.gan import GanConfig
 from wafer_core.tasks.generation.generate import GenerateResult, generate
 from wafer_core.tasks.generation.wafergen import shipped
+from wafer_core.tasks.judging.agreement import Classes
 from wafer_core.tasks.judging.scoring import score_made
 
 JUDGED = 300  # wafers a class at most
@@ -64,11 +64,10 @@ def main() -> None:
     network = shipped.load(device, given.weights.parent, given.weights.stem)
     generate_default.shipped.load = lambda _: network  # type: ignore[assignment]
     classes = draw(scan([given.data]).candidates, taught, given.originals, given.seed)
-    judge = None if given.no_agreement else classifier(classes, device, given.seed)
     rows: list[dict[str, Any]] = []
     for name in given.classes:
         for preset in given.presets:
-            rows.append(one(name, preset, classes, judge, device, given))
+            rows.append(one(name, preset, classes, device, given))
             print(json.dumps(rows[-1]), flush=True)
             write_results(given.name, rows, table(rows, taught, given))
 
@@ -95,31 +94,10 @@ def draw(
     return found
 
 
-def classifier(
-    classes: dict[str, tuple[list[Picture], list[Picture]]], device: torch.device, seed: int
-) -> Classifier:
-    """Trained on the originals alone: three of four train, the rest choose the epoch."""
-    parts: tuple[list[Picture], list[int], list[Picture], list[int]] = ([], [], [], [])
-    for label, (originals, _) in enumerate(classes.values()):
-        cut = -(-3 * len(originals) // 4)
-        parts[0].extend(originals[:cut])
-        parts[1].extend([label] * cut)
-        parts[2].extend(originals[cut:])
-        parts[3].extend([label] * (len(originals) - cut))
-    data = TrainData(
-        tuple(classes), parts[0], np.array(parts[1], np.int64), parts[2],
-        np.array(parts[3], np.int64),
-    )  # fmt: skip
-    for result in train(data, TrainConfig(seed=seed), device):
-        last = result
-    return last.best_classifier()
-
-
 def one(
     name: str,
     preset: str,
     classes: dict[str, tuple[list[Picture], list[Picture]]],
-    judge: Classifier | None,
     device: torch.device,
     given: argparse.Namespace,
 ) -> dict[str, Any]:
@@ -137,16 +115,21 @@ def one(
     stored = sum(len(encode_png(picture)) for picture in made)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     scored_wall, scored_cpu = time.perf_counter(), time.process_time()
-    found = score_made(made, originals, real, {}, device=device, seed=given.seed)
+    known = None
+    if not given.no_agreement:
+        learned, kept = ({key: sides[k] for key, sides in classes.items()} for k in (0, 1))
+        known = Classes(name, learned, kept)
+    found = score_made(made, originals, real, {}, classes=known, device=device, seed=given.seed)
     scored_wall, scored_cpu = time.perf_counter() - scored_wall, time.process_time() - scored_cpu
     scores = found.scores
-    agreement = {}
-    if judge is not None:
-        k = judge.class_names.index(name)
+    agreement: dict[str, Any] = {}
+    if known is not None:
+        told = scores["agreement"]
         agreement = {
-            key: float((judge.predict_proba(pictures).argmax(1) == k).mean())
-            for key, pictures in (("agreement", made), ("agreement_real", real))
-        }
+            "agreement": told.value, "agreement_real": told.floor, "agreement_others": told.ceiling,
+            "agreement_details": dict(told.details), "agreement_counts": dict(told.counts),
+            "instead": told.instead,
+        }  # fmt: skip
     return {
         "class": name, "preset": preset, "originals": len(originals), "made": len(made),
         "judged": len(real),
@@ -180,17 +163,20 @@ def table(rows: list[dict[str, Any]], taught: dict[str, Any], given: argparse.Na
         "",
         "KID, precision and recall in WaferNet's features against the judging wafers. *Floor*: the "
         "originals against them, at equal counts. *Copies*: share that repeats an original in any "
-        "form. *Agrees*: a classifier trained on the originals alone puts it in its class; in "
-        "brackets the same for the judging wafers. Seconds of making and storing, then of scoring: "
-        "on the wall, and of the processor in brackets; other work shared the machine. Memory: of "
-        "the process.",
+        "form. *Agrees*: a classifier taught with the originals alone puts it in its class; in "
+        "brackets the same for the judging wafers of the class, and of all others. Seconds of "
+        "making and storing, then of scoring: on the wall, and of the processor in brackets; other "
+        "work shared the machine. Memory: of the process.",
         "",
         "| class | preset | originals | judged | KID | floor | precision | recall | copies "
         "| agrees | make (s) | score (s) | memory (MB) |",
         "|" + "---|" * 13,
     ]
     for r in rows:
-        agrees = f"{r['agreement']:.2f} ({r['agreement_real']:.2f})" if "agreement" in r else "–"
+        agrees = "–"
+        if "agreement" in r:
+            ends = (_text(r[f"agreement_{which}"], 2) for which in ("real", "others"))
+            agrees = f"{_text(r['agreement'], 2)} ({', '.join(ends)})"
         memory = f"{r['peak_memory'] / 2**20:.0f}" if r["peak_memory"] else "–"
         preset = r["preset"] + (f", {r['epochs']} epochs" if r["epochs"] else "")
         lines.append(
@@ -216,7 +202,7 @@ def means(rows: list[dict[str, Any]]) -> list[str]:
             f"{np.mean(recalls):.2f}, 0.6 or more on {sum(x >= 0.6 for x in recalls)}; most copies "
             f"{max(r['copies'] for r in mine):.3f}"
         )
-        if "agreement" in mine[0]:
+        if mine[0].get("agreement") is not None:
             line += f"; agreement {np.mean([r['agreement'] for r in mine]):.2f}"
         both = [r for r in mine if r["class"] in classic and preset != "classic"]
         if both:

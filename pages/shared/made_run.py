@@ -107,6 +107,7 @@ def scores(project: Project, c: ClassSummary, run: MadeRun) -> None:
 
 def _score_table(found: Mapping[str, Any], file_name: str) -> None:
     counts = found.get("counts", {})
+    _tell_other_weights(found)
     title, sentence = found.get("title", found["features"]), found.get("sentence", "")
     st.markdown(f"**{guards.plain(title)}** · {guards.plain(sentence)}")
     rows = [
@@ -115,18 +116,20 @@ def _score_table(found: Mapping[str, Any], file_name: str) -> None:
             "value": told["value"],
             "± over draws": told["spread"],
             "floor: real against real": told["floor"],
-            "ceiling: nearest other class": told["ceiling"],
+            "ceiling: other class": told["ceiling"],
             "better": told["better"],
+            **_agreement(told),
         }
         for told in found["scores"].values()
     ]
+    table = pd.DataFrame(rows)
     st.dataframe(
-        pd.DataFrame(rows),
+        table.dropna(axis=1, how="all"),
         hide_index=True,
         column_config={
             name: st.column_config.NumberColumn(format="%.3g")
             for name in ("value", "± over draws", "floor: real against real",
-                         "ceiling: nearest other class")
+                         "ceiling: other class")
         },
     )  # fmt: skip
     meanings = [told["sentence"] or told.get("note") for told in found["scores"].values()]
@@ -135,7 +138,33 @@ def _score_table(found: Mapping[str, Any], file_name: str) -> None:
         f"{counts.get('made', '?')} made wafers against {found.get('reference', 'originals')}; "
         f"weights {found.get('weights', '?')} · {found.get('seconds', 0):.1f} s"
     )
-    _download(pd.DataFrame(rows), file_name)
+    _download(table, file_name)
+
+
+def _agreement(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What the table says of class agreement alone."""
+    details, counts = told.get("details") or {}, told.get("counts") or {}
+    ends = [details.get(f"made_{end}") for end in ("low", "high")]
+    if None in ends:
+        return {}
+    return {
+        "95 % interval": f"{ends[0]:.2f} to {ends[1]:.2f}",
+        "wafers": f"{details['made']:.0f} of {counts['made']}",
+        "taken for instead": told.get("instead"),
+    }
+
+
+def _tell_other_weights(found: Mapping[str, Any]) -> None:
+    """Figures that were seen with other weights cannot be compared with new ones."""
+    now = features.wafernet_checksum()
+    then = str(found.get("wafernet") or "")
+    if not then and found["features"] == "wafernet":  # scores of an older version
+        then = str(found.get("weights") or "")
+    if then and not now.startswith(then):
+        st.warning(
+            f"These figures were seen with other weights of WaferNet ({then[:8]}) than the program "
+            f"has now ({now[:8]}): do not compare them with newer ones. Score the run again."
+        )
 
 
 def factor_table(project: Project, c: ClassSummary, run: MadeRun) -> None:

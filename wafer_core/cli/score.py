@@ -139,14 +139,14 @@ def _classes(
     if not training or not others:
         return None
     name = str(args.training)
-    classes = Classes(name, {name: training}, {name: real})
+    learned, kept = {name: training}, {name: real}
     for other, (pictures, lots) in others.items():
         # lot by lot in turn, since wafers of one lot are alike
         number: dict[str, int] = {}
         half = [number.setdefault(lot or f"#{i}", len(number)) % 2 for i, lot in enumerate(lots)]
-        classes.training[other] = [p for p, side in zip(pictures, half, strict=True) if not side]
-        classes.held_out[other] = [p for p, side in zip(pictures, half, strict=True) if side]
-    return classes
+        learned[other] = [p for p, side in zip(pictures, half, strict=True) if not side]
+        kept[other] = [p for p, side in zip(pictures, half, strict=True) if side]
+    return Classes(name, learned, kept)
 
 
 def _read(path: Path) -> tuple[list[Any], list[str | None]]:

@@ -10,7 +10,7 @@ The scores are kept beside the run's pictures, one file for each feature network
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,8 +192,6 @@ def stored_scores(project: Project, slug: str, made: MadeRun) -> dict[str, dict[
 
 def originals_of(project: Project, slug: str) -> Originals:
     """The originals of a class by what was learned from them, and some of every other class."""
-    import numpy as np
-
     from wafer_core.data import pictures
     from wafer_core.tasks.judging.agreement import Classes
 
@@ -212,24 +210,35 @@ def originals_of(project: Project, slug: str) -> Originals:
         if each.slug == slug:
             name, learned[each.name], kept[each.name] = each.name, training, held_out
             continue
-        loaded: dict[str, Picture] = {}
-
-        def some(
-            records: list[PictureRecord], of: str = each.slug, loaded: dict[str, Picture] = loaded
-        ) -> list[Picture]:
-            # evenly over the order they came in: neighbours are of one lot
-            count = min(len(records), _OTHERS)
-            chosen = np.linspace(0, len(records) - 1, count).round().astype(int)
-            for record in (records[i] for i in chosen):
-                if record.file not in loaded:
-                    loaded[record.file] = pictures.load(project, of, record)
-            return [loaded[records[i].file] for i in chosen]
-
-        records = list(pictures.originals(project, each.slug))
-        others[each.name] = some(records)
-        learned[each.name] = some([record for record in records if record.part == "train"])
-        kept[each.name] = some([record for record in records if record.part != "train"])
+        records = pictures.originals(project, each.slug)
+        sets = (
+            records,
+            [record for record in records if record.part == "train"],
+            [record for record in records if record.part != "train"],
+        )
+        others[each.name], learned[each.name], kept[each.name] = _some(project, each.slug, sets)
     return Originals(training, held_out, lots, others, Classes(name, learned, kept))
+
+
+def _some(
+    project: Project, slug: str, sets: Sequence[Sequence[PictureRecord]]
+) -> list[list[Picture]]:
+    """At most ``_OTHERS`` pictures of each set; none is read twice."""
+    import numpy as np
+
+    from wafer_core.data import pictures
+
+    loaded: dict[str, Picture] = {}
+    found = []
+    for records in sets:
+        # evenly over the order they came in: neighbours are of one lot
+        count = min(len(records), _OTHERS)
+        chosen = [records[i] for i in np.linspace(0, len(records) - 1, count).round().astype(int)]
+        for record in chosen:
+            if record.file not in loaded:
+                loaded[record.file] = pictures.load(project, slug, record)
+        found.append([loaded[record.file] for record in chosen])
+    return found
 
 
 def _describe(parameters: Parameters) -> str:
