@@ -7,6 +7,7 @@ import torch
 
 from wafer_core.errors import ParameterError
 from wafer_core.tasks.classification import networks
+from wafer_core.tasks.classification.optimize import half
 
 
 @pytest.mark.parametrize("name", networks.NETWORKS)
@@ -64,3 +65,15 @@ def test_unknown_networks_are_refused_with_the_known_ones() -> None:
 def test_numbers_of_classes_that_make_no_sense_are_refused(classes: int) -> None:
     with pytest.raises(ParameterError, match="classes apart"):
         networks.build("wafer_cnn", classes)
+
+
+@pytest.mark.parametrize(("groups", "dtype"), [(1, torch.bfloat16), (4, torch.float32)])
+def test_a_convolution_for_each_channel_learns_in_single_precision_on_a_cpu(
+    groups: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    network = torch.nn.Conv2d(4, 4, 3, groups=groups)
+    with half(torch.device("cpu"), network):
+        assert network(torch.rand(1, 4, 8, 8)).dtype == dtype
+    with half(torch.device("cpu")):  # predicting, it is no slower
+        assert network(torch.rand(1, 4, 8, 8)).dtype == torch.bfloat16

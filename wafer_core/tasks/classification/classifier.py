@@ -209,7 +209,7 @@ def train(
                 group["lr"] = (config.learning_rate or 0.0) * rate_factor(step / steps)
             batch = inputs[chosen].to(device).float().div_(255)
             batch = transform(batch, config, generator).contiguous(memory_format=memory_format)
-            with half(device):
+            with half(device, network):
                 logits = network(batch)
             loss = F.cross_entropy(
                 logits.float(), labels[chosen].to(device), weights,
