@@ -19,7 +19,7 @@ from wafer_core.images import encode_png
 from wafer_core.jobs import create_job, list_jobs
 from wafer_core.jobs.kinds import score
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.judging import scoring
+from wafer_core.tasks.judging import features, scoring
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,52 @@ def test_a_stored_run_is_scored_and_keeps_its_scores(
     assert not list(project.path.rglob("scores-*.json"))
 
 
+def test_class_agreement_learns_from_training_originals_alone(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, value, err = call(capsys, "--project", project.path, "--class", "Center")
+    assert code == 0, err
+    told = value["scores"]["agreement"]
+    parts = {
+        slug: [record.part == "train" for record in pictures.originals(project, slug)]
+        for slug in ("center", "none")
+    }
+    learned = sum(sum(each) for each in parts.values())
+    held = {slug: len(each) - sum(each) for slug, each in parts.items()}
+    assert told["counts"] == {
+        "made": 10, "real": held["center"], "others": held["none"], "training": learned,
+        "classes": 2,
+    }  # fmt: skip
+    assert told["value"] == told["details"]["made"] / 10
+    assert f"trained on {learned} originals of 2 classes" in told["sentence"]
+    assert value["wafernet"] == features.wafernet_checksum()
+
+
+def test_a_project_of_one_class_gets_a_sentence(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.delete_class("none")
+    code, value, _ = call(capsys, "--project", project.path, "--class", "Center")
+    assert code == 0
+    assert value["scores"]["agreement"]["value"] is None
+    assert "another class to tell this one from; add one" in value["scores"]["agreement"]["note"]
+
+
+def test_folders_with_training_pictures_and_another_class_tell_class_agreement(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folders / "training").mkdir()
+    for number, wafer in enumerate(simulate_many("Center", 8, 7)):
+        (folders / "training" / f"{number}.png").write_bytes(encode_png(wafer))
+    both = ["--real", folders / "real", "--fake", folders / "fake", "--other", folders / "other"]
+    value = call(capsys, *both, "--training", folders / "training")[1]
+    told = value["scores"]["agreement"]
+    assert told["value"] >= 0.8
+    # of twelve of the other class six teach and six are judged
+    assert told["counts"] == {"made": 9, "real": 12, "others": 6, "training": 14, "classes": 2}
+    assert call(capsys, *both)[1]["scores"]["agreement"]["value"] is None
+
+
 def test_an_augmented_run_may_be_named(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +196,8 @@ def test_the_scores_of_generate_are_told_and_kept(
     kept = score.stored_scores(project, "center", run)["wafernet"]
     assert kept == entry["scores"]
     assert entry["sentence"] == kept["sentence"]
+    assert entry["class_agreement"] == kept["scores"]["agreement"]["value"]
+    assert entry["class_agreement"] > 0.5
     for name in ("is", "fid", "kid"):
         assert entry[f"{name}_score"] == kept["scores"][name]["value"]
         assert isinstance(entry[f"{name}_score"], float)

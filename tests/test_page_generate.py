@@ -27,6 +27,7 @@ from wafer_core.data import pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
 from wafer_core.tasks.generation import gan
+from wafer_core.tasks.judging import features
 from wafers import fill, marked
 
 AUTO, MANUAL, PHYSICS = "Auto (GAN)", "Manual (transforms)", "Physics (simulator)"
@@ -330,6 +331,37 @@ def test_a_run_is_scored_and_its_scores_are_shown(
     assert "4 made wafers against 3 originals; weights abcd" in texts(at)
     assert f"alpha-{name}-scores-wafernet.csv" in downloads
     assert at.button(key="generate_score").label == "Score again"
+
+
+def test_class_agreement_stands_in_the_table_and_other_weights_are_told(
+    project: Project, downloads: dict[str, bytes]
+) -> None:
+    name = add_run(project, "generated", preset="default", steps={"train": 6.0})
+    folder = pictures.class_folder(project, "alpha") / "generated" / name
+    told = {"title": "KID", "value": 0.02, "spread": 0.001, "floor": 0.01, "ceiling": 0.4,
+            "better": "lower", "sentence": "Close to real."}  # fmt: skip
+    agrees = {**told, "title": "Class agreement", "value": 0.75, "spread": None, "instead": "Beta",
+              "counts": {"made": 4}, "details": {"made": 3, "made_low": 0.3, "made_high": 0.95},
+              "sentence": "3 of 4."}  # fmt: skip
+    stored = {
+        "features": "wafernet", "title": "WaferNet", "weights": "abcd", "seconds": 1.25,
+        "wafernet": "abcd" * 16, "counts": {"made": 4}, "reference": "3 originals",
+        "sentence": "All is well.", "scores": {"kid": told, "agreement": agrees},
+    }  # fmt: skip
+    (folder / "scores-wafernet.json").write_text(json.dumps(stored))
+    at = opened(visit("generate", project), "Scores")
+    (shown,) = [d.value for d in at.dataframe if "score" in d.value]
+    assert shown["95 % interval"][1] == "0.30 to 0.95"
+    assert shown["wafers"][1] == "3 of 4"
+    assert shown["taken for instead"][1] == "Beta"
+    assert b"Class agreement" in bytes(downloads[f"alpha-{name}-scores-wafernet.csv"], "utf-8")
+    (warning,) = [w.value for w in at.warning]
+    assert "other weights of WaferNet (abcdabcd)" in warning
+    assert "Score the run again" in warning
+    (folder / "scores-wafernet.json").write_text(
+        json.dumps({**stored, "wafernet": features.wafernet_checksum()})
+    )
+    assert not opened(visit("generate", project), "Scores").warning
 
 
 SWEEP = {"setting": "threshold", "values": [40.0, 140.0, 200.0], "kid": [0.5, 0.2, 0.1],
