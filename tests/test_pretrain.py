@@ -176,10 +176,9 @@ def test_real_wafers_teach_by_lots(tmp_path: Path) -> None:
     assert told["extra"]["evaluation"]["count"] == 9
 
 
-def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretrain, "_SAVE_EVERY", 0.0)
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     output = tmp_path / "made.safetensors"
-    config = replace(QUICK, steps=3)
+    config = replace(QUICK, steps=3, save_every=0.0)
     run = pretrain.pretrain(config, CPU, output, None)
     assert next(run).step == 1
     run.close()
@@ -189,13 +188,10 @@ def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert sorted(p.name for p in tmp_path.iterdir()) == FILES
 
 
-def test_a_run_with_other_settings_starts_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pretrain, "_SAVE_EVERY", 0.0)
+def test_a_run_with_other_settings_starts_anew(tmp_path: Path) -> None:
     output = tmp_path / "made.safetensors"
-    next(pretrain.pretrain(replace(QUICK, steps=3), CPU, output, None))
-    assert [r.step for r in pretrain.pretrain(QUICK, CPU, output, None)] == [1, 2]
+    next(pretrain.pretrain(replace(QUICK, steps=3, save_every=0.0), CPU, output, None))
+    assert [r.step for r in pretrain.pretrain(QUICK, CPU, output, None)] == [2]
 
 
 @pytest.mark.parametrize(

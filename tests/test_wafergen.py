@@ -141,7 +141,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = pretrain.PretrainConfig(steps=3, batch_size=4, simulated=12)
     (*_, last) = pretrain.pretrain(config, CPU, output)
     assert last.step == 3
-    assert np.isfinite([last.loss, last.judged]).all()
+    assert np.isfinite([last.loss, last.score]).all()
     return output
 
 

@@ -12,11 +12,9 @@ Every few minutes all of its state is stored beside the output; the same command
 from __future__ import annotations
 
 import argparse
-import copy
 import logging
 import math
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,18 +28,15 @@ from wafer_core import checkpoint
 from wafer_core.device import choose_device, memory_format
 from wafer_core.errors import InputError, ParameterError, WaferError
 from wafer_core.pretraining.dies import Batch, Batches, Shelf, lots_left_out, read, simulated
-from wafer_core.pretraining.state import resume, store
-from wafer_core.tasks.classification.optimize import half, make_optimizer, update_average
+from wafer_core.pretraining.loop import Loop, LoopConfig, Progress
+from wafer_core.tasks.classification.optimize import half
 from wafer_core.tasks.generation.wafergen.network import BLURS, FAILED, HIDDEN, WaferGen, blur
 
-_SAVE_EVERY = 120.0  # seconds of work that a killed run may lose
-_EMA_DECAY = 0.998  # mean over the last five hundred steps
-_CLIP = 1.0  # of the length of a gradient: one odd batch does no harm
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PretrainConfig:
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig(LoopConfig):
     """Settings of one pre-training.
 
     Raises:
@@ -49,37 +44,22 @@ class PretrainConfig:
     """
 
     steps: int = 20_000
-    minutes: float | None = None  # ends earlier, the learning rate coming down in time
     batch_size: int = 64  # on canvases of 32 × 32; larger ones make smaller batches
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
+    warm_up: float = 0.02
+    longest_gradient: float | None = 1.0
     simulated: int = 6_000  # different simulated wafers
     simulated_share: float = 0.2  # of the batches where there are real ones; else all of them
     leave_groups_out: float = 0.05  # share of lots that judge, and teach nothing
-    seed: int = 0
     start: str | None = None  # SHA-256 of the weights that it began with; None: fresh ones
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.simulated) < 1 or self.batch_size < 2:
-            raise ParameterError(
-                f"Pre-training needs at least one step and wafer and batches of two, not "
-                f"{self.steps}, {self.simulated} and {self.batch_size}."
-            )
+        super().__post_init__()
+        if self.simulated < 1:
+            raise ParameterError("Pre-training needs one simulated wafer at least.")
         if not 0 <= self.leave_groups_out < 1 or not 0 <= self.simulated_share < 1:
             raise ParameterError("Shares of lots and of simulated wafers are from 0 to below 1.")
-        if self.minutes is not None and not self.minutes > 0:
-            raise ParameterError(f"Minutes are {self.minutes}; give a number above 0.")
-
-
-@dataclass(frozen=True)
-class PretrainResult:
-    """How far it is; ``loss`` in nats a hidden die, ``judged`` the same on wafers left out."""
-
-    step: int
-    minutes: float
-    loss: float
-    judged: float
-    done: float
 
 
 def loss_of(network: WaferGen, batch: Batch, random: torch.Generator) -> Tensor:
@@ -107,7 +87,7 @@ def pretrain(
     output: Path,
     data: Path | Shelf | None = None,
     start: Path | None = None,
-) -> Iterator[PretrainResult]:
+) -> Iterator[Progress]:
     """Teach, or go on where a killed run of the same settings stopped, and store at the end.
 
     Args:
@@ -118,7 +98,8 @@ def pretrain(
         start: ``NAME.safetensors`` of an earlier run to begin with; None: fresh weights.
 
     Yields:
-        A result every few minutes and at the end.
+        Progress every few minutes and at the end; its figures are nats a hidden die, ``score`` on
+        wafers left out.
 
     Raises:
         WaferError: A file cannot be read or written.
@@ -130,11 +111,8 @@ def pretrain(
         _, checksum = checkpoint.read_tensors(start.parent, start.stem)
         config = replace(config, start=checksum)
     network = network.to(device).to(memory_format=memory_format)  # type: ignore[call-overload]
-    average = copy.deepcopy(network).eval().requires_grad_(False)
-    optimizer = make_optimizer(network, config.learning_rate, config.weight_decay)
-    partial = output.with_suffix(".partial.safetensors")
-    step, minutes = resume(partial, asdict(config), network, average, optimizer)
-    seed = config.seed + step  # a run that goes on sees other wafers
+    loop = Loop(config, network, output)
+    seed = config.seed + loop.step  # a run that goes on sees other wafers
     random = torch.Generator().manual_seed(seed)
     choose = np.random.default_rng(seed)
     made = simulated(config.simulated, config.seed)
@@ -154,42 +132,26 @@ def pretrain(
         teach = len(kept)
         sources.append(Batches(kept, config.batch_size, seed))
         log.info("Real wafers: %d teach, %d judge", teach, len(judge))
-    total, count, judged = 0.0, 0, math.nan
-    started = saved = time.perf_counter()
-    done = _done(config, step, minutes)
-    while done < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _rate_factor(done)
+
+    def loss() -> Tensor:
         source = sources[0 if choose.random() < config.simulated_share else -1]
-        network.train()
-        loss = loss_of(network, source.draw(), random)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
-        optimizer.step()
-        step += 1
-        update_average(average, network, min(_EMA_DECAY, step / (step + 9)))
-        total, count = total + float(loss.detach()), count + 1
-        now = time.perf_counter()
-        done = _done(config, step, minutes + (now - started) / 60)
-        if now - saved > _SAVE_EVERY or done >= 1:
-            minutes, started = minutes + (now - started) / 60, now
-            store(partial, asdict(config), network, average, optimizer, step, minutes)
-            judged = _judge(average, judge, config)
-            yield PretrainResult(step, minutes, total / count, judged, min(done, 1.0))
-            total, count, saved = 0.0, 0, time.perf_counter()
-            started = saved  # storing and judging are no work
+        return loss_of(network, source.draw(), random)
+
+    judged: float | None = None
+    for progress in loop.run(loss, lambda: _judge(loop.average, judge, config)):
+        judged = progress.score
+        yield progress
     description = {
         "network": "wafergen",
         "config": {
-            **asdict(config), "step": step, "work_minutes": minutes, "real_wafers": teach,
+            **asdict(config), "step": loop.step, "work_minutes": loop.minutes,
+            "real_wafers": teach,
         },
         "judged_on": "real lots left out" if teach else "simulated",
         "nats_a_hidden_die": judged,
     }  # fmt: skip
-    checkpoint.save(output.parent, average, description, output.stem)
-    for path in (partial, partial.with_suffix(".json")):
-        path.unlink(missing_ok=True)
+    checkpoint.save(output.parent, loop.average, description, output.stem)
+    loop.forget()
 
 
 @torch.inference_mode()
@@ -198,15 +160,6 @@ def _judge(network: WaferGen, wafers: Shelf, config: PretrainConfig, rounds: int
     batches = Batches(wafers, config.batch_size, config.seed)
     random = torch.Generator().manual_seed(config.seed)
     return float(np.mean([loss_of(network, batches.draw(), random).item() for _ in range(rounds)]))
-
-
-def _done(config: PretrainConfig, step: int, minutes: float) -> float:
-    return max(step / config.steps, minutes / config.minutes if config.minutes else 0.0)
-
-
-def _rate_factor(done: float) -> float:
-    """Linear warm-up over a fiftieth, then a cosine down to 0."""
-    return min(1.0, 0.05 + done / 0.02) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
 def main() -> int:
@@ -237,7 +190,7 @@ def main() -> int:
         for result in pretrain(config, device, given.output, given.data, given.start):
             log.info(
                 "%3.0f %%  step %d, %.1f min: %.4f nats a hidden die, judged %.4f",
-                100 * result.done, result.step, result.minutes, result.loss, result.judged,
+                100 * result.done, result.step, result.minutes, result.loss, result.score,
             )  # fmt: skip
     except WaferError as exc:
         sys.stderr.write(f"{exc}\n")

@@ -17,11 +17,8 @@ Every few minutes all of its state is stored beside the output; the same command
 from __future__ import annotations
 
 import argparse
-import copy
 import logging
-import math
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,8 +35,8 @@ from wafer_core.metrics import evaluate, fit_temperature, log_softmax
 from wafer_core.preparation import Preparation
 from wafer_core.pretraining.composites import PARTS
 from wafer_core.pretraining.families import FAMILIES, KINDS
+from wafer_core.pretraining.loop import Loop, LoopConfig, Progress
 from wafer_core.pretraining.profiles import PROFILE_LENGTH, profile
-from wafer_core.pretraining.state import resume, store
 from wafer_core.pretraining.wafers import (
     Wafers,
     merge,
@@ -51,29 +48,27 @@ from wafer_core.pretraining.wafers import (
 from wafer_core.simulator import PATTERNS
 from wafer_core.tasks.classification import networks
 from wafer_core.tasks.classification.classifier import Classifier, many_scores
-from wafer_core.tasks.classification.optimize import half, make_optimizer, update_average
+from wafer_core.tasks.classification.optimize import half
 from wafer_core.tasks.classification.training import TrainConfig
 from wafer_core.tasks.classification.turns import transform
 
-_SAVE_EVERY = 180.0  # seconds of work that a killed run may lose
-_EMA_DECAY = 0.998  # mean over the last five hundred steps
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PretrainConfig:
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig(LoopConfig):
     """Settings of one pre-training.
 
     Raises:
         ParameterError: A number makes no sense.
     """
 
-    network: str = "wafernet"
     steps: int = 8000
-    minutes: float | None = None  # ends earlier, the learning rate coming down in time
     batch_size: int = 128
     learning_rate: float = 5e-3
     weight_decay: float = 0.05
+    warm_up: float = 0.05
+    network: str = "wafernet"
     simulated: int = 30_000  # different simulated wafers
     simulated_share: float = 0.2  # of a batch where there are real ones; else all but the shapes
     shapes: int = 30_000  # different wafers with shapes that have no name
@@ -86,33 +81,17 @@ class PretrainConfig:
     place_weight: float = 3.0  # of where the shapes lie
     leave_groups_out: float = 0.05  # share of lots that judge and calibrate, and teach nothing
     without: tuple[str, ...] = ()  # patterns never shown, to measure how new ones fare
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.simulated, self.shapes) < 1 or self.batch_size < 2:
-            raise ParameterError(
-                f"Pre-training needs at least one step and wafer and batches of two, not "
-                f"{self.steps}, {self.simulated} and {self.batch_size}."
-            )
+        super().__post_init__()
         made = self.simulated_share + self.shapes_share
+        if min(self.simulated, self.shapes) < 1:
+            raise ParameterError("Pre-training needs one simulated wafer and shape at least.")
         if not 0 <= self.leave_groups_out < 1 or not 0 <= made < 1:
             raise ParameterError("Shares of lots and of simulated wafers are from 0 to below 1.")
-        if self.minutes is not None and not self.minutes > 0:
-            raise ParameterError(f"Minutes are {self.minutes}; give a number above 0.")
         unknown = sorted(set(self.without) - set(PATTERNS))
         if unknown:
             raise ParameterError(f"There is no pattern “{unknown[0]}”: {', '.join(PATTERNS)}.")
-
-
-@dataclass(frozen=True)
-class PretrainResult:
-    """How far it is; ``loss`` in nats, ``macro_f1`` on lots left out (None: there are none)."""
-
-    step: int
-    minutes: float
-    loss: float
-    macro_f1: float | None
-    done: float
 
 
 class Teacher(nn.Module):
@@ -147,7 +126,7 @@ class Teacher(nn.Module):
 
 def pretrain(
     config: PretrainConfig, device: torch.device, output: Path, data: Path | Wafers | None = None
-) -> Iterator[PretrainResult]:
+) -> Iterator[Progress]:
     """Teach, or go on where a killed run of the same settings stopped, and store at the end.
 
     Args:
@@ -158,21 +137,17 @@ def pretrain(
         data: Real wafers with labels and groups; None: simulated ones only.
 
     Yields:
-        A result every few minutes and at the end.
+        Progress every few minutes and at the end; ``score`` is the macro-F1 on lots left out, or on
+        simulated wafers where there are no real ones.
 
     Raises:
         WaferError: A file cannot be read or written.
     """
-    generator = torch.Generator().manual_seed(config.seed)
     torch.manual_seed(config.seed)
     preparation = Preparation(networks.NETWORKS[config.network].size)
     teacher = Teacher(config.network).to(device).to(memory_format=memory_format)
-    average = copy.deepcopy(teacher).eval().requires_grad_(False)
-    optimizer = make_optimizer(teacher, config.learning_rate, config.weight_decay)
-    partial = output.with_suffix(".partial.safetensors")
-    step, minutes = resume(partial, asdict(config), teacher, average, optimizer)
-    generator.manual_seed(config.seed + step)  # a run that goes on sees other wafers
-
+    loop = Loop(config, teacher, output)
+    average = loop.average.network
     kept, judge = None, None
     if data is not None:
         real = data if isinstance(data, Wafers) else read(data, preparation)
@@ -180,43 +155,88 @@ def pretrain(
         log.info("Real wafers: %d teach, %d judge", len(kept), len(judge))
     else:
         judge = simulated(min(2000, config.simulated), config.seed + 1, preparation).single()
-    made = simulated(config.simulated, config.seed, preparation, config.without)
-    drawn = with_shapes(config.shapes, config.seed, preparation)
-    # the numbers of a profile have very different spreads
-    usual = profile(made.inputs[:2048].float() / 255).to(device)
-    mean, spread = usual.mean(0), usual.std(0) + 1e-3
+    lesson = Lesson(config, preparation, kept, device, config.seed + loop.step)
 
-    forms = TrainConfig(seed=config.seed)
-    total, count = 0.0, 0
-    started = saved = time.perf_counter()
-    done = _done(config, step, minutes)
-    while done < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _rate_factor(done)
+    def score() -> float | None:
+        scores = many_scores(average, judge.inputs, device, False)
+        return evaluate(judge.label.numpy(), np.exp(log_softmax(scores)), PATTERNS).macro_f1
+
+    yield from loop.run(lambda: lesson.loss(teacher), score)
+    scores = many_scores(average, judge.inputs, device, True)
+    temperature = fit_temperature(scores, judge.label.numpy())
+    found = evaluate(
+        judge.label.numpy(), np.exp(log_softmax(scores / temperature)), PATTERNS
+    ).to_json()
+    record = {
+        **asdict(config), "step": loop.step, "work_minutes": loop.minutes,
+        "real_wafers": len(kept or ()),
+    }  # fmt: skip
+    classifier = Classifier(
+        average, config.network, preparation, PATTERNS, temperature, config=record,
+        extra={"judged_on": "real lots left out" if kept else "simulated", "evaluation": found},
+        device=device,
+    )  # fmt: skip
+    classifier.save(output.parent, name=output.stem)
+    known = _names(loop.average)
+    description = {"names": [*PATTERNS, *(f"with {part}" for part in PARTS)]}
+    checkpoint.save(output.parent, known, description, networks.names_file(output.stem))
+    loop.forget()
+
+
+class Lesson:
+    """The batches that the teacher is asked about, and what its answers cost."""
+
+    def __init__(
+        self,
+        config: PretrainConfig,
+        preparation: Preparation,
+        real: Wafers | None,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        """Make the simulated wafers.
+
+        Args:
+            config: Settings.
+            preparation: Of the wafers.
+            real: Those that teach; None: simulated ones only.
+            device: Where to compute.
+            seed: Draws the batches; a run that goes on takes another one and sees other wafers.
+        """
+        self._config, self._real, self._device = config, real, device
+        self._made = simulated(config.simulated, config.seed, preparation, config.without)
+        self._drawn = with_shapes(config.shapes, config.seed, preparation)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._turns = TrainConfig(seed=config.seed)
+        # the numbers of a profile have very different spreads
+        usual = profile(self._made.inputs[:2048].float() / 255).to(device)
+        self._mean, self._spread = usual.mean(0), usual.std(0) + 1e-3
+
+    def loss(self, teacher: Teacher) -> torch.Tensor:
+        """Draw a batch, and add up what the answers of all heads cost, in nats."""
+        config, device, generator = self._config, self._device, self._generator
         n_shapes = round(config.batch_size * config.shapes_share)
         n_made = config.batch_size - n_shapes
-        if kept:
+        if self._real:
             n_made = round(config.batch_size * config.simulated_share)
-        batch = made.draw(n_made, generator)
-        if kept:
-            batch = kept.draw(config.batch_size - n_shapes - n_made, generator) + batch
+        batch = self._made.draw(n_made, generator)
+        if self._real:
+            batch = self._real.draw(config.batch_size - n_shapes - n_made, generator) + batch
         is_made = torch.arange(len(batch)) >= len(batch) - n_made
         clean, inputs, label, parts = merge(batch, config.merged_share, generator)
-        inputs = transform(inputs.to(device), forms, generator)
+        inputs = transform(inputs.to(device), self._turns, generator)
         if n_shapes:
-            unnamed = drawn.draw(n_shapes, generator)
-            turned = transform(unnamed.stacked().to(device), forms, generator)
+            unnamed = self._drawn.draw(n_shapes, generator)
+            turned = transform(unnamed.stacked().to(device), self._turns, generator)
             inputs = torch.cat([inputs, turned[:, :3]])
-        teacher.train()
         with half(device):
             said = teacher(inputs.contiguous(memory_format=memory_format))
         said = {name: value.float() for name, value in said.items()}
         named = slice(0, len(batch))
         names = said["real"][named]
-        if kept:
-            is_made = is_made[:, None].to(device)
-            names = torch.where(is_made, said["simulated"][named], names)
-        target = (profile(clean.to(device)) - mean) / spread
+        if self._real:
+            names = torch.where(is_made[:, None].to(device), said["simulated"][named], names)
+        target = (profile(clean.to(device)) - self._mean) / self._spread
         loss = (
             F.cross_entropy(
                 names, label.to(device), ignore_index=-1, label_smoothing=config.label_smoothing
@@ -231,41 +251,7 @@ def pretrain(
             loss = loss + config.place_weight * F.binary_cross_entropy_with_logits(place, covered)
             family = said["family"][len(batch) :]
             loss = loss + config.family_weight * F.cross_entropy(family, unnamed.family.to(device))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        step += 1
-        update_average(average, teacher, min(_EMA_DECAY, step / (step + 9)))
-        total, count = total + float(loss.detach()), count + 1
-        now = time.perf_counter()
-        done = _done(config, step, minutes + (now - started) / 60)
-        if now - saved > _SAVE_EVERY or done >= 1:
-            minutes, started = minutes + (now - started) / 60, now
-            store(partial, asdict(config), teacher, average, optimizer, step, minutes)
-            scores = many_scores(average.network, judge.inputs, device, False)
-            score = evaluate(judge.label.numpy(), np.exp(log_softmax(scores)), PATTERNS).macro_f1
-            yield PretrainResult(step, minutes, total / count, score, min(done, 1.0))
-            total, count, saved = 0.0, 0, time.perf_counter()
-            started = saved  # storing and judging are no work
-    scores = many_scores(average.network, judge.inputs, device, True)
-    temperature = fit_temperature(scores, judge.label.numpy())
-    found = evaluate(
-        judge.label.numpy(), np.exp(log_softmax(scores / temperature)), PATTERNS
-    ).to_json()
-    record = {
-        **asdict(config), "step": step, "work_minutes": minutes, "real_wafers": len(kept or ()),
-    }  # fmt: skip
-    classifier = Classifier(
-        average.network, config.network, preparation, PATTERNS, temperature, config=record,
-        extra={"judged_on": "real lots left out" if kept else "simulated", "evaluation": found},
-        device=device,
-    )  # fmt: skip
-    classifier.save(output.parent, name=output.stem)
-    known = _names(average)
-    description = {"names": [*PATTERNS, *(f"with {part}" for part in PARTS)]}
-    checkpoint.save(output.parent, known, description, networks.names_file(output.stem))
-    for path in (partial, partial.with_suffix(".json")):
-        path.unlink(missing_ok=True)
+        return loss
 
 
 def _names(teacher: Teacher) -> nn.Linear:
@@ -276,15 +262,6 @@ def _names(teacher: Teacher) -> nn.Linear:
         known.weight.copy_(torch.cat([head.weight for head in heads]))
         known.bias.copy_(torch.cat([head.bias for head in heads]))
     return known
-
-
-def _done(config: PretrainConfig, step: int, minutes: float) -> float:
-    return max(step / config.steps, minutes / config.minutes if config.minutes else 0.0)
-
-
-def _rate_factor(done: float) -> float:
-    """Linear warm-up over a twentieth, then a cosine down to 0."""
-    return min(1.0, 0.02 + done / 0.05) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
 def main() -> int:
