@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from wafer_core import __version__
 from wafer_core.cli import (
     augment,
+    benefit,
     generate,
     import_files,
     jobs,
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Command] = {
     "augment": augment.COMMAND,
     "generate": generate.COMMAND,
     "score": score.COMMAND,
+    "benefit": benefit.COMMAND,
     "train": train.COMMAND,
     "search": search.COMMAND,
     "predict": predict.COMMAND,

@@ -6,7 +6,16 @@ A kind's file is light: what computes is imported when the job runs.
 from __future__ import annotations
 
 from wafer_core.errors import JobError
-from wafer_core.jobs.kinds import augment, generate, import_files, predict, score, search, train
+from wafer_core.jobs.kinds import (
+    augment,
+    benefit,
+    generate,
+    import_files,
+    predict,
+    score,
+    search,
+    train,
+)
 from wafer_core.jobs.kinds.kind import Kind
 
 KINDS: dict[str, Kind] = {
@@ -17,6 +26,7 @@ KINDS: dict[str, Kind] = {
     "search": search.KIND,
     "predict": predict.KIND,
     "score": score.KIND,
+    "benefit": benefit.KIND,
 }
 
 

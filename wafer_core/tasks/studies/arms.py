@@ -76,8 +76,8 @@ class StudyData:
         self.originals.check()
         if not len(self.test_pictures):
             raise InputError(
-                "No picture is in the test part, so nothing can be judged; add more wafers: of "
-                "seven of a class, one goes there."
+                "No picture is in the test part, so nothing can be judged; add more wafers: about "
+                "one of seven goes there."
             )
         if len(self.arms) < 2:
             raise InputError(
@@ -146,12 +146,8 @@ def train_arm(
     """
     began = time.perf_counter()
     learning = data.learning(arm)
-    last = None
-    for last in train(learning, config, device, on_batch=lambda share: tell(0.95 * share)):
-        pass
-    if last is None:
-        raise TypeError("train() yielded no epoch")
-    classifier = last.best_classifier()
+    epochs = list(train(learning, config, device, on_batch=lambda share: tell(0.95 * share)))
+    classifier = epochs[-1].best_classifier()
     called = []
     for start in range(0, len(data.test_pictures), _PART):
         tell(0.95 + 0.05 * start / len(data.test_pictures))
@@ -159,7 +155,7 @@ def train_arm(
         called.append(classifier.predict_proba(part).argmax(1))
     return Training(
         arm, config.seed, np.concatenate(called).astype(np.int64), len(learning.train_pictures),
-        last.epoch, time.perf_counter() - began,
+        len(epochs), time.perf_counter() - began,
     )  # fmt: skip
 
 
@@ -174,7 +170,7 @@ def by_transforms(
     Raises:
         InputError: There are no originals.
     """
-    made = []
+    made: list[Picture] = []
     for picture, _, _ in augment(pictures, count, AugmentConfig(), seed):
         tell(len(made) / count)
         made.append(picture)

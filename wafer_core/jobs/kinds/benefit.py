@@ -1,0 +1,313 @@
+"""The job that finds out whether made pictures help: none, transforms, generated, and both.
+
+Parameters: ``config`` (of ``BenefitConfig``), ``classes`` (names whose made pictures take part; all
+where missing).
+
+Stored runs of made pictures take part as they are; where a class has none of a kind, pictures are
+made in memory and nothing of them is stored. Originals train, choose the epoch and judge by the
+project's fixed split.
+
+Live: metric ``training`` {"arm", "title", "seed", "macro_f1", "pictures", "epochs", "seconds"} for
+each training. Result: what ``Benefit.to_json`` says, with ``study`` (its name in ``studies``),
+``config``, ``made`` (for each class and kind ``count`` and ``source``: stored, made for the study,
+or none), ``notes``, ``seconds``, ``device``, ``created``. A job that is stopped keeps the repeats
+that are done; a cancelled one leaves nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from wafer_core.errors import InputError, ParameterError
+from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
+from wafer_core.jobs.kinds.train import trainable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wafer_core.data.dataset import Dataset, Entry
+    from wafer_core.data.project import Project
+    from wafer_core.images import Picture
+    from wafer_core.jobs.context import JobContext
+    from wafer_core.tasks.studies.arms import StudyData
+    from wafer_core.tasks.studies.benefit import BenefitConfig
+
+NAME = "benefit"  # of the kind, and of its studies
+STORED, MADE, NONE = "stored", "made for the study", "none"
+# where the pictures of each kind of an arm are stored
+ORIGINS = {"transforms": "augmented", "generated": "generated"}
+_LOOK_AT_CORES = 2.0  # seconds between two looks at what the other processes use
+_READ, _MAKE = 0.02, 0.10  # shares of the bar
+
+
+def check(parameters: Parameters) -> None:
+    """Check what ``run`` reads."""
+    known_only(parameters, ("config", "classes"), NAME)
+    classes = parameters.get("classes")
+    if classes is not None and (
+        not isinstance(classes, list) or not classes or not all(isinstance(c, str) for c in classes)
+    ):
+        raise ParameterError(f'classes is {classes!r}; give names such as ["Scratch", "Loc"].')
+    config_of(parameters)
+
+
+def config_of(parameters: Parameters) -> BenefitConfig:
+    """How the study is done.
+
+    Raises:
+        ParameterError: A setting is unknown or cannot be used.
+    """
+    from wafer_core.tasks.parameters import check_names
+    from wafer_core.tasks.studies.benefit import PARAMETERS, BenefitConfig
+
+    config = parameters.get("config", {})
+    if not isinstance(config, Mapping):
+        raise ParameterError(f"config is {config!r}; give the settings of a study.")
+    check_names(config, (*PARAMETERS, "seed"))
+    return BenefitConfig(**config)
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Read, make what is missing, train all arms, and keep what was found."""
+    from wafer_core.data import dataset, studies
+    from wafer_core.device import CoreWatch, describe_device
+    from wafer_core.jobs.events import plain
+    from wafer_core.tasks.studies.arms import ARMS
+    from wafer_core.tasks.studies.benefit import Benefit, compare, macro_f1_of
+
+    began = time.perf_counter()
+    project, config = context.project, config_of(context.parameters)
+    frozen = dataset.freeze(project)
+    watch, looked = CoreWatch(), 0.0
+
+    def tell(share: float, text: str) -> None:
+        nonlocal looked
+        if time.monotonic() - looked > _LOOK_AT_CORES:
+            looked = time.monotonic()
+            watch.adapt()
+        context.check_cancelled()
+        context.progress(share, text)
+
+    data, made, notes = read_data(context, frozen, config, tell)
+    found: Benefit | None = None
+    for event in compare(
+        data, config, context.device,
+        lambda share, text: tell(_READ + _MAKE + (1 - _READ - _MAKE) * share, text),
+        context.stop_requested,
+    ):  # fmt: skip
+        if isinstance(event, Benefit):
+            found = event
+            continue
+        context.metric(
+            "training",
+            arm=event.arm,
+            title=ARMS[event.arm].title,
+            seed=event.seed,
+            macro_f1=macro_f1_of(data, event),
+            pictures=event.pictures,
+            epochs=event.epochs,
+            seconds=event.seconds,
+        )
+    if found is None:
+        raise TypeError("compare() yielded no result")
+    context.check_cancelled()
+    result = {
+        **found.to_json(),
+        "config": {**vars(config)},
+        "made": made,
+        "notes": [*notes, *_notes(project, found)],
+        "seconds": round(time.perf_counter() - began, 3),
+        "device": describe_device(context.device),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    study = studies.save(project, NAME, plain(result), frozen)
+    return {"study": study.id, **result}
+
+
+def read_data(
+    context: JobContext,
+    frozen: Dataset,
+    config: BenefitConfig,
+    tell: Callable[[float, str], None],
+) -> tuple[StudyData, dict[str, Any], list[str]]:
+    """What the arms learn from and are judged by.
+
+    Returns:
+        The data; for each class and kind where its made pictures come from; sentences for the user.
+
+    Raises:
+        InputError: Fewer than two classes, no test picture, or a class that is not there.
+    """
+    import numpy as np
+
+    from wafer_core.data import dataset, pictures
+    from wafer_core.tasks.classification.training import TrainData
+    from wafer_core.tasks.studies.arms import ARMS, StudyData
+
+    project = context.project
+    used, notes = trainable(frozen)
+    tell(0.0, "Reading the pictures")
+    parts: dict[str, Any] = {}
+    for number, part in enumerate(("train", "validation", "test")):
+
+        def reading(share: float, number: int = number) -> None:
+            tell(_READ * (number + share) / 3, "Reading the pictures")
+
+        parts[part] = dataset.load_part(project, used, part, False, reading)
+    if not parts["test"][0]:
+        raise InputError(
+            "No picture is in the test part, so nothing can be judged; add more wafers: about one "
+            "of seven goes there."
+        )
+    lots = {
+        (slug, record.file): record.key or record.sha
+        for slug, _ in used.classes
+        for record in pictures.originals(project, slug)
+    }
+    wanted = _wanted(project, context.parameters.get("classes"))
+    made: dict[str, tuple[list[Picture], Any]] = {}
+    told: dict[str, Any] = {name: {} for _, name in used.classes}
+    for place, kind in enumerate(ORIGINS):
+        found: list[Picture] = []
+        labels: list[int] = []
+        for label, (slug, name) in enumerate(used.classes):
+            if wanted is not None and slug not in wanted:
+                told[name][kind] = {"count": 0, "source": NONE}
+                continue
+            originals = [parts["train"][0][k] for k in np.flatnonzero(parts["train"][1] == label)]
+            begun = (place * len(used.classes) + label) / (len(ORIGINS) * len(used.classes))
+            length = 1 / (len(ORIGINS) * len(used.classes))
+
+            def within(
+                share: float,
+                begun: float = begun,
+                length: float = length,
+                text: str = f"{name}: {ARMS[kind].title.lower()}",
+            ) -> None:
+                tell(_READ + _MAKE * (begun + length * share), text)
+
+            mine, source, note = _made(
+                project, used, slug, kind, originals, config, context.device, within
+            )
+            told[name][kind] = {"count": len(mine), "source": source}
+            if note:
+                notes.append(f"{name}: {note}")
+            found += mine
+            labels += [label] * len(mine)
+        made[kind] = (found, np.array(labels, np.int64))
+    originals_only = TrainData(used.class_names, *parts["train"], *parts["validation"])
+    test = used.part("test")
+    test_lots = [lots.get((entry.slug, entry.file), entry.sha) for entry in test]
+    test_pictures, test_labels = parts["test"]
+    data = StudyData(originals_only, made, test_pictures, test_labels, test_lots)
+    return data, told, [*notes, *_notes_on_made(told, data)]
+
+
+def _wanted(project: Project, classes: Sequence[str] | None) -> set[str] | None:
+    """Slugs of the classes whose made pictures take part; ``None``: all."""
+    return None if classes is None else {project.find_class(name).slug for name in classes}
+
+
+def _made(
+    project: Project,
+    used: Dataset,
+    slug: str,
+    kind: str,
+    originals: list[Picture],
+    config: BenefitConfig,
+    device: Any,
+    tell: Callable[[float], None],
+) -> tuple[list[Picture], str, str]:
+    """Made pictures of one class and kind, where they come from, and what is to be said."""
+    import numpy as np
+
+    from wafer_core import images
+    from wafer_core.data import pictures
+    from wafer_core.tasks.studies.arms import MAKERS
+    from wafer_core.tasks.studies.benefit import MADE as USUAL
+
+    def stored(kind: str) -> list[Entry]:
+        return [
+            e for e in used.part("train") if e.slug == slug and e.origin == ORIGINS[kind]
+        ]  # fmt: skip
+
+    entries = stored(kind)
+    if entries:
+        count = min(len(entries), config.made or len(entries))
+        rng = np.random.default_rng((config.seed, 72))
+        folder = pictures.class_folder(project, slug)
+        found: list[Picture] = []
+        for number in sorted(rng.permutation(len(entries))[:count].tolist()):
+            tell(len(found) / count)
+            entry = entries[number]
+            found.append(images.read_png(folder / entry.origin / entry.run / entry.file))
+        few = ""
+        if config.made and count < config.made:
+            few = f"only {count} of the {config.made} wafers asked for are stored ({kind})."
+        return found, STORED, few
+    others = max((len(stored(other)) for other in ORIGINS if other != kind), default=0)
+    count = config.made or others or USUAL
+    tell(0.0)
+    try:
+        return MAKERS[kind](originals, count, config.seed, device, tell), MADE, ""
+    except InputError as exc:
+        return [], NONE, f"none could be made ({kind}). {exc}"
+
+
+def _notes_on_made(told: Mapping[str, Any], data: StudyData) -> list[str]:
+    """What is to be said of the made pictures as a whole."""
+    from wafer_core.tasks.studies.arms import ARMS
+
+    notes = []
+    for kind, origin in ORIGINS.items():
+        fresh = [name for name, kinds in told.items() if kinds[kind]["source"] == MADE]
+        if fresh:
+            notes.append(
+                f"No {origin} wafers are stored of {', '.join(fresh)}; they were made for this "
+                "study alone, with default settings, and are not kept."
+            )
+    counts = {kind: len(pictures) for kind, (pictures, _) in data.made.items()}
+    if min(counts.values()) and max(counts.values()) > 1.5 * min(counts.values()):
+        notes.append(
+            f"There are {counts['transforms']:,} wafers by transforms and "
+            f"{counts['generated']:,} generated ones: a difference between the two may be one of "
+            "number. Set how many of a class take part to compare like with like."
+        )
+    missing = [arm.title for name, arm in ARMS.items() if name not in data.arms]
+    if missing:
+        notes.append(f"Not compared, because there is nothing to add: {', '.join(missing)}.")
+    return notes
+
+
+def _notes(project: Project, found: Any) -> list[str]:
+    """What is to be said of the result."""
+    notes = []
+    if found.stopped:
+        done = found.answers.called.shape[1]
+        notes.append(f"Stopped by you; {done} repeat{'s' * (done != 1)} of every way are done.")
+    share = project.settings.fractions["test"]
+    if found.advice.more_test and share > 0:
+        notes.append(
+            f"{found.advice.more_test:,} more test wafers are about "
+            f"{round(found.advice.more_test / share, -1):,.0f} more originals, since {share:.0%} "
+            "of what comes in is kept for testing."
+        )
+    untested = [
+        name for c, name in enumerate(found.class_names) if c not in set(found.answers.present)
+    ]
+    if untested:
+        notes.append(f"Without a test wafer, so nothing is known of: {', '.join(untested)}.")
+    return notes
+
+
+def _describe(parameters: Parameters) -> str:
+    from wafer_core.tasks.classification.networks import NETWORKS
+
+    title = NETWORKS[config_of(parameters).network].title.split(" (")[0]
+    return f"Do made wafers help {title}?"
+
+
+KIND = Kind("Does it help?", run, check, _describe, needs_device=True)
