@@ -5,7 +5,17 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.shared import factors, forms, gallery, guards, jobs_panel, layout, loaders, made_run
+from pages.shared import (
+    benefit,
+    factors,
+    forms,
+    gallery,
+    guards,
+    jobs_panel,
+    layout,
+    loaders,
+    made_run,
+)
 from wafer_core import jobs, plots
 from wafer_core.data import pictures
 from wafer_core.data.project import Project
@@ -19,6 +29,10 @@ METHODS = {  # what the table says → the mode of the job
     "Physics (simulator)": "physics",
 }
 
+STUDIES = {  # the tabs beside “Make”: title → what draws it
+    "Does it help?": benefit.show,
+}
+
 project = guards.require_project(layout.start("Generate"))
 st.title("Generate")
 summary = loaders.summary(project)
@@ -27,6 +41,12 @@ if not usable:
     st.info("No wafers to learn from yet. Add some to a class first.")
     st.page_link("pages/1_Classes.py", label="Go to Classes", icon=":material/category:")
     st.stop()
+make_tab, *study_tabs = st.tabs(["Make", *STUDIES], key="generate_part", on_change="rerun")
+for study_tab, show in zip(study_tabs, STUDIES.values(), strict=True):
+    if study_tab.open:
+        with study_tab:
+            show(project, summary)
+        st.stop()  # what follows is the first tab
 st.caption(
     "Auto: a network draws new wafers of a class. Manual: turns and mirrors its wafers. Physics: a "
     "simulator fitted to the class, with levels for each process factor. What is made trains only "

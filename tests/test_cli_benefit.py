@@ -166,9 +166,9 @@ def test_a_study_goes_out_of_date_with_its_classes(project: Project, seen: list[
     run_job(create_job(project.path, "benefit", NO_DEVICE, "cpu"))
     study = studies.newest(project, "benefit")
     assert study is not None
-    assert studies.changes(project, study) == []
+    assert studies.changes(project, study.id) == []
     fill(project, "Alpha", 2, start=7000)
-    assert studies.changes(project, study) == ["“Alpha”: 2 added"]
+    assert studies.changes(project, study.id) == ["“Alpha”: 2 added"]
     studies.delete_study(project, study.id)
     assert studies.list_studies(project, "benefit") == ()
     for gone in (study.id, "../classes", ""):

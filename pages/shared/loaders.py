@@ -17,7 +17,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from wafer_core import drawing, images, metrics
-from wafer_core.data import models, pictures, workspace
+from wafer_core.data import models, pictures, studies, workspace
 from wafer_core.data.dataset import Conflict, find_conflicts
 from wafer_core.data.project import Project
 from wafer_core.data.summary import Summary, summarise
@@ -81,6 +81,16 @@ def _changes(path: str, run: str, version: str) -> list[str]:
 def model_changes(project: Project, run: str) -> list[str]:
     """What changed in the classes since a run was trained."""
     return _changes(str(project.path), run, version(project))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _study_changes(path: str, study: str, version: str) -> list[str]:
+    return studies.changes(Project(Path(path)), study)
+
+
+def study_changes(project: Project, study: str) -> list[str]:
+    """What changed in the classes since a study was made."""
+    return _study_changes(str(project.path), study, version(project))
 
 
 @dataclass(frozen=True, eq=False)

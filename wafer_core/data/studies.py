@@ -78,14 +78,14 @@ def newest(project: Project, kind: str) -> Study | None:
     return found[0] if found else None
 
 
-def changes(project: Project, study: Study) -> list[str]:
+def changes(project: Project, study_id: str) -> list[str]:
     """What changed in the classes since a study; empty if it is up to date.
 
     Raises:
         ModelError: Its ``dataset.json`` is damaged.
         ProjectError: The same, or it is gone.
     """
-    value = files.read_json(_folder(project, study.id) / "dataset.json")
+    value = files.read_json(_folder(project, study_id) / "dataset.json")
     return dataset.changes_since(dataset.Dataset.from_json(value), dataset.freeze(project))
 
 

@@ -61,6 +61,9 @@ PARAMETERS: dict[str, Parameter] = {
 }  # fmt: skip
 AUTOMATIC = ("made", "epochs")  # may be left empty
 BETTER = "higher"  # the direction of every figure
+# on two cores that have other work too: benchmarks.wafernet and benchmarks.generation
+_SECONDS_A_LOOK = {"wafernet": 0.002, "wafer_cnn": 0.003}
+_SECONDS_A_PICTURE = 0.1
 
 
 @dataclass(frozen=True)
@@ -256,6 +259,20 @@ def work(data: StudyData, arm: str, config: BenefitConfig) -> float:
     """How long a training of an arm takes, in pictures looked at."""
     count = len(data.originals.train_pictures) + sum(len(data.made[k][0]) for k in ARMS[arm].adds)
     return looks(count, config)
+
+
+def seconds_ahead(counts: Mapping[str, int], fresh: int, config: BenefitConfig) -> float | None:
+    """About how long a study takes on two cores; ``None`` for networks that were never timed.
+
+    Args:
+        counts: Training pictures of each arm.
+        fresh: Pictures that the generator has to make for it.
+        config: Of the study.
+    """
+    if config.network not in _SECONDS_A_LOOK:
+        return None
+    looked = config.seeds * sum(looks(count, config) for count in counts.values())
+    return looked * _SECONDS_A_LOOK[config.network] + fresh * _SECONDS_A_PICTURE
 
 
 def looks(count: int, config: BenefitConfig) -> float:
