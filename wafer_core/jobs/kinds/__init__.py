@@ -11,6 +11,7 @@ from wafer_core.jobs.kinds import (
     benefit,
     generate,
     import_files,
+    learning_curve,
     predict,
     score,
     search,
@@ -27,6 +28,7 @@ KINDS: dict[str, Kind] = {
     "predict": predict.KIND,
     "score": score.KIND,
     "benefit": benefit.KIND,
+    "learning_curve": learning_curve.KIND,
 }
 
 
