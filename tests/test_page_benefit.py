@@ -175,7 +175,9 @@ def test_the_newest_result_says_what_to_keep(project: Project, downloads: dict[s
     assert list(shown["advice"]) == ["Keep the generated wafers", "Cannot be told yet",
                                      "No test wafer"]  # fmt: skip
     assert list(shown["more test wafers"]) == ["", "about 120", ""]
-    assert downloads[f"{name}.csv"].decode("utf-8-sig").splitlines()[1].startswith("Alpha,5,0.7,")
+    assert (
+        downloads[f"{name}.csv"].decode("utf-8-sig").splitlines()[1].startswith("Alpha,5,Keep the")
+    )
     told = said(at)
     assert "Settings: Network wafer_cnn, Repeats 2 · seeds 0, 1 · 9 test wafers from 7 lots" in told
     assert any("5 (made for the study)" in list(d.value.get("generated", [])) for d in at.dataframe)

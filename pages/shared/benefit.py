@@ -308,6 +308,10 @@ def classes(found: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for name in found["class_names"]:
         row: dict[str, Any] = {"class": name, "test wafers": found["test"]["per_class"][name]}
+        advice = found["advice_per_class"].get(name)
+        row["advice"] = advice["title"] if advice else "No test wafer"
+        more = advice and advice["more_test"]
+        row["more test wafers"] = f"about {more:,}" if more else ""
         for told in found["arms"].values():
             row[told["title"]] = told["per_class"][name]
         for gain in found["differences"]:
@@ -317,10 +321,6 @@ def classes(found: Mapping[str, Any]) -> pd.DataFrame:
                     f"{100 * ends['value']:+.1f} ({100 * ends['low']:+.1f} to "
                     f"{100 * ends['high']:+.1f})"
                 )
-        advice = found["advice_per_class"].get(name)
-        row["advice"] = advice["title"] if advice else "No test wafer"
-        more = advice and advice["more_test"]
-        row["more test wafers"] = f"about {more:,}" if more else ""
         rows.append(row)
     return pd.DataFrame(rows)
 
