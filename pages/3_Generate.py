@@ -13,6 +13,7 @@ from pages.shared import (
     guards,
     jobs_panel,
     layout,
+    learning_curve,
     loaders,
     made_run,
 )
@@ -31,6 +32,7 @@ METHODS = {  # what the table says → the mode of the job
 
 STUDIES = {  # the tabs beside “Make”: title → what draws it
     "Does it help?": benefit.show,
+    "How many do I need?": learning_curve.show,
 }
 
 project = guards.require_project(layout.start("Generate"))

@@ -16,7 +16,7 @@ from wafer_core.jobs import JobState
 
 ACTIVE_EVERY = 1.5  # seconds between looks while something runs
 IDLE_EVERY = 20.0  # and while nothing does: another tab may have started something
-STOPPABLE = ("train", "search", "benefit")  # kinds that keep the best so far
+STOPPABLE = ("train", "search", "benefit", "learning_curve")  # kinds that keep the best so far
 ICONS = {
     "queued": ":material/schedule:",
     "waiting": ":material/hourglass_empty:",

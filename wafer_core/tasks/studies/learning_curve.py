@@ -251,6 +251,18 @@ def draw_curve(
     )  # fmt: skip
 
 
+def seconds_ahead(config: CurveConfig, sizes: Sequence[int], others: int, tested: int) -> float:
+    """How long a curve takes, roughly, on one core without a GPU.
+
+    Args:
+        config: How it is drawn.
+        sizes: Numbers of originals.
+        others: Training originals of the other classes that take part.
+        tested: Test originals.
+    """
+    return _Work(None, config, sizes, others, tested).total
+
+
 class _Work:
     """Tells how much of the work is done, in seconds that each step takes, roughly."""
 
@@ -260,7 +272,7 @@ class _Work:
         self._tell, self._config, self._others, self._tested = tell, config, others, tested
         self._done = 0.0
         steps = [(size, count) for size in sizes for count in (None, *config.made)]
-        self._total = config.seeds * sum(self._seconds(*step) for step in steps)
+        self.total = config.seeds * sum(self._seconds(*step) for step in steps)
 
     def _seconds(self, size: int, count: int | None) -> float:
         if count is None:  # making wafers
@@ -277,7 +289,7 @@ class _Work:
 
         def within(share: float) -> None:
             if self._tell:
-                self._tell(min(1.0, (self._done + seconds * share) / self._total), text)
+                self._tell(min(1.0, (self._done + seconds * share) / self.total), text)
 
         within(0.0)
         yield within

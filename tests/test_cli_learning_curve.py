@@ -1,0 +1,199 @@
+"""``learning-curve`` on the command line and its job: what it reads, tells and keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wafer_core import cli
+from wafer_core.data import pictures, studies
+from wafer_core.data.project import Project
+from wafer_core.errors import Cancelled, InputError
+from wafer_core.images import Picture
+from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_stop
+from wafer_core.jobs.runner import run_job
+from wafer_core.tasks.studies import learning_curve
+from wafer_core.tasks.studies.arms import StudyData, Training
+from wafers import fill, marked, small_project
+
+KIND = "learning_curve"
+QUICK = {"class": "Alpha", "config": {"seeds": 2, "made": [3]}}
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[StudyData]:
+    """What was trained on; trainings take no time, and making neither."""
+    given: list[StudyData] = []
+
+    def train_arm(data: StudyData, arm: str, config: Any, device: Any, tell: Any) -> Training:
+        tell(0.5)
+        given.append(data)
+        return Training(arm, config.seed, data.test_labels.copy(), 9, 1, 0.1)
+
+    def made(
+        originals: Sequence[Picture], count: int, seed: int, device: Any, tell: Any
+    ) -> list[Picture]:
+        tell(0.5)
+        return [marked(5000 + k) for k in range(count)]
+
+    monkeypatch.setattr(learning_curve, "train_arm", train_arm)
+    monkeypatch.setattr(learning_curve, "by_generator", made)
+    return given
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = cli.main(["learning-curve", *(str(argument) for argument in arguments)])
+    streams = capsys.readouterr()
+    return code, streams.out, streams.err
+
+
+def held(project: Project) -> set[str]:
+    """Every file of the classes."""
+    return {str(p) for p in (project.path / "classes").rglob("*") if p.is_file()}
+
+
+def test_a_curve_is_drawn_told_and_kept(
+    project: Project, seen: list[StudyData], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = held(project)
+    code, out, err = call(
+        capsys, "--project", project.path, "--class", "alpha", "--seeds", 2, "--made", 0, 3,
+        "--sizes", 2, "--others", 5, "--seed", 7, "--device", "cpu",
+    )  # fmt: skip
+    assert code == 0, err
+    assert len(out.splitlines()) == 1
+    result = json.loads(out)
+    assert result["class"] == "Alpha"
+    assert result["config"] == {
+        "seeds": 2, "others": 5, "network": "wafernet", "sizes": [2], "made": [0, 3], "seed": 7,
+    }  # fmt: skip
+    train = sum(r.part == "train" for r in pictures.originals(project, "alpha"))
+    sizes = [(row["size"], row["made"]) for row in result["rows"]]
+    assert sizes == [(2, 0), (2, 3), (train, 0), (train, 3)]
+    assert result["verdict"]["key"] == "unknown"  # one test wafer
+    assert "can judge" in result["sentence"]
+    assert err.strip().splitlines()[-1] == result["sentence"]
+    assert held(project) == before  # nothing was written into the classes
+    stored = studies.newest(project, KIND)
+    assert stored is not None
+    assert stored.id == result["study"]
+    assert stored.found["sentence"] == result["sentence"]
+
+
+def test_only_originals_of_the_right_part_take_part(
+    project: Project, seen: list[StudyData]
+) -> None:
+    first = pictures.originals(project, "beta")[0]
+    pictures.add_made(project, "beta", "generated", [pictures.MadePicture(marked(77), first.file)],
+                      {})  # fmt: skip
+    run_job(create_job(project.path, KIND, QUICK, "cpu"))
+    records = {
+        part: [
+            pictures.load(project, c.slug, r).tobytes()
+            for c in project.classes()
+            for r in pictures.originals(project, c.slug)
+            if r.part == part
+        ]
+        for part in ("train", "test")
+    }
+    full = seen[-2]  # all originals, no made pictures of the class
+    assert sorted(p.tobytes() for p in full.originals.train_pictures) == sorted(records["train"])
+    for data in seen:
+        assert {p.tobytes() for p in data.originals.train_pictures} <= set(records["train"])
+        assert [p.tobytes() for p in data.test_pictures] == records["test"]
+
+
+def test_what_a_curve_tells_while_it_is_drawn(project: Project, seen: list[StudyData]) -> None:
+    folder = create_job(project.path, KIND, QUICK, "cpu")
+    assert read_state(folder).title == "How many of Alpha?"
+    run_job(folder)
+    told = read_state(folder).metric("training")
+    assert {t["repeat"] for t in told} == {0, 1}
+    assert {t["made"] for t in told} == {0, 3}
+    assert {t["f1"] for t in told} == {1.0}
+
+
+def test_cancelled_leaves_nothing_and_stopped_keeps_its_repeats(
+    project: Project, seen: list[StudyData]
+) -> None:
+    before = held(project)
+    folder = create_job(project.path, KIND, QUICK, "cpu")
+    cancel(folder)
+    with pytest.raises(Cancelled):
+        run_job(folder)
+    assert studies.newest(project, KIND) is None
+    assert held(project) == before
+    folder = create_job(project.path, KIND, {**QUICK, "config": {"seeds": 9, "made": [0]}}, "cpu")
+    request_stop(folder)
+    result = run_job(folder)
+    assert result["stopped"]
+    assert {len(row["f1"]["by_repeat"]) for row in result["rows"]} == {1}
+
+
+@pytest.mark.parametrize(
+    ("count", "sentence"),
+    [
+        (1, "“Lone” has 1 training original; 4 or more are needed"),
+        (3, "“Lone” has 2 training originals; 4 or more are needed"),  # one of them tests
+        (0, "“Lone” has no training original; 4 or more are needed"),
+    ],
+)
+def test_a_class_of_few_pictures_gets_a_sentence(
+    home: Path, capsys: pytest.CaptureFixture[str], count: int, sentence: str
+) -> None:
+    few = small_project(home / "few", {"Alpha": 8, "Beta": 8})
+    few.add_class("Lone")
+    if count:
+        fill(few, "Lone", count, start=4000)
+    code, out, err = call(capsys, "--project", few.path, "--class", "Lone")
+    assert (code, out) == (2, "")
+    assert sentence in err.strip().splitlines()[-1]
+    assert studies.newest(few, KIND) is None
+
+
+def test_a_class_without_test_pictures_and_a_lone_class_get_a_sentence(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = small_project(home / "untested", {"Alpha": 8, "Beta": 8})
+    slug = project.find_class("Alpha").slug
+    gone = [r.file for r in pictures.originals(project, slug) if r.part == "test"]
+    pictures.delete_pictures(project, slug, gone)
+    code, _, err = call(capsys, "--project", project.path, "--class", "Alpha")
+    assert code == 2
+    assert "No original of “Alpha” is in the test part" in err.strip().splitlines()[-1]
+    alone = small_project(home / "alone", {"Alpha": 8})
+    code, _, err = call(capsys, "--project", alone.path, "--class", "Alpha")
+    assert code == 2
+    assert "Training needs two classes" in err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {}, {"class": 3}, {"class": "Alpha", "x": 1}, {"class": "Alpha", "config": [1]},
+        {"class": "Alpha", "config": {"sedes": 1}}, {"class": "Alpha", "config": {"sizes": [1]}},
+        {"class": "Alpha", "config": {"made": "all"}}, {"class": "Alpha", "config": {"seed": -1}},
+    ],
+)  # fmt: skip
+def test_wrong_parameters_leave_no_job(project: Project, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        create_job(project.path, KIND, wrong)
+    assert list_jobs(project.path) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--class", "Nobody"), (), ("--class", "Alpha", "--seeds", 0),
+     ("--class", "Alpha", "--sizes", 1), ("--class", "Alpha", "--made", "many")],
+)  # fmt: skip
+def test_wrong_options_are_told_in_one_sentence(
+    project: Project, arguments: tuple[object, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = call(capsys, "--project", project.path, *arguments)
+    assert (code, out) == (2, "")
+    assert len(err.strip().splitlines()) == 1
+    assert list_jobs(project.path) == []
