@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 
 from wafer_core import cli
-from wafer_core.data import pictures, studies
+from wafer_core.data import pictures, studies, workspace
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ProjectError
 from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_stop
+from wafer_core.jobs.kinds import benefit as benefit_job
 from wafer_core.jobs.runner import run_job
 from wafer_core.tasks.studies import benefit
 from wafer_core.tasks.studies.arms import MAKERS, StudyData, Training
@@ -174,6 +176,18 @@ def test_a_study_goes_out_of_date_with_its_classes(project: Project, seen: list[
     for gone in (study.id, "../classes", ""):
         with pytest.raises(ProjectError, match="no study"):
             studies.delete_study(project, gone)
+
+
+def test_a_study_goes_along_with_its_project(
+    project: Project, seen: list[StudyData], home: Path
+) -> None:
+    run_job(create_job(project.path, "benefit", NO_DEVICE, "cpu"))
+    stream = io.BytesIO()
+    workspace.export_zip(project, stream)
+    brought = workspace.import_zip(home, stream.getvalue(), "small.zip")
+    (study,) = studies.list_studies(brought, "benefit")
+    assert benefit_job.is_result(study.found)
+    assert studies.changes(brought, study.id) == []
 
 
 def test_a_damaged_study_says_so(project: Project, seen: list[StudyData]) -> None:

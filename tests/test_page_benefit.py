@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from browsing import chart, keyed, keys, run, texts, visit
+from browsing import chart, keyed, keys, run, texts, told, visit
 from wafer_core import jobs
 from wafer_core.data import dataset, studies, workspace
 from wafer_core.data.project import Project
@@ -40,9 +40,9 @@ def found(**more: Any) -> dict[str, Any]:
     """A result as the job tells it."""
     names = ["Alpha", "Beta", "Gamma"]
     macro = {"none": 0.70, "transforms": 0.72, "generated": 0.76, "both": 0.75}
-    told = {"title": "Keep the generated wafers", "sentence": "Keep the *generated* wafers.",
+    clear = {"title": "Keep the generated wafers", "sentence": "Keep the *generated* wafers.",
             "keep": "generated", "more_test": None, "more_repeats": None}  # fmt: skip
-    unknown = {**told, "keep": "unknown", "title": "Cannot be told yet", "more_test": 120}
+    unknown = {**clear, "keep": "unknown", "title": "Cannot be told yet", "more_test": 120}
     return {
         "class_names": names,
         "arms": {
@@ -61,8 +61,8 @@ def found(**more: Any) -> dict[str, Any]:
         ],
         "seeds": [0, 1],
         "test": {"pictures": 9, "lots": 7, "per_class": {"Alpha": 5, "Beta": 4, "Gamma": 0}},
-        "advice": told, "sentence": told["sentence"],
-        "advice_per_class": {"Alpha": told, "Beta": unknown},
+        "advice": clear, "sentence": clear["sentence"],
+        "advice_per_class": {"Alpha": clear, "Beta": unknown},
         "config": {"network": "wafer_cnn", "seeds": 2, "made": None, "turns": True,
                    "epochs": None, "seed": 0},
         "made": {n: {"transforms": {"count": 5, "source": "stored"},
@@ -178,8 +178,7 @@ def test_the_newest_result_says_what_to_keep(project: Project, downloads: dict[s
     assert (
         downloads[f"{name}.csv"].decode("utf-8-sig").splitlines()[1].startswith("Alpha,5,Keep the")
     )
-    told = said(at)
-    assert "Settings: Network wafer_cnn, Repeats 2 · seeds 0, 1 · 9 test wafers from 7 lots" in told
+    assert "Settings: Network wafer_cnn, Repeats 2 · seeds 0, 1 · 9 test wafers from 7" in said(at)
     assert any("5 (made for the study)" in list(d.value.get("generated", [])) for d in at.dataframe)
 
 
@@ -221,3 +220,19 @@ def test_a_damaged_result_is_told(project: Project) -> None:
     (error,) = [e.value for e in at.run().error]
     assert "damaged" in error
     assert keyed(at.button, "benefit_start").label == "Find out"  # it can be done again
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"arms": {}}, {"arms": 3}, {"advice": {"keep": "all"}}, {"class_names": ["Other"]},
+        {"differences": [{"arm": "none"}]}, {"made": {"Alpha": {"count": 3}}}, {"notes": [3]},
+        {"advice_per_class": []}, {"test": {}}, {"seconds": "long"}, {"config": None},
+    ],
+)  # fmt: skip
+def test_a_result_of_a_strange_hand_is_told(project: Project, wrong: dict[str, Any]) -> None:
+    keep(project, **wrong)
+    at = visit("generate", project)
+    at.session_state["generate_part"] = HELP
+    (error,) = told(at.run())
+    assert "The last result is damaged" in error

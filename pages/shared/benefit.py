@@ -63,8 +63,9 @@ def show(project: Project, summary: Summary) -> None:
                 "No result yet. Press “Find out”: the answer says which made wafers to keep, "
                 "and how sure that is."
             )
-        elif found.damage:
-            st.error(found.damage, icon=":material/error:")
+        elif found.damage or not kind.is_result(found.found):
+            told = found.damage or "The last result is damaged; press “Find out” to do it again."
+            st.error(told, icon=":material/error:")
         else:
             _tell_changes(project, found)
             result(found.found, found.id)

@@ -3,7 +3,7 @@
 project.json             schema, name, split seed and fractions, current model
 classes/<slug>/class.json            name, description, order
 classes/<slug>/originals/ augmented/ generated/      see ``pictures``
-models/ presets/ jobs/
+models/ presets/ studies/ jobs/
 .trash/<id>/             deleted classes and pictures, until the trash is emptied
 """
 

@@ -25,6 +25,7 @@ _MEMBER = re.compile(
     r"|classes/[a-z0-9-]+/(augmented|generated)/run-[0-9-]+/([A-Za-z0-9_-]+\.png|manifest\.json)"
     r"|models/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+\.(safetensors|json|csv)"
     r"|presets/[a-z0-9-]+\.json"
+    r"|studies/[a-z0-9_]+-[0-9-]+/(study|dataset)\.json"
 )
 MAX_MEMBERS = 500_000
 MAX_BYTES = 20 * 2**30  # unpacked; a project of 100,000 maps with models is far below

@@ -70,6 +70,29 @@ def config_of(parameters: Parameters) -> BenefitConfig:
     return BenefitConfig(**config)
 
 
+def is_result(found: Mapping[str, Any]) -> bool:
+    """Whether a stored study holds what ``run`` returns: it may come from anybody."""
+    from wafer_core.tasks.studies import benefit
+
+    made, config = found.get("made"), found.get("config")
+    return (
+        benefit.is_result(found)
+        and isinstance(found.get("seconds"), int | float)
+        and all(isinstance(found.get(key), str) for key in ("device", "created"))
+        and all(isinstance(found.get(key), list) for key in ("notes", "seeds"))
+        and all(isinstance(note, str) for note in found["notes"])
+        and isinstance(config, dict)
+        and isinstance(made, dict)
+        and all(isinstance(kinds, dict) and set(kinds) == set(ORIGINS) for kinds in made.values())
+        and all(
+            isinstance(told, dict) and type(told.get("count")) is int and "source" in told
+            for kinds in made.values()
+            for told in kinds.values()
+        )
+        and all(type(found["test"].get(key)) is int for key in ("pictures", "lots"))
+    )
+
+
 def run(context: JobContext) -> dict[str, Any]:
     """Read, make what is missing, train all arms, and keep what was found."""
     from wafer_core.data import dataset, studies

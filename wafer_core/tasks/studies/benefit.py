@@ -22,7 +22,7 @@ from wafer_core.metrics.paired import Answers, Difference, differences, lots_of
 from wafer_core.tasks.classification.networks import NETWORKS
 from wafer_core.tasks.classification.training import TrainConfig
 from wafer_core.tasks.parameters import Parameter, check_all, check_seed
-from wafer_core.tasks.studies.advice import Advice, advise
+from wafer_core.tasks.studies.advice import KEEPS, Advice, advise
 from wafer_core.tasks.studies.arms import ARMS, StudyData, Training, train_arm
 
 MADE = 100  # pictures a class that are made where none are stored
@@ -174,6 +174,41 @@ class Benefit:
             "advice_per_class": {name: asdict(a) for name, a in self.advice_per_class.items()},
             "stopped": self.stopped,
         }
+
+
+def is_result(value: Mapping[str, Any]) -> bool:
+    """Whether this is what ``Benefit.to_json`` told: a stored study may come from anybody."""
+    number = int | float
+
+    def has(ends: Any) -> bool:
+        return all(isinstance(ends[key], number) for key in ("value", "low", "high"))
+
+    try:
+        names, arms = value["class_names"], value["arms"]
+        advice = [value["advice"], *value["advice_per_class"].values()]
+        return (
+            set(arms) <= set(ARMS)
+            and "none" in arms
+            and set(value["test"]["per_class"]) == set(names)
+            and set(value["advice_per_class"]) <= set(names)
+            and all(isinstance(a["sentence"], str) and a["keep"] in KEEPS for a in advice)
+            and all(isinstance(a["title"], str) for a in advice)
+            and all(isinstance(a["more_test"], int | None) for a in advice)
+            and all(isinstance(x, number) for arm in arms.values() for x in arm["seconds"])
+            and all(isinstance(arm["macro_f1"], number) for arm in arms.values())
+            and all(isinstance(x, number) for arm in arms.values() for x in arm["macro_f1_by_seed"])
+            and all(set(arm["per_class"]) == set(names) for arm in arms.values())
+            and all(arm["seconds"] and arm["epochs"] and arm["pictures"] for arm in arms.values())
+            and all(d["arm"] in arms and d["against"] in arms for d in value["differences"])
+            and all(has(d["macro_f1"]) for d in value["differences"])
+            and all(
+                set(d["per_class"]) == set(names)
+                and all(ends is None or has(ends) for ends in d["per_class"].values())
+                for d in value["differences"]
+            )
+        )
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return False
 
 
 def compare(
