@@ -49,7 +49,7 @@ from wafer_core.tasks.classification.networks import NETWORKS, WEIGHTS
 from wafer_core.tasks.classification.training import TrainData
 from wafer_core.tasks.generation.wafergen import shipped
 from wafer_core.tasks.studies.arms import ARMS, MAKERS, StudyData, train_arm
-from wafer_core.tasks.studies.benefit import BenefitConfig
+from wafer_core.tasks.studies.benefit_config import BenefitConfig
 
 Labels = npt.NDArray[np.int64]
 KEY = ("network", "seed", "arm", "originals", "made", "looks")

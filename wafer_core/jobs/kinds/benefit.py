@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wafer_core.images import Picture
     from wafer_core.jobs.context import JobContext
     from wafer_core.tasks.studies.arms import StudyData
-    from wafer_core.tasks.studies.benefit import BenefitConfig
+    from wafer_core.tasks.studies.benefit_config import BenefitConfig
 
 NAME = "benefit"  # of the kind, and of its studies
 STORED, MADE, NONE = "stored", "made for the study", "none"
@@ -61,7 +61,7 @@ def config_of(parameters: Parameters) -> BenefitConfig:
         ParameterError: A setting is unknown or cannot be used.
     """
     from wafer_core.tasks.parameters import check_names
-    from wafer_core.tasks.studies.benefit import PARAMETERS, BenefitConfig
+    from wafer_core.tasks.studies.benefit_config import PARAMETERS, BenefitConfig
 
     config = parameters.get("config", {})
     if not isinstance(config, Mapping):
@@ -250,7 +250,7 @@ def _made(
     from wafer_core import images
     from wafer_core.data import pictures
     from wafer_core.tasks.studies.arms import MAKERS
-    from wafer_core.tasks.studies.benefit import MADE as USUAL
+    from wafer_core.tasks.studies.benefit_config import MADE as USUAL
 
     def stored(kind: str) -> list[Entry]:
         return [
