@@ -123,8 +123,11 @@ def _score_table(found: Mapping[str, Any], file_name: str) -> None:
         for told in found["scores"].values()
     ]
     table = pd.DataFrame(rows)
+    shown = table.drop(columns=["wafers", "taken for instead"], errors="ignore")
+    if "95 % interval" in shown:
+        shown["95 % interval"] = shown["95 % interval"].fillna("")
     st.dataframe(
-        table.dropna(axis=1, how="all"),
+        shown,
         hide_index=True,
         column_config={
             name: st.column_config.NumberColumn(format="%.3g")
@@ -142,7 +145,7 @@ def _score_table(found: Mapping[str, Any], file_name: str) -> None:
 
 
 def _agreement(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What the table says of class agreement alone."""
+    """What the table says of class agreement alone; all of it stands in the file."""
     details, counts = told.get("details") or {}, told.get("counts") or {}
     ends = [details.get(f"made_{end}") for end in ("low", "high")]
     if None in ends:

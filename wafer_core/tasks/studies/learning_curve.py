@@ -276,7 +276,7 @@ class _Work:
 
     def _seconds(self, size: int, count: int | None) -> float:
         if count is None:  # making wafers
-            return 6 + 0.02 * self._config.made[-1] if self._config.made[-1] else 0.0
+            return 10 + 0.03 * self._config.made[-1] if self._config.made[-1] else 0.0
         config = self._config.training(0)
         pictures = size + count + self._others
         epochs = 0 if config.transfer == FROZEN else config.resolved(pictures).epochs or 1
