@@ -100,6 +100,12 @@ def test_stored_wafers_take_part_and_missing_ones_are_made(
     store(project, "Alpha", "augmented", 4, 800)
     store(project, "Beta", "generated", 3, 700)
     result = run_job(create_job(project.path, "benefit", {}, "cpu"))
+    runs = result["made"]["Alpha"]["generated"]["runs"]
+    assert runs == [run.run for run in pictures.made(project, "alpha", "generated")]
+    assert result["made"]["Gamma"]["generated"].pop("runs") == []
+    for kinds in result["made"].values():
+        for made in kinds.values():
+            made.pop("runs", None)
     assert result["made"] == {
         "Alpha": {"transforms": {"count": 4, "source": "stored"},
                   "generated": {"count": 6, "source": "stored"}},
@@ -142,7 +148,7 @@ def test_only_made_wafers_of_some_classes(
     )
     assert code == 0
     made = json.loads(out)["made"]
-    assert made["Alpha"]["generated"] == {"count": 0, "source": "none"}
+    assert made["Alpha"]["generated"] == {"count": 0, "source": "none", "runs": []}
     assert made["Beta"]["generated"]["count"] == 4
     assert set(seen[0].made["generated"][1]) == {1}
 
@@ -226,7 +232,7 @@ def test_a_class_of_one_picture_takes_part_without_generated_ones(home: Path) ->
     config = {"network": "wafer_cnn", "seeds": 1, "epochs": 1, "made": 4}
     result = run_job(create_job(made.path, "benefit", {"config": config}, "cpu"))
     assert result["made"]["Lone"]["transforms"]["count"] == 4
-    assert result["made"]["Lone"]["generated"] == {"count": 0, "source": "none"}
+    assert result["made"]["Lone"]["generated"]["source"] == "none"
     notes = " ".join(result["notes"])
     assert "Lone: none could be made (generated). This class has 1 different" in notes
     assert "Without a test wafer, so nothing is known of: Lone." in notes

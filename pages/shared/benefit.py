@@ -349,8 +349,10 @@ def _how(found: Mapping[str, Any]) -> None:
     changed = forms.differences(
         {k: v for k, v in found["config"].items() if v is not None}, benefit.PARAMETERS
     )
+    pictures, lots = found["test"]["pictures"], found["test"]["lots"]
+    from_lots = f" from {lots:,} lots" if lots < pictures else ""  # else they have none
     st.caption(
         f"Settings: {changed} · seeds {', '.join(map(str, found['seeds']))} · "
-        f"{found['test']['pictures']:,} test wafers from {found['test']['lots']:,} lots · "
+        f"{pictures:,} test wafers{from_lots} · "
         f"{jobs_panel.seconds_text(found['seconds'])} on {found['device']} · {found['created']}"
     )

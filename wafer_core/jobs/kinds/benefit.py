@@ -9,9 +9,9 @@ project's fixed split.
 
 Live: metric ``training`` {"arm", "title", "seed", "macro_f1", "pictures", "epochs", "seconds"} for
 each training. Result: what ``Benefit.to_json`` says, with ``study`` (its name in ``studies``),
-``config``, ``made`` (for each class and kind ``count`` and ``source``: stored, made for the study,
-or none), ``notes``, ``seconds``, ``device``, ``created``. A job that is stopped keeps the repeats
-that are done; a cancelled one leaves nothing.
+``config``, ``made`` (for each class and kind ``count``, ``runs`` that are stored, and ``source``:
+stored, made for the study, or none), ``notes``, ``seconds``, ``device``, ``created``. A job that is
+stopped keeps the repeats that are done; a cancelled one leaves nothing.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def read_data(
         labels: list[int] = []
         for label, (slug, name) in enumerate(used.classes):
             if wanted is not None and slug not in wanted:
-                told[name][kind] = {"count": 0, "source": NONE}
+                told[name][kind] = {"count": 0, "source": NONE, "runs": []}
                 continue
             originals = [parts["train"][0][k] for k in np.flatnonzero(parts["train"][1] == label)]
             begun = (place * len(used.classes) + label) / (len(ORIGINS) * len(used.classes))
@@ -212,10 +212,11 @@ def read_data(
             ) -> None:
                 tell(_READ + _MAKE * (begun + length * share), text)
 
-            mine, source, note = _made(
+            mine, runs, note = _made(
                 project, used, slug, kind, originals, config, context.device, within
             )
-            told[name][kind] = {"count": len(mine), "source": source}
+            source = (STORED if runs else MADE) if mine else NONE
+            told[name][kind] = {"count": len(mine), "source": source, "runs": runs}
             if note:
                 notes.append(f"{name}: {note}")
             found += mine
@@ -243,8 +244,8 @@ def _made(
     config: BenefitConfig,
     device: Any,
     tell: Callable[[float], None],
-) -> tuple[list[Picture], str, str]:
-    """Made pictures of one class and kind, where they come from, and what is to be said."""
+) -> tuple[list[Picture], list[str], str]:
+    """Made pictures of one class and kind, their stored runs if any, and what is to be said."""
     import numpy as np
 
     from wafer_core import images
@@ -270,14 +271,14 @@ def _made(
         few = ""
         if config.made and count < config.made:
             few = f"only {count} of the {config.made} wafers asked for are stored ({kind})."
-        return found, STORED, few
+        return found, sorted({entry.run for entry in entries}), few
     others = max((len(stored(other)) for other in ORIGINS if other != kind), default=0)
     count = config.made or others or USUAL
     tell(0.0)
     try:
-        return MAKERS[kind](originals, count, config.seed, device, tell), MADE, ""
+        return MAKERS[kind](originals, count, config.seed, device, tell), [], ""
     except InputError as exc:
-        return [], NONE, f"none could be made ({kind}). {exc}"
+        return [], [], f"none could be made ({kind}). {exc}"
 
 
 def _notes_on_made(told: Mapping[str, Any], data: StudyData) -> list[str]:
