@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from browsing import chart, keyed, keys, run, texts, visit
+from browsing import chart, keyed, keys, run, texts, told, visit
 from wafer_core import jobs
 from wafer_core.data import dataset, studies
 from wafer_core.data.project import Project
@@ -92,10 +92,10 @@ def test_the_form_comes_from_the_settings_and_starts_a_study(
 
 
 def test_what_will_be_done_is_said_beforehand(project: Project) -> None:
-    told = said(opened(project))
-    assert "2, 5 originals, each with 0, 100, 400 made wafers: 18 trainings · 1 test" in told
-    assert "time without a GPU: about" in told
-    assert "Fewer than 10 test wafers of the class: whether to stop cannot be told" in told
+    shown = said(opened(project))
+    assert "2, 5 originals, each with 0, 100, 400 made wafers: 18 trainings · 1 test" in shown
+    assert "time without a GPU: about" in shown
+    assert "Fewer than 10 test wafers of the class: whether to stop cannot be told" in shown
 
 
 def test_what_is_missing_is_said(home: Path) -> None:
@@ -136,10 +136,10 @@ def test_the_newest_result_of_the_class_says_whether_to_stop(
     keep(project, **{"class": "Beta", "sentence": "Of another class."})
     at = opened(project)
     assert [s.value.replace("\\", "") for s in at.success] == ["You can stop *collecting*."]
-    told = said(at)
-    assert "A *note*." in told
-    assert "Of another class" not in told
-    assert "12 test wafers of the class from 7 lots, 30 in all · 1 min 15 s on CPU" in told
+    words = said(at)
+    assert "A *note*." in words
+    assert "Of another class" not in words
+    assert "12 test wafers of the class from 7 lots, 30 in all · 1 min 15 s on CPU" in words
     assert chart(at, f"learning_curve_f1_{name}")
     assert chart(at, f"learning_curve_kid_{name}")
     shown = next(d.value for d in at.dataframe if "made wafers" in d.value)
@@ -205,3 +205,20 @@ def test_a_damaged_result_is_told(project: Project) -> None:
     (error,) = [e.value for e in at.run().error]
     assert "damaged" in error
     assert keyed(at.button, "learning_curve_start").label == "Find out"  # it can be done again
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rows": []}, {"rows": 3}, {"rows": [{"size": 0, "made": 0}]}, {"rows": [{"size": 5}]},
+        {"quality": [{"size": 5}]}, {"quality": None}, {"law": {"top": "1"}}, {"law": 5},
+        {"law": {"top": 1.0, "scale": 1e300, "exponent": 0.5}}, {"verdict": {"key": "go"}},
+        {"sentence": 3}, {"test": {}}, {"notes": [3]}, {"config": None}, {"seconds": "long"},
+    ],
+)  # fmt: skip
+def test_a_result_of_a_strange_hand_is_told(project: Project, wrong: dict[str, Any]) -> None:
+    keep(project, **wrong)
+    at = visit("generate", project)
+    at.session_state["generate_part"] = MANY
+    (error,) = told(at.run())
+    assert "The last result is damaged" in error

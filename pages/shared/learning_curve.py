@@ -77,8 +77,9 @@ def show(project: Project, summary: Summary) -> None:
                 f"No result for {guards.plain(chosen.name)} yet. Press “Find out”: the answer says "
                 "what more originals would bring, and whether made wafers bring more."
             )
-        elif found.damage:
-            st.error(found.damage, icon=":material/error:")
+        elif found.damage or not kind.is_result(found.found):
+            told = found.damage or "The last result is damaged; press “Find out” to do it again."
+            st.error(told, icon=":material/error:")
         else:
             if changed := loaders.study_changes(project, found.id):
                 st.warning(

@@ -59,6 +59,18 @@ def config_of(parameters: Parameters) -> CurveConfig:
     return CurveConfig(**config)
 
 
+def is_result(found: Mapping[str, Any]) -> bool:
+    """Whether a stored study holds what ``run`` returns: it may come from anybody."""
+    from wafer_core.tasks.studies import curve
+
+    return (
+        curve.is_result(found)
+        and isinstance(found.get("config"), dict)
+        and isinstance(found.get("seconds"), int | float)
+        and all(isinstance(found.get(key), str) for key in ("device", "created"))
+    )
+
+
 def run(context: JobContext) -> dict[str, Any]:
     """Read, train with more and more pictures, and keep what was found."""
     from wafer_core.data import dataset, studies

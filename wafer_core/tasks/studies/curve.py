@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,9 +15,10 @@ from wafer_core.metrics.paired import Answers, Difference, differences
 from wafer_core.tasks.judging.verdicts import Score
 from wafer_core.tasks.studies.advice import MATTERS
 from wafer_core.tasks.studies.arms import Training
-from wafer_core.tasks.studies.stopping import Verdict, decide
+from wafer_core.tasks.studies.stopping import TITLES, Verdict, decide
 
 _DRAWS = 1000
+_MOST = 1e6  # that any figure or count of a stored curve can be
 _DOUBT = 0.5  # imagined pictures named rightly, and as many wrongly: as in ``paired``
 
 Floats = npt.NDArray[np.float64]
@@ -231,3 +233,65 @@ def _drawn(answers: Answers, target: int, seed: int = 0) -> Floats:
     mean = each.mean(-1)
     found: Floats = mean + ((each * shares).sum(-1) - mean) * ((S + 1) / (S - 1)) ** 0.5
     return np.clip(found, 0.0, 1.0)
+
+
+# -- stored curves -------------------------------------------------------------------------------
+
+
+def is_result(found: Mapping[str, Any]) -> bool:
+    """Whether a stored study holds what ``Curve.to_json`` tells: it may come from anybody."""
+    rows, quality, law = found.get("rows"), found.get("quality"), found.get("law")
+    verdict, test = found.get("verdict"), found.get("test")
+    return (
+        isinstance(rows, list)
+        and bool(rows)
+        and all(_is_row(row) for row in rows)
+        and isinstance(quality, list)
+        and all(_is_quality(row) for row in quality)
+        and (law is None or _holds(law, ("top", "scale", "exponent"), _is_number))
+        and isinstance(verdict, dict)
+        and verdict.get("key") in TITLES
+        and _holds(found, ("class", "sentence"), lambda value: isinstance(value, str))
+        and _holds(test, ("pictures", "lots", "all"), _is_count)
+        and isinstance(found.get("notes"), list)
+        and all(isinstance(note, str) for note in found["notes"])
+    )
+
+
+def _holds(value: Any, keys: Sequence[str], fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, Mapping) and all(fits(value.get(key)) for key in keys)
+
+
+def _is_number(value: Any) -> bool:
+    whole = isinstance(value, int | float) and not isinstance(value, bool)
+    return whole and math.isfinite(value) and abs(value) < _MOST
+
+
+def _is_known(value: Any) -> bool:
+    return value is None or _is_number(value)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _MOST
+
+
+def _is_row(row: Any) -> bool:
+    return (
+        _holds(row, ("size", "made"), _is_count)
+        and row["size"] > 0
+        and all(
+            _holds(row.get(key), ("value",), _is_number)
+            and _holds(row[key], ("low", "high"), _is_known)
+            for key in ("f1", "macro_f1")
+        )
+    )
+
+
+def _is_quality(row: Any) -> bool:
+    return (
+        _holds(row, ("size",), _is_count)
+        and row["size"] > 0
+        and all(_holds(row.get(key), ("value", "floor"), _is_known) for key in ("kid", "recall"))
+        and isinstance(row["kid"].get("by_repeat"), list)
+        and all(_is_number(value) for value in row["kid"]["by_repeat"])
+    )
