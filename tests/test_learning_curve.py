@@ -20,13 +20,8 @@ from wafer_core.tasks.classification.training import TrainData
 from wafer_core.tasks.studies import learning_curve
 from wafer_core.tasks.studies.arms import Training
 from wafer_core.tasks.studies.curve import Curve, Point, conclude
-from wafer_core.tasks.studies.learning_curve import (
-    CurveConfig,
-    CurveData,
-    draw_curve,
-    nested,
-    sizes_of,
-)
+from wafer_core.tasks.studies.curve_config import CurveConfig, sizes_of
+from wafer_core.tasks.studies.learning_curve import CurveData, draw_curve, nested
 from wafer_core.tasks.studies.stopping import COLLECT, STOP, UNKNOWN, decide
 
 NAMES = ("Center", "Donut", "none")

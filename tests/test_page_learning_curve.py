@@ -13,7 +13,7 @@ from wafer_core import jobs
 from wafer_core.data import dataset, studies
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
-from wafer_core.tasks.studies import learning_curve
+from wafer_core.tasks.studies import curve_config
 from wafers import fill, small_project
 
 MANY = "How many do I need?"
@@ -73,7 +73,7 @@ def test_the_form_comes_from_the_settings_and_starts_a_study(
     at.session_state["learning_curve_more"] = True
     run(at)
     widgets = {w.key: w for kind in (at.selectbox, at.number_input) for w in kind}
-    for name, spec in learning_curve.PARAMETERS.items():
+    for name, spec in curve_config.PARAMETERS.items():
         assert widgets[f"learning_curve_{name}"].label == spec.title
         assert spec.help in widgets[f"learning_curve_{name}"].help
     assert "No result for Alpha yet. Press “Find out”" in said(at)

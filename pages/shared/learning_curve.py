@@ -19,7 +19,7 @@ from wafer_core.jobs import JobState
 from wafer_core.jobs.kinds import learning_curve as kind
 from wafer_core.metrics.intervals import TOO_FEW
 from wafer_core.tasks.parameters import Parameter
-from wafer_core.tasks.studies import learning_curve, stopping
+from wafer_core.tasks.studies import curve_config, stopping
 
 SEED = Parameter(
     "Seed", "The same seed, wafers and machine give the same result again.", 0, 0, 2**31, 1
@@ -97,8 +97,8 @@ def _newest(project: Project, c: ClassSummary) -> studies.Study | None:
 
 def _settings() -> dict[str, Any]:
     """The form; every default is fine."""
-    main = {name: spec for name, spec in learning_curve.PARAMETERS.items() if spec.main}
-    rest = {n: s for n, s in learning_curve.PARAMETERS.items() if not s.main} | {"seed": SEED}
+    main = {name: spec for name, spec in curve_config.PARAMETERS.items() if spec.main}
+    rest = {n: s for n, s in curve_config.PARAMETERS.items() if not s.main} | {"seed": SEED}
     chosen = {n: forms.parameter(n, spec, "learning_curve") for n, spec in main.items()}
     with forms.more("learning_curve") as is_open:
         for name, spec in rest.items():
@@ -113,19 +113,19 @@ def _start(
 ) -> None:
     """What will be done, how long it takes, and the button; or what is missing."""
     count, tested = c.parts["train"], c.parts["test"]
-    if count < learning_curve.FEWEST or not tested:
+    if count < curve_config.FEWEST or not tested:
         lacks = (
-            f"{count} training original{'s' * (count != 1)} and needs {learning_curve.FEWEST}"
-            if count < learning_curve.FEWEST
+            f"{count} training original{'s' * (count != 1)} and needs {curve_config.FEWEST}"
+            if count < curve_config.FEWEST
             else "no test wafer, so nothing could be judged"
         )
         st.info(f"{guards.plain(c.name)} has {lacks}. Add wafers to it on the page Classes.")
         st.page_link("pages/1_Classes.py", label="Go to Classes", icon=":material/category:")
         return
-    checked = learning_curve.CurveConfig(**config)
-    sizes = learning_curve.sizes_of(count)
+    checked = curve_config.CurveConfig(**config)
+    sizes = curve_config.sizes_of(count)
     others = sum(min(each.parts["train"], checked.others) for each in ready if each != c)
-    seconds = learning_curve.seconds_ahead(
+    seconds = curve_config.seconds_ahead(
         checked, sizes, others, sum(each.parts["test"] for each in ready)
     )
     trainings = len(sizes) * len(checked.made) * checked.seeds
@@ -224,7 +224,7 @@ def result(found: Mapping[str, Any], name: str) -> None:
             key=f"learning_curve_{file}_csv_{name}",
             icon=":material/download:",
         )
-    changed = forms.differences(found["config"], learning_curve.PARAMETERS)
+    changed = forms.differences(found["config"], curve_config.PARAMETERS)
     st.caption(
         f"Settings: {changed} · {found['test']['pictures']:,} test wafers of the class from "
         f"{found['test']['lots']:,} lots, {found['test']['all']:,} in all · "

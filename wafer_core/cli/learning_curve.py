@@ -16,7 +16,7 @@ from wafer_core.cli.command import Command, open_project, run_job, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from wafer_core.tasks.studies.learning_curve import MADE, PARAMETERS, SIZES
+    from wafer_core.tasks.studies.curve_config import MADE, PARAMETERS, SIZES
 
     add_project(parser)
     parser.add_argument(
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Any:
-    from wafer_core.tasks.studies.learning_curve import PARAMETERS
+    from wafer_core.tasks.studies.curve_config import PARAMETERS
 
     config: dict[str, Any] = {**given_settings(args, PARAMETERS), "seed": args.seed}
     for name in ("sizes", "made"):

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from wafer_core.data.dataset import Dataset
     from wafer_core.data.project import Project
     from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.studies.learning_curve import CurveConfig, CurveData
+    from wafer_core.tasks.studies.curve_config import CurveConfig
+    from wafer_core.tasks.studies.learning_curve import CurveData
 
 NAME = "learning_curve"  # of the kind, and of its studies
 _LOOK_AT_CORES = 2.0  # seconds between two looks at what the other processes use
@@ -50,7 +51,7 @@ def config_of(parameters: Parameters) -> CurveConfig:
         ParameterError: A setting is unknown or cannot be used.
     """
     from wafer_core.tasks.parameters import check_names
-    from wafer_core.tasks.studies.learning_curve import PARAMETERS, CurveConfig
+    from wafer_core.tasks.studies.curve_config import PARAMETERS, CurveConfig
 
     config = parameters.get("config", {})
     if not isinstance(config, Mapping):
@@ -138,7 +139,8 @@ def read_data(
     from wafer_core.data import dataset, pictures
     from wafer_core.errors import InputError
     from wafer_core.tasks.classification.training import TrainData
-    from wafer_core.tasks.studies.learning_curve import FEWEST, CurveData
+    from wafer_core.tasks.studies.curve_config import FEWEST
+    from wafer_core.tasks.studies.learning_curve import CurveData
 
     used, _ = trainable(frozen)
     slugs = [each for each, _ in used.classes]

@@ -11,6 +11,7 @@ originals. A smaller set is always part of the larger one; each repeat draws ano
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,85 +20,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from wafer_core.errors import InputError, ParameterError
+from wafer_core.errors import InputError
 from wafer_core.images import Picture
-from wafer_core.tasks.classification.networks import NETWORKS
-from wafer_core.tasks.classification.training import TrainConfig, TrainData
-from wafer_core.tasks.classification.transfer import FROZEN
+from wafer_core.tasks.classification.training import TrainData
 from wafer_core.tasks.judging import comparison
 from wafer_core.tasks.judging import features as feature_networks
-from wafer_core.tasks.parameters import Parameter, check_all, check_seed
 from wafer_core.tasks.studies.arms import StudyData, by_generator, train_arm
 from wafer_core.tasks.studies.curve import Curve, Point, Quality, conclude
-
-SIZES = (22, 55, 110, 220, 440)  # originals, as far as there are more than these
-FEW_SIZES = (5, 10, 20)  # where there are not
-MADE = (0, 100, 400)
-FEWEST = 4  # training originals of the class
-_APART = 0.8  # a size nearer than this to the next one tells nothing new
-_MOST_MADE = 5000
-
-PARAMETERS: dict[str, Parameter] = {
-    "seeds": Parameter(
-        "Repeats",
-        "How often everything is done, each time with the originals in another order and with "
-        "other made wafers. More take longer and tell smaller differences.",
-        3, 1, 20, 1, main=True,
-    ),
-    "others": Parameter(
-        "Originals of each other class",
-        "The classifier learns from so many training originals of each other class at most. Fewer "
-        "are faster; all judge.",
-        60, 5, 2000, 5, main=True,
-    ),
-    "network": Parameter(
-        "Network",
-        "Which classifier is trained. With WaferNet the last layer alone learns, in seconds; a "
-        "network without such weights learns everything from your wafers and takes far longer.",
-        "wafernet", choices=tuple(NETWORKS),
-    ),
-}  # fmt: skip
+from wafer_core.tasks.studies.curve_config import (
+    FEWEST,
+    CurveConfig,
+    seconds_ahead,
+    sizes_of,
+    step_seconds,
+)
 
 Labels = npt.NDArray[np.int64]
 Tell = Callable[[float, str], None]  # share done and a text; may raise to cancel
-
-
-@dataclass(frozen=True)
-class CurveConfig:
-    """How a curve is drawn; ``PARAMETERS`` says what the settings mean and may be."""
-
-    seeds: int = 3  # the fewest that show how much depends on which originals there are
-    others: int = 60  # as many as Generate is judged with; seconds for each training
-    network: str = "wafernet"
-    sizes: tuple[int, ...] = ()  # originals; none given: chosen by ``sizes_of``
-    made: tuple[int, ...] = MADE
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_all(self, PARAMETERS)
-        object.__setattr__(self, "seed", check_seed(self.seed))
-        for name, lowest in (("sizes", 2), ("made", 0)):
-            values = getattr(self, name)
-            whole = isinstance(values, list | tuple) and all(
-                isinstance(v, int) and not isinstance(v, bool) and lowest <= v <= _MOST_MADE
-                for v in values
-            )
-            if not whole:
-                raise ParameterError(
-                    f"{name} is {values!r}; give whole numbers from {lowest} to {_MOST_MADE:,}."
-                )
-            object.__setattr__(self, name, tuple(sorted(set(values))))
-        object.__setattr__(self, "made", tuple(sorted({0, *self.made})))
-
-    def training(self, repeat: int) -> TrainConfig:
-        """Settings of the trainings of one repeat, from 0."""
-        seed = self.seed + repeat
-        if NETWORKS[self.network].weights is None:
-            return TrainConfig(network=self.network, seed=seed)
-        # features that have seen wafers hardly differ among quarter turns: a fourth of the work
-        return TrainConfig(
-            network=self.network, transfer=FROZEN, turns=False, average_turns=False, seed=seed
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,23 +95,6 @@ class CurveData:
         test = np.flatnonzero(self.test_labels == self.target).tolist()
         found = [self.originals.validation_pictures[i] for i in validation]
         return found + [self.test_pictures[i] for i in test]
-
-
-def sizes_of(count: int, asked: Sequence[int] = ()) -> tuple[int, ...]:
-    """Numbers of originals to look at: those that there are, and all; two at least.
-
-    Args:
-        count: Training originals of the class.
-        asked: Instead of ``SIZES``.
-    """
-    if asked:
-        return tuple(sorted({min(size, count) for size in asked} | {count}))
-    smaller = [size for size in SIZES if size <= _APART * count]
-    if len(smaller) < 2:
-        few = [count // 2, *FEW_SIZES] if count < 2 * FEW_SIZES[1] else list(FEW_SIZES)
-        most = _APART * (smaller[0] if smaller else count)
-        smaller += [size for size in few if 2 <= size <= most]
-    return (*sorted(set(smaller)), count)
 
 
 def nested(lots: Sequence[Hashable], rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -251,36 +173,15 @@ def draw_curve(
     )  # fmt: skip
 
 
-def seconds_ahead(config: CurveConfig, sizes: Sequence[int], others: int, tested: int) -> float:
-    """How long a curve takes, roughly, on one core without a GPU.
-
-    Args:
-        config: How it is drawn.
-        sizes: Numbers of originals.
-        others: Training originals of the other classes that take part.
-        tested: Test originals.
-    """
-    return _Work(None, config, sizes, others, tested).total
-
-
 class _Work:
     """Tells how much of the work is done, in seconds that each step takes, roughly."""
 
     def __init__(
         self, tell: Tell | None, config: CurveConfig, sizes: Sequence[int], others: int, tested: int
     ) -> None:
-        self._tell, self._config, self._others, self._tested = tell, config, others, tested
-        self._done = 0.0
-        steps = [(size, count) for size in sizes for count in (None, *config.made)]
-        self.total = config.seeds * sum(self._seconds(*step) for step in steps)
-
-    def _seconds(self, size: int, count: int | None) -> float:
-        if count is None:  # making wafers
-            return 10 + 0.03 * self._config.made[-1] if self._config.made[-1] else 0.0
-        config = self._config.training(0)
-        pictures = size + count + self._others
-        epochs = 0 if config.transfer == FROZEN else config.resolved(pictures).epochs or 1
-        return (0.0045 + 0.002 * epochs) * pictures + 0.001 * self._tested
+        self._tell, self._done = tell, 0.0
+        self._seconds = functools.partial(step_seconds, config, others, tested)
+        self._total = seconds_ahead(config, sizes, others, tested)
 
     @contextmanager
     def step(self, size: int, count: int | None, text: str) -> Iterator[Callable[[float], None]]:
@@ -289,7 +190,7 @@ class _Work:
 
         def within(share: float) -> None:
             if self._tell:
-                self._tell(min(1.0, (self._done + seconds * share) / self.total), text)
+                self._tell(min(1.0, (self._done + seconds * share) / self._total), text)
 
         within(0.0)
         yield within
