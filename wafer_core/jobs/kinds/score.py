@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FILE = "scores-{}.json"  # in the run's folder, by features
 _OTHERS = 60  # originals of each other class that are compared, learned from, or judged by
+_IN_ALL, _AT_LEAST = 3000, 10  # of all classes to learn from or judge by; but so many of each
 _READ_SHARE = 0.1  # of the job's time, roughly
 
 logger = logging.getLogger(__name__)
@@ -204,35 +205,37 @@ def originals_of(project: Project, slug: str) -> Originals:
             held_out.append(picture)
             lots.append(record.group)
     others, name = {}, slug
+    every = project.classes()
+    most = min(_OTHERS, max(_AT_LEAST, _IN_ALL // len(every)))
     learned: dict[str, list[Picture]] = {}
     kept: dict[str, list[Picture]] = {}
-    for each in project.classes():
+    for each in every:
         if each.slug == slug:
             name, learned[each.name], kept[each.name] = each.name, training, held_out
             continue
         records = pictures.originals(project, each.slug)
         sets = (
-            records,
-            [record for record in records if record.part == "train"],
-            [record for record in records if record.part != "train"],
+            (records, _OTHERS),
+            ([record for record in records if record.part == "train"], most),
+            ([record for record in records if record.part != "train"], most),
         )
         others[each.name], learned[each.name], kept[each.name] = _some(project, each.slug, sets)
     return Originals(training, held_out, lots, others, Classes(name, learned, kept))
 
 
 def _some(
-    project: Project, slug: str, sets: Sequence[Sequence[PictureRecord]]
+    project: Project, slug: str, sets: Sequence[tuple[Sequence[PictureRecord], int]]
 ) -> list[list[Picture]]:
-    """At most ``_OTHERS`` pictures of each set; none is read twice."""
+    """So many pictures of each set at most; none is read twice."""
     import numpy as np
 
     from wafer_core.data import pictures
 
     loaded: dict[str, Picture] = {}
     found = []
-    for records in sets:
+    for records, most in sets:
         # evenly over the order they came in: neighbours are of one lot
-        count = min(len(records), _OTHERS)
+        count = min(len(records), most)
         chosen = [records[i] for i in np.linspace(0, len(records) - 1, count).round().astype(int)]
         for record in chosen:
             if record.file not in loaded:
