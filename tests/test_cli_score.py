@@ -147,6 +147,21 @@ def test_class_agreement_learns_from_training_originals_alone(
     assert value["wafernet"] == features.wafernet_checksum()
 
 
+def test_with_many_classes_few_originals_of_each_judge(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score, "_IN_ALL", 6)  # for two classes
+    monkeypatch.setattr(score, "_AT_LEAST", 2)
+    known = score.originals_of(project, "center")
+    assert len(known.classes.training["none"]) == len(known.classes.held_out["none"]) == 3
+    assert len(known.others["none"]) == 20
+    assert known.classes.training["Center"] is known.training
+    first = pictures.originals(project, "none")
+    train = {pictures.load(project, "none", r).tobytes() for r in first if r.part == "train"}
+    assert {p.tobytes() for p in known.classes.training["none"]} <= train
+    assert not {p.tobytes() for p in known.classes.held_out["none"]} & train
+
+
 def test_a_project_of_one_class_gets_a_sentence(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
