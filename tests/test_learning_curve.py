@@ -296,6 +296,17 @@ def test_when_to_stop(figures: tuple[float, float, float], spread: float, key: s
     assert "Another 200 originals of Loc" in verdict.sentence
 
 
+def test_figures_that_fall_are_luck_and_make_nothing_surer() -> None:
+    """Ten points down by luck of five each: as many up could come with as many originals again."""
+    figures = np.array([0.95, 0.90, 0.85])
+    sample = drawn(0.95, 0.90, 0.85, 0.05)
+    verdict = decide("Loc", SIZES, figures, sample, tested=80, lots=20, repeats=3)
+    assert verdict.doubling is not None
+    assert verdict.doubling.value == pytest.approx(0, abs=1e-12)
+    assert verdict.doubling.high > 0.02
+    assert verdict.key == UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

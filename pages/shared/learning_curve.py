@@ -38,6 +38,9 @@ The curve rises fast at first and then ever slower. Its shape says what **as man
 would bring: if that is less than two points even at the upper end of its interval, you can stop
 collecting. Wafers of a lot come together, as they do from a line.
 
+Only this class is given made wafers here, so that many of them outweigh the other classes: a line
+that lies below that of originals alone may be due to this.
+
 The second chart shows how near the made wafers come to real ones (**KID**, lower is nearer), beside
 what your originals reach among themselves.
 """

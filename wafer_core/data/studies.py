@@ -20,6 +20,9 @@ from wafer_core.errors import ProjectError
 
 SCHEMA = 1
 FOLDER = "studies"
+_OF_ORIGINALS = (
+    "learning_curve-",
+)  # ids of studies that stored runs of made pictures do not touch
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,16 @@ def changes(project: Project, study_id: str) -> list[str]:
         ProjectError: The same, or it is gone.
     """
     value = files.read_json(_folder(project, study_id) / "dataset.json")
-    return dataset.changes_since(dataset.Dataset.from_json(value), dataset.freeze(project))
+    before, now = dataset.Dataset.from_json(value), dataset.freeze(project)
+    if study_id.startswith(_OF_ORIGINALS):
+        before, now = _originals(before), _originals(now)
+    return dataset.changes_since(before, now)
+
+
+def _originals(every: dataset.Dataset) -> dataset.Dataset:
+    """Without what was made."""
+    kept = tuple(entry for entry in every.entries if entry.origin == "originals")
+    return dataset.Dataset(every.classes, kept)
 
 
 def delete_study(project: Project, study_id: str) -> None:

@@ -209,8 +209,9 @@ def _told_quality(quality: Sequence[Quality]) -> list[dict[str, Any]]:
 def _drawn(answers: Answers, target: int, seed: int = 0) -> Floats:
     """F1 of the class (R, A) as it would be with other lots and other repeats.
 
-    Lots get random weights (Bayesian bootstrap, Rubin 1981), the same for all curves. Repeats get
-    such weights too, spread so that the variance is that of a mean of S repeats.
+    Lots get random weights (Bayesian bootstrap, Rubin 1981), the same for all curves. What repeats
+    differ by beyond that is drawn from Student's t, as in ``paired``, with the same draw for all
+    curves: those of one repeat are of the same order of originals.
     """
     rng = np.random.default_rng(seed)
     S, N = answers.called.shape[1:]
@@ -227,11 +228,15 @@ def _drawn(answers: Answers, target: int, seed: int = 0) -> Floats:
     # of each curve its own: pictures that one names rightly and another does not
     doubt = rng.gamma(_DOUBT, 1.0, (_DRAWS, 2, len(answers.called), 1))
     each = 2 * (right + doubt[:, 0]) / (there + doubt.sum(1) + called + doubt[:, 0])
-    if S == 1:
-        return np.asarray(each[..., 0], np.float64)
-    shares = rng.dirichlet(np.ones(S), _DRAWS)[:, None, :]  # (R, 1, S)
-    mean = each.mean(-1)
-    found: Floats = mean + ((each * shares).sum(-1) - mean) * ((S + 1) / (S - 1)) ** 0.5
+    found: Floats = each.mean(-1)
+    if S > 1:
+        told = answers.f1()[..., target]  # (A, S)
+        gaps, seen = told - told.mean(1, keepdims=True), told.var(1, ddof=1)
+        explained = (each - found[..., None]).var(0).sum(-1) / (S - 1)
+        own = np.sqrt(np.maximum(0.0, seen - explained) / np.maximum(seen, 1e-12))  # (A,)
+        fat = np.sqrt((S - 1) / rng.chisquare(S - 1, (_DRAWS, 1)))
+        normal = rng.standard_normal((_DRAWS, S))
+        found = found + fat * (normal @ (gaps * own[:, None]).T) / (S * (S - 1)) ** 0.5
     return np.clip(found, 0.0, 1.0)
 
 

@@ -89,8 +89,13 @@ def decide(
         few.append("there is one number of originals, and a curve needs two")
         told = f"{TITLES[UNKNOWN]}: {', and '.join(few)}. Add wafers of {name}."
         return Verdict(UNKNOWN, TITLES[UNKNOWN], told, None, made, enough)
-    spread = power_law.fit(sizes, drawn).doubling(full)
-    value = float(power_law.fit(sizes, f1).doubling(full)[0])
+    law = power_law.fit(sizes, f1)
+    value = float(law.doubling(full)[0])
+    # The law never falls, so figures that fall are luck: what is drawn varies about the law, not
+    # about them. Else the more they fall, the surer it would seem that nothing is to be gained.
+    fitted = np.array([law.at(size)[0] for size in sizes])
+    about = np.clip(fitted + drawn - drawn.mean(0), 0.0, 1.0)
+    spread = power_law.fit(sizes, about).doubling(full)
     low, high = np.percentile(spread, (2.5, 97.5))
     doubling = Difference(value, min(float(low), value), max(float(high), value))
     told = (
