@@ -297,6 +297,7 @@ def verdict(rows: list[dict[str, Any]], title: str) -> list[str]:
             told.append(f"{value:+.1f} points against {against}, goal +{goal:.0f}: {reached}")
         else:
             below = "significantly below" if value + half < 0 else "not significantly below"
+            below = below if seeds > 1 else "one seed cannot tell how sure that is"
             told.append(f"{value:+.1f} points against {against}: {below}")
     return [f"- {title}, {seeds} seed{'s' * (seeds != 1)}: generated is {'; '.join(told)}."]
 

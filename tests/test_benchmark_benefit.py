@@ -148,3 +148,6 @@ def test_the_table_says_whether_the_goal_is_reached() -> None:
     ) in text
     assert "wafernet, 100 made, looks as usual, 2 seeds: generated is +3.2 points against none: "
     assert "not significantly below" in text
+    alone = benefit.table([r for r in rows if r["seed"] == 0])
+    assert "significantly below" not in alone
+    assert "+3.2 points against none: one seed cannot tell how sure that is" in alone
