@@ -140,8 +140,9 @@ def draw(
     pictures = {part: [c.load().picture for c in found] for part, (found, _) in parts.items()}
     labels = {part: np.array(found, np.int64) for part, (_, found) in parts.items()}
     originals = TrainData(
-        PATTERNS, pictures["train"], labels["train"], pictures["validation"], labels["validation"]
-    )
+        PATTERNS, pictures["train"], labels["train"], pictures["validation"], labels["validation"],
+        [str(c.group) for c in parts["train"][0]],
+    )  # fmt: skip
     kinds = {kind for arm in given.arms for kind in ARMS[arm].adds}
     made = {kind: kept(kind, originals, given, seed, device) for kind in MAKERS if kind in kinds}
     test_lots = [str(c.group) for c in parts["test"][0]]

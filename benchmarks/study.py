@@ -154,6 +154,7 @@ def run(
     data, missing = TrainData(
         PATTERNS, parts["train"].pictures, parts["train"].labels,
         parts["validation"].pictures, parts["validation"].labels,
+        parts["train"].groups.tolist(),
     ).without_empty()  # fmt: skip
     started, worked = time.perf_counter(), time.process_time()
     epoch_seconds = []

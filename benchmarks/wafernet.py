@@ -82,6 +82,7 @@ def draw(
     lots = generator.permutation(sorted({str(c.group) for c in candidates}))
     known = set(lots[: len(lots) // 2].tolist())
     train_part: list[tuple[Any, int]] = []
+    lots_of: list[str] = []
     validation: list[tuple[Any, int]] = []
     judged: list[tuple[Any, int]] = []
     for label, name in enumerate(PATTERNS):
@@ -91,6 +92,7 @@ def draw(
         order = generator.permutation(len(inside))[: per_class + max(1, per_class // 3)]
         cut = round(len(order) * per_class / (per_class + max(1, per_class // 3)))
         train_part += [(inside[k].load().picture, label) for k in order[:cut]]
+        lots_of += [str(inside[k].group) for k in order[:cut]]
         validation += [(inside[k].load().picture, label) for k in order[cut:]]
         chosen = generator.permutation(len(outside))[:JUDGED]
         judged += [(outside[k].load().picture, label) for k in chosen]
@@ -100,7 +102,7 @@ def draw(
 
     data = TrainData(
         PATTERNS, [p for p, _ in train_part], labels(train_part),
-        [p for p, _ in validation], labels(validation),
+        [p for p, _ in validation], labels(validation), lots_of,
     )  # fmt: skip
     return data, [p for p, _ in judged], labels(judged)
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from wafer_core.tasks.classification.heads import fit_head
-from wafer_core.tasks.classification.networks import WaferCNN
+from wafer_core.tasks.classification.heads import ANCHORS, BLIND, HeadFit, fit_head
+from wafer_core.tasks.classification.networks import Known, WaferCNN
 
 CLASSES, EACH = 3, 12
 
@@ -24,7 +24,10 @@ class _Table(WaferCNN):
         return x.flatten(1)[:, : self.width]
 
 
-def fit(width: int, shift: float, known: nn.Linear | None, seed: int = 0) -> tuple[_Table, object]:
+def fit(
+    width: int, shift: float, known: Known | None, seed: int = 0,
+    keys: list[str] | None = None, made: np.ndarray | None = None,
+) -> tuple[_Table, HeadFit]:  # fmt: skip
     """Classes that differ in their first three features by ``shift`` 255ths, among noise."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(CLASSES), EACH)
@@ -34,14 +37,14 @@ def fit(width: int, shift: float, known: nn.Linear | None, seed: int = 0) -> tup
     network = _Table(width)
     told = fit_head(
         network, inputs, torch.from_numpy(labels), None, False,
-        torch.Generator().manual_seed(0), lambda share: None, known,
+        0, lambda share: None, known, keys, made,
     )  # fmt: skip
     return network, told
 
 
 def test_what_is_easily_told_apart_is_learned_and_told_by_folds() -> None:
     network, told = fit(3, 100, None)
-    assert told.trust == 0
+    assert told.choice.trust == 0
     assert told.scores.shape == (CLASSES * EACH, CLASSES)
     np.testing.assert_allclose(np.exp(told.scores).sum(1), 1, atol=1e-5)
     assert (told.scores.argmax(1) == told.labels).all()
@@ -59,8 +62,8 @@ def test_known_names_are_leaned_on_where_they_help() -> None:
         known.bias.zero_()
         known.weight[torch.arange(CLASSES), torch.arange(CLASSES)] = 20.0
     _, alone = fit(200, 45, None)
-    network, told = fit(200, 45, known)
-    assert told.trust > 0
+    network, told = fit(200, 45, Known(known, CLASSES))
+    assert told.choice.trust > 0
     right, without = (float((f.scores.argmax(1) == f.labels).mean()) for f in (told, alone))
     assert right > without
     weight = network.head.weight.detach()
@@ -72,7 +75,7 @@ def test_known_names_that_say_nothing_are_not_needed() -> None:
     with torch.no_grad():
         known.weight.zero_()
         known.bias.zero_()
-    network, told = fit(3, 100, known)
+    network, told = fit(3, 100, Known(known, 2))
     assert (told.scores.argmax(1) == told.labels).all()
     assert torch.isfinite(network.head.weight).all()
 
@@ -82,20 +85,82 @@ def test_one_picture_of_a_class_can_be_fitted() -> None:
     network = _Table(5)
     told = fit_head(
         network, inputs, torch.tensor([0, 1, 1, 1]), torch.ones(CLASSES), True,
-        torch.Generator().manual_seed(0), lambda share: None,
+        0, lambda share: None,
     )  # fmt: skip
+    assert len(told.labels) == 3  # the only picture of a class teaches and is not asked about
     assert np.isfinite(told.scores).all()
     assert np.isfinite(told.loss)
 
 
-def test_the_layer_is_the_same_for_the_same_generator_and_tells_its_progress() -> None:
+def test_where_nothing_can_be_asked_about_a_usual_choice_is_taken() -> None:
+    inputs = torch.randint(0, 255, (3, 3, 16, 16), dtype=torch.uint8)
+    told = fit_head(
+        _Table(5), inputs, torch.arange(3), None, True, 0, lambda share: None,
+    )  # fmt: skip
+    assert told.choice == BLIND
+    assert told.told_apart is None
+    assert np.isfinite(told.loss)
+
+
+def test_copies_of_a_picture_do_not_ask_about_it() -> None:
+    """Among noise, a copy in another fold would tell the name; kept together, nothing does."""
+    rng = np.random.default_rng(0)
+    table = rng.integers(0, 255, (24, 3, 16, 16)).astype(np.uint8)
+    inputs = torch.from_numpy(np.concatenate([table] * 4))
+    labels = torch.from_numpy(np.tile(np.arange(24) % CLASSES, 4))
+
+    def told(keys: list[str] | None, made: np.ndarray | None) -> HeadFit:
+        return fit_head(
+            _Table(40), inputs, labels, None, False, 0, lambda share: None, None, keys, made,
+        )  # fmt: skip
+
+    apart = told(None, None)
+    together = told([str(k) for k in range(24)] * 4, None)
+    assert apart.told_apart is not None
+    assert together.told_apart is not None
+    assert apart.told_apart > 0.9
+    assert together.told_apart < 0.7
+    # what was made is not asked about at all, whether its original is known or not
+    made = np.arange(96) >= 24
+    for keys in ([str(k) for k in range(24)] * 4, [str(k) for k in range(24)] + [""] * 72):
+        fitted = told(keys, made)
+        assert len(fitted.labels) == 24
+        assert fitted.told_apart is not None
+        assert fitted.told_apart < 0.7
+
+
+def test_anchors_are_the_names_that_most_pictures_are_called() -> None:
+    """Names A, B, C exclude each other, p and q do not: class 0 is A with p, class 1 C with both."""
+    said = np.array([[5, 0, 0, 2, -1], [4, 0, 1, 1, -2], [0, 0, 6, 3, 1], [0, 1, 3, 2, 2.0]])
+    labels = np.array([0, 0, 1, 1])
+    one = ANCHORS["name"](said[:, None], labels, 3, 3)
+    np.testing.assert_array_equal(one, [[1, 0, 0, 0, 0], [0, 0, 1, 0, 0], [0] * 5])
+    all_that_hold = ANCHORS["names"](said[:, None], labels, 3, 3)
+    np.testing.assert_array_equal(all_that_hold, [[0, 0, 0, 1, 0], [0, 0, 0, 1, 1], [0] * 5])
+
+
+def test_a_few_pictures_are_called_as_the_network_knows_them() -> None:
+    """Twelve noisy pictures a class say little; the names, put in another order, say all."""
+    known = nn.Linear(200, CLASSES)
+    with torch.no_grad():
+        known.weight.zero_()
+        known.bias.fill_(-10.0)
+        known.weight[torch.tensor([2, 0, 1]), torch.arange(CLASSES)] = 20.0
+    network, told = fit(200, 45, Known(known, CLASSES))
+    assert told.choice.anchor == "name"
+    batch = torch.full((3, 3, 16, 16), 0.5)
+    batch.view(3, -1)[torch.arange(3), torch.arange(3)] += 100 / 255
+    assert network.eval()(batch).argmax(1).tolist() == [0, 1, 2]
+
+
+def test_the_layer_is_the_same_for_the_same_seed_and_tells_its_progress() -> None:
     one, _ = fit(20, 60, None)
     two, _ = fit(20, 60, None)
     torch.testing.assert_close(one.head.weight, two.head.weight)
     shares: list[float] = []
     fit_head(
         _Table(5), torch.zeros(6, 3, 16, 16, dtype=torch.uint8), torch.tensor([0, 1, 2] * 2),
-        None, True, torch.Generator().manual_seed(0), shares.append,
+        None, True, 0, shares.append,
     )  # fmt: skip
     assert shares == sorted(shares)
     assert shares[-1] == 1

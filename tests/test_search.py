@@ -14,13 +14,14 @@ import torch
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import PASS, Picture
 from wafer_core.simulator import simulate_many
+from wafer_core.tasks.classification.folds import folds
 from wafer_core.tasks.classification.policies import read_policy
 from wafer_core.tasks.classification.training import TrainConfig
 from wafer_core.tasks.tuning import search as searches
 from wafer_core.tasks.tuning import search_policies, search_rounds, search_space, searching
 from wafer_core.tasks.tuning.search import search
 from wafer_core.tasks.tuning.search_policies import Candidate, match_density
-from wafer_core.tasks.tuning.search_rounds import Answers, Round, SearchData, folds, gain, rounds
+from wafer_core.tasks.tuning.search_rounds import Answers, Round, SearchData, gain, rounds
 from wafer_core.tasks.tuning.searching import Outcome, SearchConfig, Trial
 
 CPU = torch.device("cpu")

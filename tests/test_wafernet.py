@@ -71,7 +71,8 @@ def test_the_last_layer_is_fresh_and_of_the_right_size() -> None:
     shipped = standard_classifier().network
     torch.testing.assert_close(network.stem.weight, shipped.get_parameter("stem.weight"))
     assert known is not None
-    torch.testing.assert_close(known.weight[:9], shipped.get_parameter("head.weight"))
+    torch.testing.assert_close(known.layer.weight[:9], shipped.get_parameter("head.weight"))
+    assert known.exclusive == 9
 
 
 def test_other_networks_start_fresh() -> None:

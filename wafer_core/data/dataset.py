@@ -150,6 +150,30 @@ def load_part(
     return loaded, labels
 
 
+def bonds(
+    project: Project, dataset: Dataset, part: str, include_made: bool = True
+) -> tuple[list[str], npt.NDArray[np.bool_]]:
+    """What the pictures of one part hang together with, in the order of ``load_part``.
+
+    Returns:
+        A key for each picture: its lot, or what its turned copies share; of a made one that of its
+        original, "" where it has none. And (N,) which ones were made.
+    """
+    keys: dict[tuple[str, str, str, str], str] = {}
+    for slug, _ in dataset.classes:
+        of_original = {r.file: r.key or r.sha for r in pictures.originals(project, slug)}
+        keys |= {(slug, "originals", "", file): key for file, key in of_original.items()}
+        for origin in pictures.MADE_ORIGINS if include_made else ():
+            for run in pictures.made(project, slug, origin):
+                keys |= {
+                    (slug, origin, run.run, r.file): of_original.get(r.parent or "", "")
+                    for r in run.records
+                }
+    entries = dataset.part(part, include_made)
+    made = np.array([e.origin != "originals" for e in entries], bool)
+    return [keys.get((e.slug, e.origin, e.run, e.file), e.sha) for e in entries], made
+
+
 def find_conflicts(project: Project) -> tuple[Conflict, ...]:
     """Pictures that lie in more than one class."""
     places: dict[str, list[tuple[str, str]]] = defaultdict(list)

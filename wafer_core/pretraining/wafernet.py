@@ -178,7 +178,7 @@ def pretrain(
     )  # fmt: skip
     classifier.save(output.parent, name=output.stem)
     known = _names(loop.average)
-    description = {"names": [*PATTERNS, *(f"with {part}" for part in PARTS)]}
+    description = {"names": [*PATTERNS, *(f"{networks.ALSO}{part}" for part in PARTS)]}
     checkpoint.save(output.parent, known, description, networks.names_file(output.stem))
     loop.forget()
 

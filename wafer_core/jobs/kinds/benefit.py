@@ -222,7 +222,11 @@ def read_data(
             found += mine
             labels += [label] * len(mine)
         made[kind] = (found, np.array(labels, np.int64))
-    originals_only = TrainData(used.class_names, *parts["train"], *parts["validation"])
+    keys, _ = dataset.bonds(project, used, "train", False)
+    (train, train_labels), (validation, validation_labels) = parts["train"], parts["validation"]
+    originals_only = TrainData(
+        used.class_names, train, train_labels, validation, validation_labels, keys
+    )
     test = used.part("test")
     test_lots = [lots.get((entry.slug, entry.file), entry.sha) for entry in test]
     test_pictures, test_labels = parts["test"]

@@ -167,7 +167,14 @@ def read_data(
     empty = np.zeros(0, np.int64)
     test_pictures, test_labels = parts["test"] if parts["test"][0] else ([], empty)
     return CurveData(
-        TrainData(used.class_names, *parts["train"], *parts["validation"]),
+        TrainData(
+            used.class_names,
+            parts["train"][0],
+            parts["train"][1],
+            parts["validation"][0],
+            parts["validation"][1],
+            dataset.bonds(project, used, "train", False)[0],
+        ),
         slugs.index(slug),
         [lots.get((entry.slug, entry.file), entry.sha) for entry in train],
         test_pictures,

@@ -89,8 +89,9 @@ def run(context: JobContext) -> dict[str, Any]:
     train_pictures, train_labels = read("train", 0.0, 0.8 * _READ)
     validation_pictures, validation_labels = read("validation", 0.8 * _READ, 0.2 * _READ)
     data = TrainData(
-        used.class_names, train_pictures, train_labels, validation_pictures, validation_labels
-    )
+        used.class_names, train_pictures, train_labels, validation_pictures, validation_labels,
+        *dataset.bonds(project, used, "train"),
+    )  # fmt: skip
     start = transfer.begin(config.network, len(used.classes), config.transfer, config.seed)
     notes += [start.note] if start.note else []
     curve, classifier = _trained(context, data, config)

@@ -148,15 +148,21 @@ def train(
         if config.policy != DEFAULT:
             change = functools.partial(apply_policy, config.policy, generator=generator)
         fitted = fit_head(
-            network, inputs, labels, weights, config.turns, generator, tell, begun.known, change
-        )
+            network, inputs, labels, weights, config.turns, config.seed, tell,
+            begun.known, data.train_keys, data.train_made, change,
+        )  # fmt: skip
         config = asked.resolved(len(labels), fitted.told_apart)
     if is_frozen:
         config = replace(config, epochs=1)
     epochs, batch_size = config.epochs or 1, config.batch_size or 1
     train_loss = fitted.loss if fitted else 0.0
     average = copy.deepcopy(network).eval().requires_grad_(False)
-    optimizer = make_optimizer(network, config.learning_rate or 0.0, config.weight_decay)
+    rate = config.learning_rate or 0.0
+
+    @functools.cache
+    def optimizer() -> torch.optim.Optimizer:  # the first one loads torch's compiler: seconds
+        return make_optimizer(network, rate, config.weight_decay)
+
     steps_per_epoch = max(1, round(len(labels) / batch_size))
     steps, step = steps_per_epoch * epochs, 0
     smooth, best, stale = -1.0, -1.0, 0
@@ -175,7 +181,9 @@ def train(
         if len(validation):
             scores = many_scores(chosen, validation, device, config.average_turns)
             judged.append((scores, data.validation_labels))
-        if fitted and kept_epoch == 1:  # nor did it see these: a few dozen more to go by
+        if (
+            fitted and kept_epoch == 1 and len(fitted.labels)
+        ):  # nor did it see these: a few dozen more to go by
             judged.append((fitted.scores, fitted.labels))
         temperature = 1.0
         if judged:
@@ -205,8 +213,8 @@ def train(
             step = steps_per_epoch
             advance()
         for chosen in () if is_fitted else torch.tensor_split(order, steps_per_epoch):
-            for group in optimizer.param_groups:
-                group["lr"] = (config.learning_rate or 0.0) * rate_factor(step / steps)
+            for group in optimizer().param_groups:
+                group["lr"] = rate * rate_factor(step / steps)
             batch = inputs[chosen].to(device).float().div_(255)
             batch = transform(batch, config, generator).contiguous(memory_format=memory_format)
             with half(device, network):
@@ -215,9 +223,9 @@ def train(
                 logits.float(), labels[chosen].to(device), weights,
                 label_smoothing=config.label_smoothing,
             )  # fmt: skip
-            optimizer.zero_grad(set_to_none=True)
+            optimizer().zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            optimizer().step()
             step += 1
             update_average(average, network, min(EMA_DECAY, step / (step + 9)))
             total += loss.detach() * len(chosen)

@@ -3,16 +3,15 @@
 With few pictures this alone is most of what there is to learn, it takes a second, and training that
 goes on from there does not first spoil good features with the errors of a random last layer.
 
-Where the network was taught names before, a user's class is often one of them, or near one. What it
-would call a picture is then given to the regression beside the features, and how far it may lean on
-that is chosen by cross-validation. Measured with the weights of the time, on nine known patterns:
-macro-F1 0.886 instead of 0.856 with ten wafers a class; three new ones lost nothing.
+Where the network was taught names before, a user's class is often one of them, or near one, or
+several at once. What it would call a picture is then given to the regression beside the features,
+and the regression may be drawn towards *anchors*: the name, or the names, that the network calls
+most pictures of a class. How far it leans on either is chosen by cross-validation.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,21 +20,46 @@ import torch
 from torch import nn
 
 from wafer_core.device import memory_format
-from wafer_core.metrics import log_softmax
-from wafer_core.tasks.classification import imagenet, transfer
+from wafer_core.metrics import fit_temperature, log_softmax
+from wafer_core.tasks.classification import imagenet, networks, transfer
+from wafer_core.tasks.classification.folds import folds
 
 _Array = npt.NDArray[np.float64]
 _BATCH = 128
 _MOST = 4000  # pictures and turned forms that features are computed of; more change little
-# (trust in the known names, decay of squared weights of standardised features) to choose from; a
-# name's score counts as so many features, so that the decay hardly holds it
-_CHOICES = (
-    (0.0, 0.003), (0.0, 0.01), (0.0, 0.03), (0.0, 0.1),
-    (3.0, 0.1), (3.0, 0.3), (10.0, 0.3), (10.0, 1.0), (10.0, 3.0),
-)  # fmt: skip
 _FOLDS, _FEW_FOLDS = 5, 3  # fewer for more than
 _MANY = 1000  # pictures
+_ASIDE = -2  # the fold of pictures that take no part in choosing
+_RACE_FROM = 200  # pictures: the worse half of the choices drops out after each fold
 _STEPS, _QUICK_STEPS = 100, 40  # of the optimizer, at last and while choosing
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to fit, of those that cross-validation chooses from.
+
+    Attributes:
+        decay: Of the squared weights of standardised features.
+        trust: A known name's score counts as so many features, so that the decay hardly holds it;
+            0: names are not looked at.
+        anchor: A key of ``ANCHORS`` that says where the weights of the names are drawn to; None:
+            to 0.
+    """
+
+    decay: float
+    trust: float = 0.0
+    anchor: str | None = None
+
+
+CHOICES = (
+    *(Choice(decay) for decay in (0.003, 0.01, 0.03, 0.1)),
+    *(Choice(decay, 3.0) for decay in (0.1, 0.3)),
+    *(Choice(decay, 10.0) for decay in (0.3, 1.0, 3.0)),
+    *(Choice(decay, 1.0, "name") for decay in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)),
+    *(Choice(decay, 1.0, "names") for decay in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)),
+)
+
+BLIND = Choice(0.1)  # where no picture can be asked about: a class has one lot, or one picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,19 +70,22 @@ class HeadFit:
         loss: Mean cross-entropy of the pictures that it was fitted to, in nats.
         scores: (N, C) log-probabilities of those pictures, each by a layer that did not see it.
         labels: (N,) of the same.
-        trust: How far it leans on the names that the network knew; 0: not at all.
-        decay: Of the squared weights.
+        choice: How it was fitted.
     """
 
     loss: float
     scores: npt.NDArray[np.float64]
     labels: npt.NDArray[np.int64]
-    trust: float
-    decay: float
+    choice: Choice
 
     @property
-    def told_apart(self) -> float:
-        """Share of those pictures that ``scores`` name right, each class counting the same."""
+    def told_apart(self) -> float | None:
+        """Share of those pictures that ``scores`` name right, each class counting the same.
+
+        None where there are none.
+        """
+        if not len(self.labels):
+            return None
         right = self.scores.argmax(1) == self.labels
         return float(np.mean([right[self.labels == label].mean() for label in set(self.labels)]))
 
@@ -69,9 +96,11 @@ def fit_head(
     labels: torch.Tensor,
     weights: torch.Tensor | None,
     turns: bool,
-    generator: torch.Generator,
+    seed: int,
     progress: Callable[[float], None],
-    known: nn.Linear | None = None,
+    known: networks.Known | None = None,
+    keys: Sequence[str] | None = None,
+    made: npt.NDArray[np.bool_] | None = None,
     change: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> HeadFit:
     """Multinomial logistic regression of the labels on the features, put into the last layer.
@@ -82,15 +111,22 @@ def fit_head(
         labels: int64 (N,).
         weights: (C,) of the classes, or None.
         turns: The four quarter turns of a picture carry its label too.
-        generator: Draws the pictures where there are too many, and the folds.
+        seed: Draws the pictures where there are too many, and the folds.
         progress: Called with the share of the work that is done; may raise to stop.
-        known: A last layer that the same features had before, for names of its own.
+        known: What the same features were taught to name before.
+        keys: Of the pictures, see ``TrainData.train_keys``.
+        made: The same, ``train_made``.
         change: Augments a batch (N, 3, S, S) in [0, 1]; as many changed forms of each picture are
             then learned from as turned ones.
     """
     head = imagenet.last_layer(network)[1]
     C = head.out_features
-    chosen = torch.randperm(len(labels), generator=generator)[:_MOST]
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(len(labels), generator=generator)
+    is_made = np.zeros(len(labels), bool) if made is None else made
+    # originals first: they alone say which way of fitting is best
+    chosen = chosen[np.argsort(is_made[chosen.numpy()], kind="stable")][:_MOST]
+    is_made = is_made[chosen.numpy()]
     copies = min(4, max(1, _MOST // len(chosen)))
     forms = copies if turns else 1  # those that are judged by, too
     features = _features(
@@ -100,43 +136,61 @@ def fit_head(
     mean, spread = features.mean((0, 1)), features.std((0, 1))
     # a channel that hardly ever speaks must not be blown up
     spread = spread + 1e-3 * spread.mean() + 1e-6
-    names = features[..., :0] if known is None else known.to(features.device)(features).detach()
+    names = features[..., :0]
+    if known is not None:
+        names = known.layer.to(features.device)(features).detach()
     standardised = ((features - mean) / spread).double().cpu().numpy()
-    scores_of_names = names.double().cpu().numpy()
+    said = names.double().cpu().numpy()
     target = labels[chosen].numpy()
     weight_of = np.ones(C) if weights is None else weights.double().cpu().numpy()
 
-    def seen(trust: float) -> _Array:
-        return np.concatenate([standardised, trust * scores_of_names], 2) if trust else standardised
+    def fit(choice: Choice, rows: npt.NDArray[np.bool_], steps: int) -> tuple[_Array, _Array]:
+        centre = None
+        if choice.anchor and known is not None:
+            centre = np.zeros((C, standardised.shape[2] + said.shape[2]))
+            centre[:, standardised.shape[2] :] = _anchored(
+                ANCHORS[choice.anchor](said[rows], target[rows], C, known.exclusive),
+                said[rows], target[rows],
+            )  # fmt: skip
+        return _regress(seen(choice)[rows], target[rows], weight_of, choice.decay, steps, centre)
 
-    fold = _folds(target, generator)
-    choices = [choice for choice in _CHOICES if known is not None or not choice[0]]
-    best, best_cost, best_scores = choices[0], math.inf, np.zeros((len(target), C))
-    for index, (trust, decay) in enumerate(choices):
-        x, scores = seen(trust), np.zeros((len(target), C))
-        for k in range(int(fold.max()) + 1):
-            out = fold == k
-            weight, bias = _regress(x[~out], target[~out], weight_of, decay, _QUICK_STEPS)
-            scores[out] = _logs(x[out][:, :forms], weight, bias).mean(1)
-        costs = -scores[np.arange(len(target)), target]
-        cost = float(np.average(costs, weights=weight_of[target]))
-        if cost < best_cost:
-            best, best_cost, best_scores = (trust, decay), cost, scores
-        progress(0.8 + 0.2 * (index + 1) / len(choices))
-    trust, decay = best
-    x = seen(trust)
-    weight, bias = _regress(x, target, weight_of, decay, _STEPS)
-    loss = -_logs(x, weight, bias)[np.arange(len(target)), :, target].mean()
+    def seen(choice: Choice) -> _Array:
+        if not choice.trust:
+            return standardised
+        return np.concatenate([standardised, choice.trust * said], 2)
+
+    fold = _fold_of(target, keys and [keys[i] for i in chosen.tolist()], is_made, seed)
+    choices = [choice for choice in CHOICES if known is not None or not choice.trust]
+    scores = {choice: np.zeros((len(target), C)) for choice in choices}
+    costs = dict.fromkeys(choices, 0.0)
+    asked = (fold >= 0) & ~is_made
+    numbers = sorted(set(fold[asked].tolist()))
+    for done, k in enumerate(numbers):
+        out, teaches = asked & (fold == k), (fold != k) & (fold != _ASIDE)
+        for index, choice in enumerate(choices):
+            weight, bias = fit(choice, teaches, _QUICK_STEPS)
+            scores[choice][out] = _logs(seen(choice)[out][:, :forms], weight, bias).mean(1)
+            right = scores[choice][out, target[out]]
+            costs[choice] -= float(right @ weight_of[target[out]])
+            progress(0.8 + 0.2 * (done + (index + 1) / len(choices)) / len(numbers))
+        # those that are far behind on many pictures will not come up on the others
+        choices.sort(key=costs.__getitem__)
+        if len(target) >= _RACE_FROM:
+            choices = choices[: max(2, len(choices) // 2)]
+    best = choices[0] if numbers else BLIND
+    weight, bias = fit(best, np.ones(len(target), bool), _STEPS)
+    loss = -_logs(seen(best), weight, bias)[np.arange(len(target)), :, target].mean()
     with torch.no_grad():
         fitted = torch.from_numpy(weight).to(features)
         by_feature, by_name = fitted[:, : len(mean)], fitted[:, len(mean) :]
         total: torch.Tensor = by_feature / spread
         head.bias.copy_(torch.from_numpy(bias).to(features) - total @ mean)
-        if known is not None and trust:
-            total = total + trust * by_name @ known.weight
-            head.bias.add_(trust * by_name @ known.bias)
+        if known is not None and best.trust:
+            total = total + best.trust * by_name @ known.layer.weight
+            head.bias.add_(best.trust * by_name @ known.layer.bias)
         head.weight.copy_(total)
-    return HeadFit(float(loss), best_scores, target, trust, decay)
+    told = scores[best][asked] if numbers else np.zeros((0, C))
+    return HeadFit(float(loss), told, target[asked], best)
 
 
 @torch.no_grad()
@@ -166,22 +220,74 @@ def _features(
     return torch.cat(parts)
 
 
-def _folds(labels: npt.NDArray[np.int64], generator: torch.Generator) -> npt.NDArray[np.int64]:
-    """A fold for each picture (N,), each class dealt out in turn."""
+def _fold_of(
+    labels: npt.NDArray[np.int64],
+    keys: Sequence[str] | None,
+    made: npt.NDArray[np.bool_],
+    seed: int,
+) -> npt.NDArray[np.int64]:
+    """A fold for each picture (N,): -1 always teaches, ``_ASIDE`` takes no part in choosing."""
     number = _FOLDS if len(labels) <= _MANY else _FEW_FOLDS
-    order = torch.randperm(len(labels), generator=generator).numpy()
-    fold = np.empty(len(labels), np.int64)
-    # going through one class after the other, so that each is spread evenly
-    fold[order[np.argsort(labels[order], kind="stable")]] = np.arange(len(labels)) % number
+    names = list(keys) if keys is not None else [str(k) for k in range(len(labels))]
+    fold = np.full(len(labels), _ASIDE, np.int64)
+    asked = np.flatnonzero(~made)
+    if len(asked):
+        fold[asked] = folds(labels[asked], [names[i] for i in asked], number, seed)
+    of_key = {names[i]: fold[i] for i in asked.tolist()}
+    for i in np.flatnonzero(made).tolist():
+        fold[i] = of_key.get(names[i], _ASIDE)  # teaches whenever its original does
     return fold
 
 
+def _by_name(said: _Array, labels: npt.NDArray[np.int64], C: int, exclusive: int) -> _Array:
+    """For each class the one name that its pictures are called by most."""
+    scores = said[..., :exclusive].reshape(-1, exclusive)
+    called = np.exp(log_softmax(scores)).reshape(len(said), -1, exclusive).mean(1)
+    centre = np.zeros((C, said.shape[2]))
+    for label in set(labels.tolist()):
+        centre[label, called[labels == label].mean(0).argmax()] = 1
+    return centre
+
+
+def _by_names(said: _Array, labels: npt.NDArray[np.int64], C: int, exclusive: int) -> _Array:
+    """For each class all those names that may go together and hold for most of its pictures.
+
+    A class that carries some of them and no other has the log-probability Σ log σ(s) over those it
+    has plus Σ log σ(−s) over the others, which is Σ s over those it has, but for a term that is the
+    same for all classes.
+    """
+    holds = (said[..., exclusive:] > 0).mean(1)
+    centre = np.zeros((C, said.shape[2]))
+    for label in set(labels.tolist()):
+        centre[label, exclusive:] = holds[labels == label].mean(0) > 0.5
+    return centre
+
+
+# from scores of names (N, forms, K) and labels (N,): which names stand for a class (C, K)
+ANCHORS: dict[str, Callable[[_Array, npt.NDArray[np.int64], int, int], _Array]] = {
+    "name": _by_name,
+    "names": _by_names,
+}
+
+
+def _anchored(centre: _Array, said: _Array, labels: npt.NDArray[np.int64]) -> _Array:
+    """Anchors (C, K) at the temperature that suits the pictures."""
+    scores = (said @ centre.T).mean(1)
+    return centre / fit_temperature(scores, labels)
+
+
 def _regress(
-    x: _Array, labels: npt.NDArray[np.int64], weights: _Array, decay: float, steps: int
+    x: _Array,
+    labels: npt.NDArray[np.int64],
+    weights: _Array,
+    decay: float,
+    steps: int,
+    centre: _Array | None = None,
 ) -> tuple[_Array, _Array]:
     """Weight (C, F) and bias (C,) for features (N, forms, F) and labels (N,).
 
-    They minimise the mean cross-entropy, weighted by class, plus decay / 2 · ‖weight‖².
+    They minimise the mean cross-entropy, weighted by class, plus decay / 2 · ‖weight − centre‖².
+    With a centre the bias is held to 0 in the same way.
     """
     from scipy.optimize import minimize  # slow to load, and pages never fit
     from threadpoolctl import threadpool_limits
@@ -190,6 +296,7 @@ def _regress(
     C = len(weights)
     x, labels = x.reshape(-1, F), labels.repeat(forms)
     share = weights[labels] / weights[labels].sum()
+    middle, held = (np.zeros((C, F)), 0.0) if centre is None else (centre, decay)
     is_label = np.zeros((len(labels), C))
     is_label[np.arange(len(labels)), labels] = 1
 
@@ -198,14 +305,19 @@ def _regress(
         logs = log_softmax(x @ weight.T + bias)
         value = -float(share @ logs[np.arange(len(labels)), labels])
         error = (np.exp(logs) - is_label) * share[:, None]
-        slope = np.concatenate([(error.T @ x + decay * weight).ravel(), error.sum(0)])
-        return value + decay / 2 * float((weight**2).sum()), slope
+        slope = (error.T @ x + decay * (weight - middle)).ravel(), error.sum(0) + held * bias
+        value += decay / 2 * float(((weight - middle) ** 2).sum()) + held / 2 * float(bias @ bias)
+        return value, np.concatenate(slope)
 
     # Threads of a matrix library wait for each other by spinning: on matrices as small as these
     # they gain nothing, and beside another busy process each step takes twenty times as long.
     with threadpool_limits(1, "blas"):
         found = minimize(
-            cost, np.zeros(C * F + C), jac=True, method="L-BFGS-B", options={"maxiter": steps}
+            cost,
+            np.concatenate([middle.ravel(), np.zeros(C)]),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": steps},
         ).x
     return found[: C * F].reshape(C, F), found[C * F :]
 

@@ -22,6 +22,7 @@ from wafer_core import checkpoint
 from wafer_core.errors import ModelError, ParameterError
 
 MAX_CLASSES = 1000
+ALSO = "with "  # begins a name that excludes no other: “with Scratch”
 WEIGHTS = Path(__file__).parents[2] / "weights"  # ships with the program
 
 
@@ -222,7 +223,21 @@ def build(name: str, num_classes: int) -> nn.Module:
     return NETWORKS[name].build(num_classes)
 
 
-def build_taught(name: str, num_classes: int) -> tuple[nn.Module, nn.Linear | None]:
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What a network was taught to name, as a layer on the same features as its last one.
+
+    Attributes:
+        layer: Features to a score for each name.
+        exclusive: How many of the first names exclude each other, as in a softmax; each of the
+            others may be true or not, as in a sigmoid.
+    """
+
+    layer: nn.Linear
+    exclusive: int
+
+
+def build_taught(name: str, num_classes: int) -> tuple[nn.Module, Known | None]:
     """A network of the list with the weights it comes with, if any, and a fresh last layer.
 
     Args:
@@ -230,7 +245,7 @@ def build_taught(name: str, num_classes: int) -> tuple[nn.Module, nn.Linear | No
         num_classes: 2 to ``MAX_CLASSES``.
 
     Returns:
-        The network, and a layer that gives the names it was taught from the same features.
+        The network, and what it was taught to name, if anything.
 
     Raises:
         ParameterError: No such network, or too few or many classes.
@@ -241,20 +256,22 @@ def build_taught(name: str, num_classes: int) -> tuple[nn.Module, nn.Linear | No
     if stored is None:
         return network, None
     tensors, names = _genuine(stored), _genuine(names_file(stored))
+    titles = checkpoint.read_description(WEIGHTS, names_file(stored)).get("names")
     own = network.state_dict()
     try:
         outputs, inputs = names["weight"].shape
         known = nn.Linear(inputs, outputs)
         known.load_state_dict(names)
+        exclusive = sum(not title.startswith(ALSO) for title in titles or ())
         network.load_state_dict(
             tensors | {key: value for key, value in own.items() if key.startswith("head.")}
         )
-    except (KeyError, RuntimeError, ValueError) as exc:  # other names or shapes
-        raise ModelError(
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as exc:
+        raise ModelError(  # other names or shapes
             f"{WEIGHTS / stored}.safetensors is of another version than the program; install "
             "the program again."
         ) from exc
-    return network, known
+    return network, Known(known, exclusive)
 
 
 def names_file(stored: str) -> str:

@@ -196,13 +196,22 @@ class TrainConfig:
 
 @dataclass(frozen=True, eq=False)
 class TrainData:
-    """Pictures to learn from and to choose the best epoch by; labels index ``class_names``."""
+    """Pictures to learn from and to choose the best epoch by; labels index ``class_names``.
+
+    Attributes:
+        train_keys: For each training picture what it hangs together with, such as its lot; that of
+            its original where it was made of one, "" where it was made of many. Settings that are
+            chosen in folds never learn from what they are then asked about. None: all stand alone.
+        train_made: (N,) those that were made; folds never ask about them. None: none.
+    """
 
     class_names: tuple[str, ...]
     train_pictures: Sequence[Picture]
     train_labels: npt.NDArray[np.int64]
     validation_pictures: Sequence[Picture]
     validation_labels: npt.NDArray[np.int64]
+    train_keys: Sequence[str] | None = None
+    train_made: npt.NDArray[np.bool_] | None = None
 
     def check(self) -> TrainData:
         """Return self if it can be trained on.
@@ -220,6 +229,11 @@ class TrainData:
                     f"{len(pictures)} pictures and {len(labels)} labels of "
                     f"{len(self.class_names)} classes do not belong together."
                 )
+        for each in (self.train_keys, self.train_made):
+            if each is not None and len(each) != len(self.train_labels):
+                raise InputError(
+                    f"{len(self.train_labels)} training pictures have {len(each)} keys or marks."
+                )
         counts = self.train_counts()
         if (counts > 0).sum() < 2:
             raise InputError(
@@ -233,6 +247,19 @@ class TrainData:
                 f"Class “{empty[0]}” has no picture in the training part; add some or delete it."
             )
         return self
+
+    def plus_made(self, pictures: Sequence[Picture], labels: npt.NDArray[np.int64]) -> TrainData:
+        """The same, and (M,) pictures that were made of many of the training pictures."""
+        count = len(self.train_labels)
+        keys = [str(k) for k in range(count)] if self.train_keys is None else self.train_keys
+        made = np.zeros(count, bool) if self.train_made is None else self.train_made
+        return replace(
+            self,
+            train_pictures=[*self.train_pictures, *pictures],
+            train_labels=np.concatenate([self.train_labels, labels]),
+            train_keys=[*keys, *[""] * len(labels)],
+            train_made=np.concatenate([made, np.ones(len(labels), bool)]),
+        )
 
     def train_counts(self) -> npt.NDArray[np.int64]:
         """Training pictures of each class (C,)."""
@@ -254,5 +281,7 @@ class TrainData:
             new_label[self.train_labels],
             [self.validation_pictures[i] for i in judged],
             new_label[self.validation_labels[judged]],
+            self.train_keys,
+            self.train_made,
         )
         return data, dropped

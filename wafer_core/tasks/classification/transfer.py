@@ -28,14 +28,14 @@ class Start:
         size: Cells a side that it is to be fed.
         weights: What they have seen: ``wafers``, ``imagenet``, or None for chance.
         note: A sentence for the user where the start is not what one would expect.
-        known: The last layer that it had for names it was taught, if any.
+        known: What it was taught to name, if anything.
     """
 
     network: nn.Module
     size: int
     weights: str | None
     note: str | None = None
-    known: nn.Linear | None = None
+    known: networks.Known | None = None
 
 
 def begin(name: str, num_classes: int, transfer: str, seed: int) -> Start:

@@ -94,17 +94,10 @@ class StudyData:
 
     def learning(self, arm: str) -> TrainData:
         """What an arm learns from: the originals, and what it adds."""
-        pictures, labels = list(self.originals.train_pictures), [self.originals.train_labels]
+        learning = self.originals
         for kind in ARMS[arm].adds:
-            pictures.extend(self.made[kind][0])
-            labels.append(self.made[kind][1])
-        return TrainData(
-            self.originals.class_names,
-            pictures,
-            np.concatenate(labels),
-            self.originals.validation_pictures,
-            self.originals.validation_labels,
-        )
+            learning = learning.plus_made(*self.made[kind])
+        return learning
 
 
 @dataclass(frozen=True, eq=False)

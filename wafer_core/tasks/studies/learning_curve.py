@@ -146,6 +146,7 @@ def draw_curve(
         order = nested(data.lots, np.random.default_rng((config.seed, repeat, 41)))
         for size in sizes:
             subset = [own[i] for i in order[:size]]
+            lots = [str(data.lots[i]) for i in order[:size]]
             text = f"Repeat {repeat + 1} of {config.seeds}, {size} originals"
             with work.step(size, None, f"{text}: making wafers") as within:
                 made = _made(subset, config, repeat, device, within, notes)
@@ -160,7 +161,7 @@ def draw_curve(
                 with work.step(size, count, f"{text}, {count} made: training") as within:
                     if len(made) < count:
                         continue
-                    study = _study(data, others, subset, made[:count])
+                    study = _study(data, others, subset, lots, made[:count])
                     arm, training = "generated" if count else "none", config.training(repeat)
                     point = Point(
                         repeat, size, count, train_arm(study, arm, training, device, within)
@@ -218,6 +219,7 @@ def _made(
 def _others(data: CurveData, most: int) -> TrainData:
     """Training originals of the other classes, ``most`` of each, evenly; all for validation."""
     chosen: list[int] = []
+    keys = data.originals.train_keys
     for label in range(len(data.originals.class_names)):
         mine = np.flatnonzero(data.originals.train_labels == label)
         if label != data.target:
@@ -227,11 +229,16 @@ def _others(data: CurveData, most: int) -> TrainData:
         data.originals,
         train_pictures=[data.originals.train_pictures[i] for i in chosen],
         train_labels=data.originals.train_labels[chosen],
+        train_keys=keys and [keys[i] for i in chosen],
     )
 
 
 def _study(
-    data: CurveData, others: TrainData, subset: Sequence[Picture], made: Sequence[Picture]
+    data: CurveData,
+    others: TrainData,
+    subset: Sequence[Picture],
+    lots: Sequence[str],
+    made: Sequence[Picture],
 ) -> StudyData:
     """Some originals of the class and what was made of them, beside those of the other classes."""
     own = np.full(len(subset), data.target, np.int64)
@@ -239,6 +246,7 @@ def _study(
         others,
         train_pictures=[*others.train_pictures, *subset],
         train_labels=np.concatenate([others.train_labels, own]),
+        train_keys=others.train_keys and [*others.train_keys, *lots],
     )
     kinds = {"generated": (made, np.full(len(made), data.target, np.int64))}
     return StudyData(learned, kinds, data.test_pictures, data.test_labels, data.test_lots)

@@ -22,10 +22,11 @@ import torch.nn.functional as F
 
 from wafer_core.device import memory_format
 from wafer_core.tasks.classification.classifier import Classifier, train
+from wafer_core.tasks.classification.folds import folds
 from wafer_core.tasks.classification.operations import OPERATIONS
 from wafer_core.tasks.classification.policies import DEFAULT, Step, apply_policy, write_policy
 from wafer_core.tasks.classification.training import TrainConfig, TrainData
-from wafer_core.tasks.tuning.search_rounds import SearchData, folds, part
+from wafer_core.tasks.tuning.search_rounds import SearchData, part
 
 HALVES = 2  # the paper has five folds; a budget in minutes has not
 CANDIDATES = 100  # of each half, at most
@@ -89,7 +90,7 @@ def match_density(
             return None
         teach = part(data, of_training[half_of != half], apart).data
         alone = TrainData(teach.class_names, teach.train_pictures, teach.train_labels, [],
-                          np.zeros(0, np.int64))  # fmt: skip
+                          np.zeros(0, np.int64), teach.train_keys)  # fmt: skip
 
         def tell(share: float, half: int = half) -> None:
             on_step((half + 0.7 * share) / HALVES)

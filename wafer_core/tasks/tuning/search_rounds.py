@@ -8,7 +8,6 @@ looked at.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from wafer_core.errors import InputError
 from wafer_core.images import Picture
 from wafer_core.metrics import evaluate
 from wafer_core.tasks.classification.classifier import train
+from wafer_core.tasks.classification.folds import folds
 from wafer_core.tasks.classification.training import TrainConfig, TrainData
 
 ENOUGH = 20  # validation wafers of a class; with fewer, one wafer is more than five points
@@ -123,13 +123,7 @@ def rounds(data: SearchData, seed: int) -> list[Round]:
             part(data, np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)
         ]
     one = part(data, np.flatnonzero(~data.validates), np.flatnonzero(data.validates))
-    teach = TrainData(
-        data.class_names,
-        [*one.data.train_pictures, *data.made_pictures],
-        np.concatenate([one.data.train_labels, data.made_labels]),
-        one.data.validation_pictures,
-        one.data.validation_labels,
-    )
+    teach = one.data.plus_made(data.made_pictures, data.made_labels)
     return [Round(teach, one.judged)]
 
 
@@ -142,45 +136,10 @@ def part(data: SearchData, teach: Integers, judge: Integers) -> Round:
             data.labels[teach],
             [data.pictures[i] for i in judge],
             data.labels[judge],
+            [data.keys[i] for i in teach],
         ),
         judge,
     )
-
-
-def folds(labels: Integers, keys: Sequence[str], count: int, seed: int) -> Integers:
-    """Folds of about equal shares of every class, whole by key.
-
-    Args:
-        labels: (N,) classes.
-        keys: N; what shares one stays together.
-        count: Of folds.
-        seed: Which key goes where.
-
-    Returns:
-        (N,) 0 to ``count`` - 1, or -1 for what belongs to no fold and always teaches: a class that
-        would else be wholly inside one fold.
-    """
-    rng = np.random.default_rng(seed)
-    members: dict[str, list[int]] = defaultdict(list)
-    for index in rng.permutation(len(labels)).tolist():
-        members[keys[index]].append(index)
-    fold_of: dict[str, int] = {}
-    sizes = np.bincount(labels)
-    filled = np.zeros((len(sizes), count), np.int64)
-    for c in np.argsort(sizes, kind="stable").tolist():  # the rare ones have the least choice
-        for key, indices in members.items():
-            if key in fold_of or not (labels[indices] == c).any():
-                continue
-            lacking = np.lexsort((filled.sum(0), filled[c]))
-            fold_of[key] = int(lacking[0])
-            filled[:, fold_of[key]] += np.bincount(labels[indices], minlength=len(sizes))
-    fold = np.array([fold_of[key] for key in keys], np.int64)
-    for c in range(len(sizes)):
-        inside = np.unique(fold[labels == c])
-        if len(inside) == 1:
-            mine = {keys[i] for i in np.flatnonzero(labels == c).tolist()}
-            fold[[key in mine for key in keys]] = -1
-    return fold
 
 
 def attempt(
