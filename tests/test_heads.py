@@ -130,7 +130,7 @@ def test_copies_of_a_picture_do_not_ask_about_it() -> None:
 
 
 def test_anchors_are_the_names_that_most_pictures_are_called() -> None:
-    """Names A, B, C exclude each other, p and q do not: class 0 is A with p, class 1 C with both."""
+    """A, B, C exclude each other, p and q do not: class 0 is A with p, class 1 is C with both."""
     said = np.array([[5, 0, 0, 2, -1], [4, 0, 1, 1, -2], [0, 0, 6, 3, 1], [0, 1, 3, 2, 2.0]])
     labels = np.array([0, 0, 1, 1])
     one = ANCHORS["name"](said[:, None], labels, 3, 3)
