@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
 
-FAMILIES = 384
+FAMILIES = 192
 CELLS = 16  # cells a side of the map that says where the shapes lie
 
 Field = npt.NDArray[np.floating]

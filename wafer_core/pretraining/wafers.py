@@ -22,7 +22,6 @@ _NONE = PATTERNS.index("none")
 # the chance to draw a class goes with its size to this power: between natural (1) and balanced (0)
 _CLASS_POWER = 0.25
 _JUDGED = 300  # wafers a class at most
-_THIRD = 1 / 3  # of the merged wafers get one more
 _AT_ONCE = 512  # pictures prepared in one go
 
 
@@ -117,7 +116,7 @@ def labelled(inputs: torch.Tensor, label: torch.Tensor, group: torch.Tensor) -> 
 def simulated(
     count: int, seed: int, preparation: Preparation, without: Sequence[str] = ()
 ) -> Wafers:
-    """Simulated wafers with no, one, or up to four patterns, but none of ``without``."""
+    """Simulated wafers with no, one, or up to three patterns, but none of ``without``."""
     pictures: list[Picture] = []
     targets = []
     forbidden = np.array([name in without for name in PARTS])
@@ -206,35 +205,26 @@ def merge(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Lay a second wafer of the batch upon some of them: a die fails where it fails on either.
 
-    A wafer without a pattern, laid upon another, is noise and changes no name. A third of those
-    with a second one get one more, so that up to four patterns of up to three wafers meet.
+    A wafer without a pattern, laid upon another, is noise and changes no name.
 
     Returns:
         ``clean`` (N, 3, S, S) in [0, 1] without such noise, ``inputs`` with it, ``label`` (N,), −1
         where there are several patterns now, and ``parts`` (N, 8).
     """
     own = batch.inputs.float() / 255
-    clean, inputs, label, parts = own, own, batch.label, batch.parts
+    order = torch.randperm(len(batch), generator=generator)
+    other, parts = own[order], batch.parts[order]
     full = torch.tensor([name in ("Near-full", "Random") for name in PARTS])
-    chosen = torch.ones(len(batch), dtype=torch.bool)
-    for part in (share, _THIRD):
-        order = torch.randperm(len(batch), generator=generator)
-        other, laid = own[order], batch.parts[order]
-        chosen = chosen & (torch.rand(len(batch), generator=generator) < part)
-        # they would hide the rest
-        fits = chosen & ~(parts[:, full].any(1) | laid[:, full].any(1))
-        is_noise = laid.sum(1) == 0
-        inputs = torch.where(fits[:, None, None, None], _laid_upon(inputs, other), inputs)
-        named = (fits & ~is_noise)[:, None, None, None]
-        clean = torch.where(named, _laid_upon(clean, other), clean)
-        label = torch.where(fits & (parts.sum(1) == 0), batch.label[order], label)
-        parts = torch.where(fits[:, None], torch.maximum(parts, laid), parts)
-        label = torch.where(parts.sum(1) > 1, -1, label)
-    return clean, inputs, label, parts
-
-
-def _laid_upon(below: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
-    wafer = below[:, :1]
-    failed = 1 - (1 - below[:, 1:2]) * (1 - above[:, 1:2])
-    touched = torch.maximum(below[:, 2:], above[:, 2:])
-    return torch.cat([wafer, failed * (wafer > 0), touched * (wafer > 0)], 1)
+    chosen = torch.rand(len(batch), generator=generator) < share
+    chosen &= ~(batch.parts[:, full].any(1) | parts[:, full].any(1))  # they would hide the rest
+    wafer = own[:, :1]
+    failed = 1 - (1 - own[:, 1:2]) * (1 - other[:, 1:2])
+    touched = torch.maximum(own[:, 2:], other[:, 2:]) * (wafer > 0)
+    both = torch.cat([wafer, failed * (wafer > 0), touched], 1)
+    inputs = torch.where(chosen[:, None, None, None], both, own)
+    noise = parts.sum(1) == 0
+    clean = torch.where((chosen & ~noise)[:, None, None, None], both, own)
+    union = torch.where(chosen[:, None], torch.maximum(batch.parts, parts), batch.parts)
+    label = torch.where(chosen & (batch.parts.sum(1) == 0), batch.label[order], batch.label)
+    label = torch.where(union.sum(1) > 1, -1, label)
+    return clean, inputs, label, union

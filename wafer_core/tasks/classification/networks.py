@@ -262,7 +262,7 @@ def build_taught(name: str, num_classes: int) -> tuple[nn.Module, Known | None]:
         outputs, inputs = names["weight"].shape
         known = nn.Linear(inputs, outputs)
         known.load_state_dict(names)
-        exclusive = sum(not title.startswith(ALSO) for title in titles or ())
+        exclusive = sum(not title.startswith(ALSO) for title in titles)
         network.load_state_dict(
             tensors | {key: value for key, value in own.items() if key.startswith("head.")}
         )
