@@ -165,7 +165,7 @@ NETWORKS: dict[str, NetworkInfo] = {
         "Our wafer network with weights that have already seen many wafers, so that it needs only "
         "a few of yours. Trains in seconds on a processor. Start here.",
         partial(WaferCNN, widths=(32, 64, 128), blocks=(0, 1, 2)),
-        2e-4,
+        1e-3,
         64,
         weights="wafernet",
         epochs=15,
