@@ -25,7 +25,9 @@ from wafer_core.tasks.classification.classifier import Classifier
 CPU = torch.device("cpu")
 PREPARATION = Preparation(64)
 QUICK = pretrain.PretrainConfig(steps=2, simulated=40, shapes=20, batch_size=8)
-FILES = ["made-names.json", "made-names.safetensors", "made.json", "made.safetensors"]
+FILES = [
+    f"made{part}.{ending}" for part in ("-names", "-seen", "") for ending in ("json", "safetensors")
+]
 
 
 def real(each: int = 4, lots: int = 4) -> Wafers:

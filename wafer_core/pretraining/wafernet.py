@@ -49,6 +49,7 @@ from wafer_core.simulator import PATTERNS
 from wafer_core.tasks.classification import networks
 from wafer_core.tasks.classification.classifier import Classifier, many_scores
 from wafer_core.tasks.classification.optimize import half
+from wafer_core.tasks.classification.seen import Fingerprints, seen_file
 from wafer_core.tasks.classification.training import TrainConfig
 from wafer_core.tasks.classification.turns import transform
 
@@ -132,8 +133,8 @@ def pretrain(
     Args:
         config: Settings.
         device: Where to compute.
-        output: ``NAME.safetensors``; ``NAME.json``, ``NAME-names.*`` and, meanwhile,
-            ``NAME.partial.*`` lie beside.
+        output: ``NAME.safetensors``; ``NAME.json``, ``NAME-names.*``, ``NAME-seen.*`` and,
+            meanwhile, ``NAME.partial.*`` lie beside.
         data: Real wafers with labels and groups; None: simulated ones only.
 
     Yields:
@@ -180,6 +181,8 @@ def pretrain(
     known = _names(loop.average)
     description = {"names": [*PATTERNS, *(f"{networks.ALSO}{part}" for part in PARTS)]}
     checkpoint.save(output.parent, known, description, networks.names_file(output.stem))
+    known_wafers = Fingerprints(kept.fingerprint.numpy() if kept else np.zeros(0, np.int32))
+    checkpoint.save(output.parent, known_wafers, {}, seen_file(output.stem))
     loop.forget()
 
 

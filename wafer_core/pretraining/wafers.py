@@ -17,6 +17,7 @@ from wafer_core.preparation import Preparation
 from wafer_core.pretraining.composites import PARTS, composites
 from wafer_core.pretraining.families import shapes
 from wafer_core.simulator import PATTERNS
+from wafer_core.tasks.classification.seen import fingerprints
 
 _NONE = PATTERNS.index("none")
 # the chance to draw a class goes with its size to this power: between natural (1) and balanced (0)
@@ -35,6 +36,7 @@ class Wafers:
         parts: float32 (N, 8), 1 for each of ``PARTS`` that is there.
         group: int64 (N,) lots, numbered.
         chance: float32 (N,) to be drawn.
+        fingerprint: int32 (N,) of real wafers, see ``seen.fingerprints``; else 0.
     """
 
     inputs: torch.Tensor
@@ -42,6 +44,7 @@ class Wafers:
     parts: torch.Tensor
     group: torch.Tensor
     chance: torch.Tensor
+    fingerprint: torch.Tensor
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -104,13 +107,21 @@ def with_shapes(count: int, seed: int, preparation: Preparation) -> Shapes:
     return Shapes(torch.cat(inputs), torch.tensor(family), torch.stack(cells))
 
 
-def labelled(inputs: torch.Tensor, label: torch.Tensor, group: torch.Tensor) -> Wafers:
+def labelled(
+    inputs: torch.Tensor,
+    label: torch.Tensor,
+    group: torch.Tensor,
+    fingerprint: torch.Tensor | None = None,
+) -> Wafers:
     """Wafers with one label each; rare classes get more than their share of draws."""
+    if fingerprint is None:
+        fingerprint = torch.zeros(len(label), dtype=torch.int32)
     parts = torch.zeros(len(label), len(PARTS))
     for index, name in enumerate(PARTS):
         parts[label == PATTERNS.index(name), index] = 1
     frequency = torch.bincount(label, minlength=len(PATTERNS)).clamp_min(1).float()
-    return Wafers(inputs, label, parts, group, frequency[label] ** (_CLASS_POWER - 1))
+    chance = frequency[label] ** (_CLASS_POWER - 1)
+    return Wafers(inputs, label, parts, group, chance, fingerprint)
 
 
 def simulated(
@@ -131,8 +142,9 @@ def simulated(
     label = torch.where(number > 1, -1, label)
     group = torch.full_like(label, -1)
     return Wafers(
-        preparation.prepare_compact(pictures), label, parts, group, torch.ones(len(pictures))
-    )
+        preparation.prepare_compact(pictures), label, parts, group, torch.ones(len(pictures)),
+        torch.zeros(len(pictures), dtype=torch.int32),
+    )  # fmt: skip
 
 
 def read(path: Path, preparation: Preparation) -> Wafers:
@@ -154,15 +166,12 @@ def read(path: Path, preparation: Preparation) -> Wafers:
     # in the order of the file, so that names of lots do not decide which are left out
     number = {group: k for k, group in enumerate(dict.fromkeys(c.group for c in candidates))}
     group = torch.tensor([number[c.group] for c in candidates])
-    inputs = torch.cat(
-        [
-            preparation.prepare_compact(
-                [c.load().picture for c in candidates[start : start + _AT_ONCE]]
-            )
-            for start in range(0, len(candidates), _AT_ONCE)
-        ]
-    )
-    return labelled(inputs, label, group)
+    inputs, found = [], []
+    for start in range(0, len(candidates), _AT_ONCE):
+        pictures = [c.load().picture for c in candidates[start : start + _AT_ONCE]]
+        inputs.append(preparation.prepare_compact(pictures))
+        found.append(torch.from_numpy(fingerprints(pictures)))
+    return labelled(torch.cat(inputs), label, group, torch.cat(found))
 
 
 def split(
@@ -197,7 +206,8 @@ def split(
             "lots or give a larger file."
         )
     teach = wafers.take(torch.from_numpy(kept))
-    return labelled(teach.inputs, teach.label, teach.group), wafers.take(torch.from_numpy(judged))
+    again = labelled(teach.inputs, teach.label, teach.group, teach.fingerprint)
+    return again, wafers.take(torch.from_numpy(judged))
 
 
 def merge(

@@ -255,14 +255,14 @@ def build_taught(name: str, num_classes: int) -> tuple[nn.Module, Known | None]:
     stored = NETWORKS[name].weights
     if stored is None:
         return network, None
-    tensors, names = _genuine(stored), _genuine(names_file(stored))
+    tensors, names = genuine(stored), genuine(names_file(stored))
     titles = checkpoint.read_description(WEIGHTS, names_file(stored)).get("names")
     own = network.state_dict()
     try:
         outputs, inputs = names["weight"].shape
         known = nn.Linear(inputs, outputs)
         known.load_state_dict(names)
-        exclusive = sum(not title.startswith(ALSO) for title in titles)
+        exclusive = sum(not title.startswith(ALSO) for title in titles or ())
         network.load_state_dict(
             tensors | {key: value for key, value in own.items() if key.startswith("head.")}
         )
@@ -279,7 +279,12 @@ def names_file(stored: str) -> str:
     return f"{stored}-names"
 
 
-def _genuine(stored: str) -> dict[str, torch.Tensor]:
+def genuine(stored: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file that ships.
+
+    Raises:
+        ModelError: It is missing, damaged, or not the one that was shipped.
+    """
     described = checkpoint.read_description(WEIGHTS, stored).get("sha256")
     tensors, checksum = checkpoint.read_tensors(WEIGHTS, stored)
     checkpoint.compare_checksums(WEIGHTS / f"{stored}.safetensors", checksum, described)

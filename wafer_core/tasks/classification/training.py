@@ -22,7 +22,7 @@ BALANCING = {
     "balanced": "Each round draws every class equally often; rare pictures repeat.",
 }
 
-# Pictures in all. Measured on real wafers: with 2,600 and with 13,000 no training beat the last layer.
+# pictures in all; measured on real wafers: with 2,600 and with 13,000 none beat the last layer
 FINE_TUNE_FROM = 10_000
 STRANGE_BELOW = 0.7  # of the pictures named right by a last layer that did not see them
 STRANGE_EPOCHS = 40  # at 350 of them
