@@ -62,13 +62,20 @@ def test_a_list_that_is_none_is_told(taught: Path) -> None:
 def test_figures_on_wafers_that_taught_are_told_to_be_too_good(taught: Path) -> None:
     labels = np.array([0, 0, 0, 0, 1, 1])
     sure = np.array([[0.9, 0.1]] * 3 + [[0.1, 0.9]] * 3)  # the fourth is wrong
-    value, note = _taught_before("wafernet", WAFERS, labels, sure, ["A", "B"])
-    # of the last four: A is found once of two, B twice and once wrongly
+    many = [*WAFERS[:2], *WAFERS[2:] * 5]
+    value, note = _taught_before(
+        "wafernet", many, np.append([0, 0], [*labels[2:]] * 5),
+        np.concatenate([sure[:2], *[sure[2:]] * 5]), ["A", "B"],
+    )  # fmt: skip
+    # of the others: A is found once of two, B twice and once wrongly
     f1 = (2 / 3 + 4 / 5) / 2
     assert value == {"pictures": 2, "macro_f1_of_others": pytest.approx(f1)}
     assert note is not None
-    assert "2 of the 6 test wafers" in note
-    assert f"other 4 is {f1:.3f}" in note
+    assert "2 of the 22 test wafers" in note
+    assert f"other 20 is {f1:.3f}" in note
+    value, note = _taught_before("wafernet", WAFERS, labels, sure, ["A", "B"])
+    assert value == {"pictures": 2, "macro_f1_of_others": None}
+    assert "other 4 are too few" in str(note)
     value, note = _taught_before("wafernet", WAFERS[:2], labels[:2], sure[:2], ["A", "B"])
     assert value == {"pictures": 2, "macro_f1_of_others": None}
     assert note is not None
