@@ -4,6 +4,7 @@
         --leave-groups-out 0.5
     python -m benchmarks.generation DATA.npz [--weights HALF.safetensors] [--classes Scratch Loc]
         [--originals 60] [--made 400] [--presets default classic] [--classic-epochs 150]
+        [--variety 1]
 
 The lots that the generator's teaching left out are split once more, by the seed: originals come
 from one part, the wafers that judge from the other, 300 a class at most. Scores are those of
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--made", type=int, default=400)
     parser.add_argument("--presets", nargs="+", default=["transforms", "default", "classic"])
     parser.add_argument("--classic-epochs", type=int, default=150)
+    parser.add_argument("--variety", type=float, default=GanConfig().variety, help="of default")
     parser.add_argument("--no-agreement", action="store_true", help="train no classifier")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
@@ -108,7 +110,10 @@ def one(
     if preset == "transforms":
         made = [p for p, _, _ in augment(originals, given.made, AugmentConfig(), given.seed)]
     else:
-        config = GanConfig(preset=preset, epochs=given.classic_epochs, seed=given.seed, sweep=False)
+        config = GanConfig(
+            preset=preset, epochs=given.classic_epochs, seed=given.seed, sweep=False,
+            variety=given.variety,
+        )  # fmt: skip
         for event in generate(originals, given.made, config, device):
             if isinstance(event, GenerateResult):
                 made, details = event.pictures, event.details

@@ -3,10 +3,14 @@
     python -m wafer_core.pretraining.wafernet --output HALF.safetensors --data DATA.npz \\
         --leave-groups-out 0.5
     python -m benchmarks.wafernet DATA.npz HALF.safetensors [--per-class 5 10 50] [--seeds 0 1]
+    python -m benchmarks.wafernet DATA.npz HALF.safetensors --as-it-is
 
 Pre-training saw half of the lots. The other half is split by lots once more, by the seed: from one
 part come the training wafers (and a third as many to choose the epoch by), the other part judges,
 300 wafers a class at most. Everything else is the program's default.
+
+``--as-it-is`` trains nothing: the network's own nine names, on lots that taught it and on others.
+The difference is what it knows by heart.
 
 The shipped weights saw nearly all lots: judged with those, the figures would be too good.
 """
@@ -40,12 +44,20 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, nargs="+", default=[5, 10, 50])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--networks", nargs="+", default=["wafernet", "wafer_cnn"])
+    parser.add_argument("--as-it-is", action="store_true", help="train nothing")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--name", default="wafernet", help="of the table (wafernet)")
     given = parser.parse_args()
     device = choose_device(given.device)
     half = Classifier.load(given.weights.parent, name=given.weights.stem)
-    candidates = left_out(scan([given.data]).candidates, half.config)
+    everything = scan([given.data]).candidates
+    candidates = left_out(everything, half.config)
+    if given.as_it_is:
+        known = {id(c) for c in candidates}
+        sides = {"left out": candidates, "taught": [c for c in everything if id(c) not in known]}
+        by_heart = [own_names(half, name, side) for name, side in sides.items()]
+        write_results(f"{given.name}-as_it_is", by_heart, table_of_names(by_heart))
+        return
     with_weights(given.weights)
     rows = []
     for per_class in given.per_class:
@@ -65,6 +77,41 @@ def left_out(candidates: list[Candidate], config: dict[str, Any]) -> list[Candid
     out = order[len(order) - round(config["leave_groups_out"] * len(order)) :]
     names = {lots[k] for k in out}
     return [c for c in candidates if c.group in names]
+
+
+def own_names(network: Classifier, lots: str, candidates: list[Candidate]) -> dict[str, Any]:
+    """Figures of a network's own names on some lots."""
+    generator = np.random.default_rng(0)
+    pictures, labels = [], []
+    for label, name in enumerate(PATTERNS):
+        mine = [c for c in candidates if c.class_name == name]
+        chosen = [mine[k] for k in generator.permutation(len(mine))[:JUDGED]]
+        pictures += [c.load().picture for c in chosen]
+        labels += [label] * len(chosen)
+    found = evaluate(np.array(labels), network.predict_proba(pictures), PATTERNS)
+    row = {
+        "lots": lots, "judged": found.count, "macro_f1": found.macro_f1,
+        "accuracy": found.accuracy, "calibration_error": found.calibration_error,
+        "f1": {name: each.f1 for name, each in found.per_class.items()},
+    }  # fmt: skip
+    print(json.dumps(row), flush=True)
+    return row
+
+
+def table_of_names(rows: list[dict[str, Any]]) -> str:
+    """Markdown."""
+    lines = [
+        f"# The network's own nine names, nothing trained; {describe_machine()}", "",
+        f"| lots | judged | macro-F1 | accuracy | calibration error | {' | '.join(PATTERNS)} |",
+        "|---" * (5 + len(PATTERNS)) + "|",
+    ]  # fmt: skip
+    for row in rows:
+        each = " | ".join(f"{row['f1'][name]:.2f}" for name in PATTERNS)
+        lines.append(
+            f"| {row['lots']} | {row['judged']} | {row['macro_f1']:.3f} | {row['accuracy']:.3f} | "
+            f"{row['calibration_error']:.3f} | {each} |"
+        )
+    return "\n".join(lines)
 
 
 def with_weights(path: Path) -> None:
