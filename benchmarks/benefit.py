@@ -195,13 +195,7 @@ def one(
         seed=seed,
     ).training(0)
     watch = CoreWatch()
-
-    def tell(share: float, last: list[float] = [0.0]) -> None:  # noqa: B006 – kept between calls
-        if time.monotonic() - last[0] > 2:
-            last[0] = time.monotonic()
-            watch.adapt()
-
-    done = train_arm(data, arm, config, device, tell)
+    done = train_arm(data, arm, config, device, lambda share: watch.adapt())
     names = data.originals.class_names
     found = evaluate(data.test_labels, np.eye(len(names))[done.called], names)
     return {

@@ -6,8 +6,6 @@ change afterwards, the study is shown as out of date.
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,16 +97,6 @@ def _originals(every: dataset.Dataset) -> dataset.Dataset:
     """Without what was made."""
     kept = tuple(entry for entry in every.entries if entry.origin == "originals")
     return dataset.Dataset(every.classes, kept)
-
-
-def delete_study(project: Project, study_id: str) -> None:
-    """Delete a study for good (it can be done again)."""
-    with project.lock():
-        folder = _folder(project, study_id)
-        hidden = folder.with_name(f"{files.TEMPORARY_PREFIX}{uuid.uuid4().hex}")
-        with files.storage_errors(folder):
-            folder.rename(hidden)
-        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _folder(project: Project, study_id: str) -> Path:

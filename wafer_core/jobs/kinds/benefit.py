@@ -39,7 +39,6 @@ NAME = "benefit"  # of the kind, and of its studies
 STORED, MADE, NONE = "stored", "made for the study", "none"
 # where the pictures of each kind of an arm are stored
 ORIGINS = {"transforms": "augmented", "generated": "generated"}
-_LOOK_AT_CORES = 2.0  # seconds between two looks at what the other processes use
 _READ, _MAKE = 0.02, 0.10  # shares of the bar
 
 
@@ -104,13 +103,10 @@ def run(context: JobContext) -> dict[str, Any]:
     began = time.perf_counter()
     project, config = context.project, config_of(context.parameters)
     frozen = dataset.freeze(project)
-    watch, looked = CoreWatch(), 0.0
+    watch = CoreWatch()
 
     def tell(share: float, text: str) -> None:
-        nonlocal looked
-        if time.monotonic() - looked > _LOOK_AT_CORES:
-            looked = time.monotonic()
-            watch.adapt()
+        watch.adapt()
         context.check_cancelled()
         context.progress(share, text)
 
@@ -166,7 +162,7 @@ def read_data(
     """
     import numpy as np
 
-    from wafer_core.data import dataset, pictures
+    from wafer_core.data import dataset
     from wafer_core.tasks.classification.training import TrainData
     from wafer_core.tasks.studies.arms import ARMS, StudyData
 
@@ -185,11 +181,6 @@ def read_data(
             "No picture is in the test part, so nothing can be judged; add more wafers: about one "
             "of seven goes there."
         )
-    lots = {
-        (slug, record.file): record.key or record.sha
-        for slug, _ in used.classes
-        for record in pictures.originals(project, slug)
-    }
     wanted = _wanted(project, context.parameters.get("classes"))
     made: dict[str, tuple[list[Picture], Any]] = {}
     told: dict[str, Any] = {name: {} for _, name in used.classes}
@@ -227,8 +218,7 @@ def read_data(
     originals_only = TrainData(
         used.class_names, train, train_labels, validation, validation_labels, keys
     )
-    test = used.part("test")
-    test_lots = [lots.get((entry.slug, entry.file), entry.sha) for entry in test]
+    test_lots, _ = dataset.bonds(project, used, "test", False)
     test_pictures, test_labels = parts["test"]
     data = StudyData(originals_only, made, test_pictures, test_labels, test_lots)
     return data, told, [*notes, *_notes_on_made(told, data)]

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from wafer_core.tasks.studies.learning_curve import CurveData
 
 NAME = "learning_curve"  # of the kind, and of its studies
-_LOOK_AT_CORES = 2.0  # seconds between two looks at what the other processes use
 _READ = 0.02  # share of the bar
 
 
@@ -84,13 +83,10 @@ def run(context: JobContext) -> dict[str, Any]:
     project, config = context.project, config_of(context.parameters)
     wafer_class = project.find_class(context.parameters["class"])
     frozen = dataset.freeze(project)
-    watch, looked = CoreWatch(), 0.0
+    watch = CoreWatch()
 
     def tell(share: float, text: str) -> None:
-        nonlocal looked
-        if time.monotonic() - looked > _LOOK_AT_CORES:
-            looked = time.monotonic()
-            watch.adapt()
+        watch.adapt()
         context.check_cancelled()
         context.progress(share, text)
 
@@ -136,7 +132,7 @@ def read_data(
     """
     import numpy as np
 
-    from wafer_core.data import dataset, pictures
+    from wafer_core.data import dataset
     from wafer_core.errors import InputError
     from wafer_core.tasks.classification.training import TrainData
     from wafer_core.tasks.studies.curve_config import FEWEST
@@ -158,12 +154,9 @@ def read_data(
 
         reading(0.0)
         parts[part] = dataset.load_part(project, used, part, False, reading)
-    lots = {
-        (each, record.file): record.key or record.sha
-        for each in slugs
-        for record in pictures.originals(project, each)
-    }
-    train = [entry for entry in used.part("train", False) if entry.slug == slug]
+    keys, _ = dataset.bonds(project, used, "train", False)
+    test_keys, _ = dataset.bonds(project, used, "test", False)
+    own = parts["train"][1] == slugs.index(slug)
     empty = np.zeros(0, np.int64)
     test_pictures, test_labels = parts["test"] if parts["test"][0] else ([], empty)
     return CurveData(
@@ -173,13 +166,13 @@ def read_data(
             parts["train"][1],
             parts["validation"][0],
             parts["validation"][1],
-            dataset.bonds(project, used, "train", False)[0],
+            keys,
         ),
         slugs.index(slug),
-        [lots.get((entry.slug, entry.file), entry.sha) for entry in train],
+        [keys[i] for i in np.flatnonzero(own)],
         test_pictures,
         test_labels,
-        [lots.get((entry.slug, entry.file), entry.sha) for entry in used.part("test")],
+        test_keys,
     )
 
 

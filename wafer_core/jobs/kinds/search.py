@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from wafer_core.tasks.tuning.search_rounds import SearchData
     from wafer_core.tasks.tuning.searching import Outcome, SearchConfig
 
-_LOOK_AT_CORES = 2.0  # seconds between two looks at what the other processes use
 _READ = 0.02  # share of the bar for reading
 
 
@@ -71,13 +70,9 @@ def run(context: JobContext) -> dict[str, Any]:
     base = TrainConfig(turns=context.parameters.get("turns", True))
     data, notes = read_data(context)
     watch = CoreWatch()
-    looked = 0.0
 
     def step(share: float, text: str) -> None:
-        nonlocal looked
-        if time.monotonic() - looked > _LOOK_AT_CORES:
-            looked = time.monotonic()
-            watch.adapt()
+        watch.adapt()
         context.check_cancelled()
         context.progress(_READ + (1 - _READ) * share, text)
 

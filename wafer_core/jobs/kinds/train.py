@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from wafer_core.tasks.classification.classifier import Classifier, EpochResult
     from wafer_core.tasks.classification.training import TrainConfig, TrainData
 
-_LOOK_AT_CORES = 2.0  # seconds between two looks at what the other processes use
 _FEWEST_LEFT = 20  # test wafers that taught no weights, for a figure of their own
 _READ, _TRAIN, _JUDGE = 0.05, 0.90, 0.05  # shares of the time
 
@@ -233,14 +232,10 @@ def _trained(
 
     curve: list[dict[str, Any]] = []
     watch = CoreWatch()
-    looked = 0.0
     last: EpochResult | None = None
 
     def step(done: float) -> None:
-        nonlocal looked
-        if time.monotonic() - looked > _LOOK_AT_CORES:
-            looked = time.monotonic()
-            watch.adapt()
+        watch.adapt()
         context.check_cancelled()
         text = f"Epoch {len(curve) + 1}"
         if last is not None:

@@ -50,7 +50,7 @@ def half(device: torch.device, learns: nn.Module | None = None) -> AbstractConte
         device: Where to compute.
         learns: A network that gradients will be taken of. On a CPU, one with a convolution for each
             channel (MobileNetV2, EfficientNet) stays in float32: the gradient of these has no fast
-            bfloat16 form there, and a step takes twice as long (measured with torch 2.15).
+            bfloat16 form there; a step takes 1.6 to 2.2 times as long (measured with torch 2.15).
     """
     if device.type == "cpu" and learns is not None and _is_depthwise(learns):
         return contextlib.nullcontext()
