@@ -76,21 +76,10 @@ def live(state: JobState) -> None:
     )
 
 
-def job_panel() -> None:
-    """The newest training with its live curves."""
-    states = sorted(jobs.list_jobs(project.path, "train"), key=lambda s: s.id)
-    if not states:
-        return
-
-    @st.fragment(run_every=jobs_panel.ACTIVE_EVERY if states[-1].is_active else None)
-    def panel() -> None:
-        now = sorted(jobs.list_jobs(project.path, "train"), key=lambda s: s.id)
-        for state in [s for s in now if s.is_active] or now[-1:]:
-            jobs_panel.job_card(state, "train", stoppable=True)
-            if state.is_active:
-                live(state)
-
-    panel()
+def live_curves(state: JobState) -> None:
+    """Those of a training that runs."""
+    if state.is_active:
+        live(state)
 
 
 left, right = st.columns([2, 5], gap="large")
@@ -146,7 +135,7 @@ with right:
                         {"config": config, **({"name": name} if name else {})},
                     )
                 )
-        job_panel()
+        jobs_panel.project_jobs(project, ("train",), live_curves, "train")
     if search_tab.open:
         with search_tab:
             search_panel.panel(project, config["turns"])

@@ -129,23 +129,33 @@ def _ask(action: Callable[..., None], state: JobState) -> None:
     st.rerun()  # of all: a press may also come with a rerun of the whole page
 
 
-def project_jobs(project: Project, kinds: tuple[str, ...]) -> None:
-    """Jobs of one project and of some kinds: those that run, and how the last one ended."""
+def project_jobs(
+    project: Project,
+    kinds: tuple[str, ...],
+    below: Callable[[JobState], None] | None = None,
+    key: str | None = None,
+) -> None:
+    """Jobs of one project and of some kinds: those that run, else how the last one ended.
+
+    Args:
+        project: Where.
+        kinds: Of jobs.
+        below: Draws more of a job, below its card.
+        key: Begins the keys of its buttons.
+    """
     states = [s for s in jobs.list_jobs(project.path) if s.kind in kinds]
     if not states:
         return
-    key = f"jobs_panel_{kinds[0]}"
 
     @st.fragment(run_every=ACTIVE_EVERY if any(s.is_active for s in states) else None)
     def panel() -> None:
         now = sorted(
             (s for s in jobs.list_jobs(project.path) if s.kind in kinds), key=lambda s: s.id
         )
-        active = [s for s in now if s.is_active]
-        for state in active:
-            job_card(state, key, stoppable=state.kind in STOPPABLE)
-        if now and not active:
-            job_card(now[-1], key)
+        for state in [s for s in now if s.is_active] or now[-1:]:
+            job_card(state, key or f"jobs_panel_{kinds[0]}", stoppable=state.kind in STOPPABLE)
+            if below is not None:
+                below(state)
 
     panel()
 

@@ -73,7 +73,7 @@ def show(project: Project, summary: Summary) -> None:
         config = _settings()
     with right, guards.errors_told():
         _start(project, chosen, ready, config)
-        _jobs(project)
+        jobs_panel.project_jobs(project, (kind.NAME,), _live, kind.NAME)
         found = _newest(project, chosen)
         if found is None:
             st.info(
@@ -150,26 +150,9 @@ def _start(
         jobs_panel.launch(jobs.create_job(project.path, kind.NAME, parameters))
 
 
-def _jobs(project: Project) -> None:
-    """The studies that run, or how the last one ended."""
-    states = jobs.list_jobs(project.path, kind.NAME)
-    if not states:
-        return
-
-    @st.fragment(run_every=jobs_panel.ACTIVE_EVERY if any(s.is_active for s in states) else None)
-    def panel() -> None:
-        now = sorted(jobs.list_jobs(project.path, kind.NAME), key=lambda s: s.id)
-        for state in [s for s in now if s.is_active] or now[-1:]:
-            jobs_panel.job_card(state, "learning_curve", stoppable=True)
-            if state.is_active:
-                _live(state)
-
-    panel()
-
-
 def _live(state: JobState) -> None:
     """The trainings that are done."""
-    told = state.metric("training")
+    told = state.metric("training") if state.is_active else ()
     if not told:
         return
     figure = _frame("F1 on test wafers (higher is better)", sorted({t["size"] for t in told}))

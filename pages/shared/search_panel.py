@@ -144,26 +144,15 @@ def panel(project: Project, turns: bool) -> None:
             if not turns:
                 parameters["turns"] = False
             jobs_panel.launch(jobs.create_job(project.path, "search", parameters))
-    _newest(project)
+    jobs_panel.project_jobs(project, ("search",), _below, "search")
     _stored(project)
 
 
-def _newest(project: Project) -> None:
-    """The searches that run, or the last one."""
-    states = jobs.list_jobs(project.path, "search")
-    if not states:
-        return
-
-    @st.fragment(run_every=jobs_panel.ACTIVE_EVERY if any(s.is_active for s in states) else None)
-    def show() -> None:
-        now = sorted(jobs.list_jobs(project.path, "search"), key=lambda s: s.id)
-        for state in [s for s in now if s.is_active] or now[-1:]:
-            jobs_panel.job_card(state, "search", stoppable=True)
-            if state.status == "done":
-                _result(state)
-            _trials(state)
-
-    show()
+def _below(state: JobState) -> None:
+    """What a search found, and its trials as they come."""
+    if state.status == "done":
+        _result(state)
+    _trials(state)
 
 
 def _result(state: JobState) -> None:
