@@ -197,6 +197,5 @@ if running:
     st.page_link("pages/6_Jobs.py", label="All jobs", icon=":material/pending_actions:")
 if home.is_dir():
     used, free = loaders.disk_use(str(home))
-    st.caption(
-        f"Projects are in `{home}` · {used / 2**20:,.0f} MB used · {free / 2**30:,.0f} GB free"
-    )
+    used_mb, free_gb = max(1, round(used / 2**20)), free / 2**30
+    st.caption(f"Projects are in `{home}` · {used_mb:,} MB used · {free_gb:,.0f} GB free")

@@ -41,7 +41,7 @@ def settings() -> dict[str, Any]:
                 optional = getattr(defaults, name) is None
                 if name == "policy":
                     spec = search_panel.with_policy(spec)
-                words = policies.title if name == "policy" else str
+                words = policies.title if name == "policy" else None
                 value = forms.parameter(name, spec, "train", optional, drawn, words)
                 if name == "network":
                     st.caption(networks.NETWORKS[value].help)

@@ -9,9 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.shared import forms, guards, jobs_panel, loaders
+from pages.shared import forms, guards, jobs_panel, studies
 from wafer_core import jobs, plots
-from wafer_core.data import studies
+from wafer_core.data import studies as stored
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary, Summary
 from wafer_core.jobs import JobState
@@ -56,19 +56,13 @@ def show(project: Project, summary: Summary) -> None:
         config = _settings()
     with right, guards.errors_told():
         _start(project, ready, config)
-        jobs_panel.project_jobs(project, (kind.NAME,), _live, kind.NAME)
-        found = studies.newest(project, kind.NAME)
-        if found is None:
-            st.info(
-                "No result yet. Press “Find out”: the answer says which made wafers to keep, "
-                "and how sure that is."
-            )
-        elif found.damage or not kind.is_result(found.found):
-            told = found.damage or "The last result is damaged; press “Find out” to do it again."
-            st.error(told, icon=":material/error:")
-        else:
-            _tell_changes(project, found)
-            result(found.found, found.id)
+        under_way = jobs_panel.project_jobs(project, (kind.NAME,), _live, kind.NAME)
+        nothing = (
+            "No result yet. Press “Find out”: the answer says which made wafers to keep, and how "
+            "sure that is."
+        )
+        found = stored.newest(project, kind.NAME)
+        studies.newest(project, found, kind.is_result, result, None if under_way else nothing)
 
 
 def _can_start(ready: Sequence[ClassSummary]) -> bool:
@@ -177,15 +171,6 @@ def _live(state: JobState) -> None:
         mine = [t for t in told if t["arm"] == arm]
         _dots(figure, arm, [t["macro_f1"] for t in mine], 10)
     st.plotly_chart(figure, key=f"benefit_live_{state.id}")
-
-
-def _tell_changes(project: Project, study: studies.Study) -> None:
-    changed = loaders.study_changes(project, study.id)
-    if changed:
-        st.warning(
-            guards.plain(f"Out of date, because of changes since: {'; '.join(changed)}."),
-            icon=":material/update:",
-        )
 
 
 def result(found: Mapping[str, Any], name: str) -> None:

@@ -32,7 +32,7 @@ def parameter(
     page: str,
     optional: bool = False,
     drawn: bool = True,
-    words: Callable[[str], str] = str,
+    words: Callable[[str], str] | None = None,
 ) -> Any:
     """Draw one setting; what was chosen stays when the user comes back to the page.
 
@@ -42,7 +42,7 @@ def parameter(
         page: Prefix of the widget's key.
         optional: A number that may be left empty, to be chosen by the task.
         drawn: If not, nothing is drawn and what was set before still counts.
-        words: How a choice is shown.
+        words: How a choice is shown; as ``spec.titles`` say where missing.
 
     Returns:
         The chosen value, of the type of ``spec.default``; ``None`` if it was left empty.
@@ -56,11 +56,12 @@ def parameter(
     if isinstance(default, bool):
         return st.toggle(spec.title, value=default, **options)
     if spec.choices:
+        titles = dict(zip(spec.choices, spec.titles or spec.choices, strict=True))
         return st.selectbox(
             spec.title,
             spec.choices,
             index=spec.choices.index(str(default)),
-            format_func=words,
+            format_func=words or titles.__getitem__,
             **options,
         )
     if spec.is_range:

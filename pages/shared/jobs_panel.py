@@ -134,7 +134,7 @@ def project_jobs(
     kinds: tuple[str, ...],
     below: Callable[[JobState], None] | None = None,
     key: str | None = None,
-) -> None:
+) -> bool:
     """Jobs of one project and of some kinds: those that run, else how the last one ended.
 
     Args:
@@ -142,12 +142,16 @@ def project_jobs(
         kinds: Of jobs.
         below: Draws more of a job, below its card.
         key: Begins the keys of its buttons.
+
+    Returns:
+        Whether any of them is under way.
     """
     states = [s for s in jobs.list_jobs(project.path) if s.kind in kinds]
     if not states:
-        return
+        return False
+    under_way = any(s.is_active for s in states)
 
-    @st.fragment(run_every=ACTIVE_EVERY if any(s.is_active for s in states) else None)
+    @st.fragment(run_every=ACTIVE_EVERY if under_way else None)
     def panel() -> None:
         now = sorted(
             (s for s in jobs.list_jobs(project.path) if s.kind in kinds), key=lambda s: s.id
@@ -158,6 +162,7 @@ def project_jobs(
                 below(state)
 
     panel()
+    return under_way
 
 
 def launch(folder: Path) -> None:

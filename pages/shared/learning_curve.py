@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.shared import forms, guards, jobs_panel, loaders
+from pages.shared import forms, guards, jobs_panel, studies
 from wafer_core import jobs, plots
-from wafer_core.data import studies
+from wafer_core.data import studies as stored
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary, Summary
 from wafer_core.jobs import JobState
@@ -73,28 +73,18 @@ def show(project: Project, summary: Summary) -> None:
         config = _settings()
     with right, guards.errors_told():
         _start(project, chosen, ready, config)
-        jobs_panel.project_jobs(project, (kind.NAME,), _live, kind.NAME)
+        under_way = jobs_panel.project_jobs(project, (kind.NAME,), _live, kind.NAME)
+        nothing = (
+            f"No result for {guards.plain(chosen.name)} yet. Press “Find out”: the answer says "
+            "what more originals would bring, and whether made wafers bring more."
+        )
         found = _newest(project, chosen)
-        if found is None:
-            st.info(
-                f"No result for {guards.plain(chosen.name)} yet. Press “Find out”: the answer says "
-                "what more originals would bring, and whether made wafers bring more."
-            )
-        elif found.damage or not kind.is_result(found.found):
-            told = found.damage or "The last result is damaged; press “Find out” to do it again."
-            st.error(told, icon=":material/error:")
-        else:
-            if changed := loaders.study_changes(project, found.id):
-                st.warning(
-                    guards.plain(f"Out of date, because of changes since: {'; '.join(changed)}."),
-                    icon=":material/update:",
-                )
-            result(found.found, found.id)
+        studies.newest(project, found, kind.is_result, result, None if under_way else nothing)
 
 
-def _newest(project: Project, c: ClassSummary) -> studies.Study | None:
+def _newest(project: Project, c: ClassSummary) -> stored.Study | None:
     """The newest study of a class; a damaged one belongs to none and is told with all."""
-    every = studies.list_studies(project, kind.NAME)
+    every = stored.list_studies(project, kind.NAME)
     return next((s for s in every if s.damage or s.found.get("class") == c.name), None)
 
 

@@ -18,9 +18,6 @@ from wafer_core.errors import ProjectError
 
 SCHEMA = 1
 FOLDER = "studies"
-_OF_ORIGINALS = (
-    "learning_curve-",
-)  # ids of studies that stored runs of made pictures do not touch
 
 
 @dataclass(frozen=True)
@@ -41,15 +38,20 @@ class Study:
 
 
 def save(
-    project: Project, kind: str, found: Mapping[str, Any], frozen: dataset.Dataset
-) -> Study:  # fmt: skip
+    project: Project,
+    kind: str,
+    found: Mapping[str, Any],
+    frozen: dataset.Dataset,
+    originals_only: bool = False,
+) -> Study:
     """Keep what a study found; it appears at once and whole.
 
     Args:
         project: Where.
         kind: Of the job.
         found: JSON values.
-        frozen: The pictures that it rests on.
+        frozen: The pictures of the project.
+        originals_only: Whether it rests on originals alone, so that it outlives made ones.
 
     Raises:
         StorageError: The disk is full or refuses.
@@ -60,7 +62,8 @@ def save(
         root.mkdir(exist_ok=True)
     with files.new_folder(root / name) as folder:
         files.write_json(folder / "dataset.json", frozen.to_json(), indent=None)
-        files.write_json(folder / "study.json", {"schema": SCHEMA, "kind": kind, **found})
+        head = {"schema": SCHEMA, "kind": kind, "originals_only": originals_only}
+        files.write_json(folder / "study.json", {**head, **found})
     return Study(name, kind, found)
 
 
@@ -86,9 +89,10 @@ def changes(project: Project, study_id: str) -> list[str]:
         ModelError: Its ``dataset.json`` is damaged.
         ProjectError: The same, or it is gone.
     """
-    value = files.read_json(_folder(project, study_id) / "dataset.json")
+    folder = _folder(project, study_id)
+    value, study = (files.read_json(folder / name) for name in ("dataset.json", "study.json"))
     before, now = dataset.Dataset.from_json(value), dataset.freeze(project)
-    if study_id.startswith(_OF_ORIGINALS):
+    if isinstance(study, dict) and study.get("originals_only") is True:
         before, now = _originals(before), _originals(now)
     return dataset.changes_since(before, now)
 

@@ -34,6 +34,7 @@ class Parameter:
     maximum: float = 1.0
     step: float = 0.01
     choices: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()  # of the choices, for people; empty: they speak for themselves
     is_range: bool = False
     harms: str | None = None  # why it is bad for wafer maps; None: harmless
     main: bool = False  # shown at once; the others under "More"

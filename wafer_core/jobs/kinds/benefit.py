@@ -16,13 +16,12 @@ stopped keeps the repeats that are done; a cancelled one leaves nothing.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
+from wafer_core.jobs.kinds.study import StudyJob, is_kept, read_originals
 from wafer_core.jobs.kinds.train import trainable
 
 if TYPE_CHECKING:
@@ -73,14 +72,12 @@ def is_result(found: Mapping[str, Any]) -> bool:
     """Whether a stored study holds what ``run`` returns: it may come from anybody."""
     from wafer_core.tasks.studies import benefit
 
-    made, config = found.get("made"), found.get("config")
+    made = found.get("made")
     return (
         benefit.is_result(found)
-        and isinstance(found.get("seconds"), int | float)
-        and all(isinstance(found.get(key), str) for key in ("device", "created"))
+        and is_kept(found)
         and all(isinstance(found.get(key), list) for key in ("notes", "seeds"))
         and all(isinstance(note, str) for note in found["notes"])
-        and isinstance(config, dict)
         and isinstance(made, dict)
         and all(isinstance(kinds, dict) and set(kinds) == set(ORIGINS) for kinds in made.values())
         and all(
@@ -94,27 +91,16 @@ def is_result(found: Mapping[str, Any]) -> bool:
 
 def run(context: JobContext) -> dict[str, Any]:
     """Read, make what is missing, train all arms, and keep what was found."""
-    from wafer_core.data import dataset, studies
-    from wafer_core.device import CoreWatch, describe_device
-    from wafer_core.jobs.events import plain
     from wafer_core.tasks.studies.arms import ARMS
     from wafer_core.tasks.studies.benefit import Benefit, compare, macro_f1_of
 
-    began = time.perf_counter()
-    project, config = context.project, config_of(context.parameters)
-    frozen = dataset.freeze(project)
-    watch = CoreWatch()
-
-    def tell(share: float, text: str) -> None:
-        watch.adapt()
-        context.check_cancelled()
-        context.progress(share, text)
-
-    data, made, notes = read_data(context, frozen, config, tell)
+    config = config_of(context.parameters)
+    job = StudyJob(context)
+    data, made, notes = read_data(context, job.frozen, config, job.tell)
     found: Benefit | None = None
     for event in compare(
         data, config, context.device,
-        lambda share, text: tell(_READ + _MAKE + (1 - _READ - _MAKE) * share, text),
+        lambda share, text: job.tell(_READ + _MAKE + (1 - _READ - _MAKE) * share, text),
         context.stop_requested,
     ):  # fmt: skip
         if isinstance(event, Benefit):
@@ -132,18 +118,8 @@ def run(context: JobContext) -> dict[str, Any]:
         )
     if found is None:
         raise TypeError("compare() yielded no result")
-    context.check_cancelled()
-    result = {
-        **found.to_json(),
-        "config": {**vars(config)},
-        "made": made,
-        "notes": [*notes, *_notes(project, found)],
-        "seconds": round(time.perf_counter() - began, 3),
-        "device": describe_device(context.device),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    study = studies.save(project, NAME, plain(result), frozen)
-    return {"study": study.id, **result}
+    notes += _notes(context.project, found)
+    return job.keep(NAME, {**found.to_json(), "made": made, "notes": notes}, vars(config))
 
 
 def read_data(
@@ -162,25 +138,20 @@ def read_data(
     """
     import numpy as np
 
-    from wafer_core.data import dataset
-    from wafer_core.tasks.classification.training import TrainData
     from wafer_core.tasks.studies.arms import ARMS, StudyData
 
     project = context.project
     used, notes = trainable(frozen)
-    tell(0.0, "Reading the pictures")
-    parts: dict[str, Any] = {}
-    for number, part in enumerate(("train", "validation", "test")):
-
-        def reading(share: float, number: int = number) -> None:
-            tell(_READ * (number + share) / 3, "Reading the pictures")
-
-        parts[part] = dataset.load_part(project, used, part, False, reading)
-    if not parts["test"][0]:
+    originals = read_originals(
+        project, used, lambda share: tell(_READ * share, "Reading the pictures")
+    )
+    if not originals.test_pictures:
         raise InputError(
             "No picture is in the test part, so nothing can be judged; add more wafers: about one "
             "of seven goes there."
         )
+    train, test, test_labels, test_lots = originals
+    pictures = list(train.train_pictures)
     wanted = _wanted(project, context.parameters.get("classes"))
     made: dict[str, tuple[list[Picture], Any]] = {}
     told: dict[str, Any] = {name: {} for _, name in used.classes}
@@ -191,7 +162,7 @@ def read_data(
             if wanted is not None and slug not in wanted:
                 told[name][kind] = {"count": 0, "source": NONE, "runs": []}
                 continue
-            originals = [parts["train"][0][k] for k in np.flatnonzero(parts["train"][1] == label)]
+            own = [pictures[k] for k in np.flatnonzero(train.train_labels == label)]
             begun = (place * len(used.classes) + label) / (len(ORIGINS) * len(used.classes))
             length = 1 / (len(ORIGINS) * len(used.classes))
 
@@ -203,9 +174,7 @@ def read_data(
             ) -> None:
                 tell(_READ + _MAKE * (begun + length * share), text)
 
-            mine, runs, note = _made(
-                project, used, slug, kind, originals, config, context.device, within
-            )
+            mine, runs, note = _made(project, used, slug, kind, own, config, context.device, within)
             source = (STORED if runs else MADE) if mine else NONE
             told[name][kind] = {"count": len(mine), "source": source, "runs": runs}
             if note:
@@ -213,14 +182,7 @@ def read_data(
             found += mine
             labels += [label] * len(mine)
         made[kind] = (found, np.array(labels, np.int64))
-    keys, _ = dataset.bonds(project, used, "train", False)
-    (train, train_labels), (validation, validation_labels) = parts["train"], parts["validation"]
-    originals_only = TrainData(
-        used.class_names, train, train_labels, validation, validation_labels, keys
-    )
-    test_lots, _ = dataset.bonds(project, used, "test", False)
-    test_pictures, test_labels = parts["test"]
-    data = StudyData(originals_only, made, test_pictures, test_labels, test_lots)
+    data = StudyData(train, made, test, test_labels, test_lots)
     return data, told, [*notes, *_notes_on_made(told, data)]
 
 

@@ -13,13 +13,12 @@ leaves nothing.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from wafer_core.errors import ParameterError
 from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
+from wafer_core.jobs.kinds.study import StudyJob, is_kept, read_originals
 from wafer_core.jobs.kinds.train import trainable
 
 if TYPE_CHECKING:
@@ -63,38 +62,25 @@ def is_result(found: Mapping[str, Any]) -> bool:
     """Whether a stored study holds what ``run`` returns: it may come from anybody."""
     from wafer_core.tasks.studies import curve
 
-    return (
-        curve.is_result(found)
-        and isinstance(found.get("config"), dict)
-        and isinstance(found.get("seconds"), int | float)
-        and all(isinstance(found.get(key), str) for key in ("device", "created"))
-    )
+    return curve.is_result(found) and is_kept(found)
 
 
 def run(context: JobContext) -> dict[str, Any]:
     """Read, train with more and more pictures, and keep what was found."""
-    from wafer_core.data import dataset, studies
-    from wafer_core.device import CoreWatch, describe_device
-    from wafer_core.jobs.events import plain
     from wafer_core.tasks.studies.curve import Curve
     from wafer_core.tasks.studies.learning_curve import draw_curve
 
-    began = time.perf_counter()
-    project, config = context.project, config_of(context.parameters)
-    wafer_class = project.find_class(context.parameters["class"])
-    frozen = dataset.freeze(project)
-    watch = CoreWatch()
-
-    def tell(share: float, text: str) -> None:
-        watch.adapt()
-        context.check_cancelled()
-        context.progress(share, text)
-
-    data = read_data(project, frozen, wafer_class.slug, lambda share: tell(share, "Reading"))
+    config = config_of(context.parameters)
+    wafer_class = context.project.find_class(context.parameters["class"])
+    job = StudyJob(context)
+    data = read_data(
+        context.project, job.frozen, wafer_class.slug,
+        lambda share: job.tell(_READ * share, "Reading the pictures"),
+    )  # fmt: skip
     found: Curve | None = None
     for event in draw_curve(
         data, config, context.device,
-        lambda share, text: tell(_READ + (1 - _READ) * share, text),
+        lambda share, text: job.tell(_READ + (1 - _READ) * share, text),
         context.stop_requested,
     ):  # fmt: skip
         if isinstance(event, Curve):
@@ -110,16 +96,7 @@ def run(context: JobContext) -> dict[str, Any]:
             )
     if found is None:
         raise TypeError("draw_curve() yielded no curve")
-    context.check_cancelled()
-    result = {
-        **found.to_json(),
-        "config": {**vars(config)},
-        "seconds": round(time.perf_counter() - began, 3),
-        "device": describe_device(context.device),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    study = studies.save(project, NAME, plain(result), frozen)
-    return {"study": study.id, **result}
+    return job.keep(NAME, found.to_json(), vars(config), originals_only=True)
 
 
 def read_data(
@@ -127,14 +104,16 @@ def read_data(
 ) -> CurveData:
     """Originals of the project, with one class to look at.
 
+    Args:
+        project: Where.
+        frozen: Its pictures.
+        slug: Of the class to look at.
+        tell: Told the share that is read.
+
     Raises:
         InputError: Fewer than two classes can be learned, or this one cannot.
     """
-    import numpy as np
-
-    from wafer_core.data import dataset
     from wafer_core.errors import InputError
-    from wafer_core.tasks.classification.training import TrainData
     from wafer_core.tasks.studies.curve_config import FEWEST
     from wafer_core.tasks.studies.learning_curve import CurveData
 
@@ -146,34 +125,14 @@ def read_data(
             f"“{name}” has no training original; {FEWEST} or more are needed to see what more of "
             "them bring. Add some."
         )
-    parts: dict[str, Any] = {}
-    for number, part in enumerate(("train", "validation", "test")):
-
-        def reading(share: float, number: int = number) -> None:
-            tell(_READ * (number + share) / 3)
-
-        reading(0.0)
-        parts[part] = dataset.load_part(project, used, part, False, reading)
-    keys, _ = dataset.bonds(project, used, "train", False)
-    test_keys, _ = dataset.bonds(project, used, "test", False)
-    own = parts["train"][1] == slugs.index(slug)
-    empty = np.zeros(0, np.int64)
-    test_pictures, test_labels = parts["test"] if parts["test"][0] else ([], empty)
-    return CurveData(
-        TrainData(
-            used.class_names,
-            parts["train"][0],
-            parts["train"][1],
-            parts["validation"][0],
-            parts["validation"][1],
-            keys,
-        ),
-        slugs.index(slug),
-        [keys[i] for i in np.flatnonzero(own)],
-        test_pictures,
-        test_labels,
-        test_keys,
-    )
+    target = slugs.index(slug)
+    train, test, test_labels, test_lots = read_originals(project, used, tell)
+    own = [
+        lot
+        for lot, k in zip(train.train_keys or (), train.train_labels, strict=True)
+        if k == target
+    ]
+    return CurveData(train, target, own, test, test_labels, test_lots)
 
 
 def _describe(parameters: Parameters) -> str:

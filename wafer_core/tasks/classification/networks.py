@@ -201,6 +201,7 @@ NETWORKS: dict[str, NetworkInfo] = {
         96,
     ),
 }
+TITLES = tuple(info.title for info in NETWORKS.values())
 
 
 def build(name: str, num_classes: int) -> nn.Module:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import Picture
-from wafer_core.tasks.classification.networks import NETWORKS
+from wafer_core.tasks.classification.networks import NETWORKS, TITLES
 from wafer_core.tasks.classification.policies import DEFAULT, RULES, PolicyParameter
 from wafer_core.tasks.classification.transfer import FINE_TUNED, TRANSFER
 from wafer_core.tasks.parameters import Parameter, check_all, check_seed
@@ -33,7 +33,7 @@ PARAMETERS: dict[str, Parameter] = {
         "Network",
         "Which network learns. WaferNet has seen wafers before, and a few to thousands of pictures "
         "a class are enough for it.",
-        "wafernet", choices=tuple(NETWORKS), main=True,
+        "wafernet", choices=tuple(NETWORKS), titles=TITLES, main=True,
     ),
     "epochs": Parameter(
         "Epochs",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wafer_core.errors import ParameterError
-from wafer_core.tasks.classification.networks import NETWORKS
+from wafer_core.tasks.classification.networks import NETWORKS, TITLES
 from wafer_core.tasks.classification.training import TrainConfig
 from wafer_core.tasks.parameters import Parameter, check_all, check_seed
 
@@ -18,7 +18,7 @@ PARAMETERS: dict[str, Parameter] = {
         "Network",
         "Which classifier is trained with and without the made wafers. WaferNet has seen wafers "
         "before and gains little from more; wafer_cnn starts from nothing.",
-        "wafernet", choices=tuple(NETWORKS), main=True,
+        "wafernet", choices=tuple(NETWORKS), titles=TITLES, main=True,
     ),
     "seeds": Parameter(
         "Repeats",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wafer_core.errors import ParameterError
-from wafer_core.tasks.classification.networks import NETWORKS
+from wafer_core.tasks.classification.networks import NETWORKS, TITLES
 from wafer_core.tasks.classification.training import TrainConfig
 from wafer_core.tasks.classification.transfer import FROZEN
 from wafer_core.tasks.parameters import Parameter, check_all, check_seed
@@ -35,7 +35,7 @@ PARAMETERS: dict[str, Parameter] = {
         "Network",
         "Which classifier is trained. With WaferNet the last layer alone learns, in seconds; a "
         "network without such weights learns everything from your wafers and takes far longer.",
-        "wafernet", choices=tuple(NETWORKS),
+        "wafernet", choices=tuple(NETWORKS), titles=TITLES,
     ),
 }  # fmt: skip
 
