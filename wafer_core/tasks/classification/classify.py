@@ -164,7 +164,7 @@ def _scores(
     """Log-probabilities (N, C), mean over the forms, not yet at the right temperature."""
     forms = quarter_turns(batch) if average_turns else batch
     with half(batch.device):
-        logits = network(forms.contiguous(memory_format=memory_format))
+        logits = network(forms)
     logs = logits.double().log_softmax(1)
     values: npt.NDArray[np.float64] = logs.view(-1, len(batch), logs.shape[1]).mean(0).cpu().numpy()
     if not np.isfinite(values).all():

@@ -69,8 +69,8 @@ class _Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
-        y = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+        y = F.relu_(self.norm1(self.conv1(x)))
+        return F.relu_(self.norm2(self.conv2(y)).add_(self.shortcut(x)))
 
 
 def _fuse(convolution: nn.Module, norm: nn.Module) -> nn.Conv2d:
@@ -127,10 +127,11 @@ class WaferCNN(nn.Module):
         N, _, H, W = x.shape
         rows = torch.linspace(-1, 1, H, device=x.device, dtype=x.dtype)[:, None]
         columns = torch.linspace(-1, 1, W, device=x.device, dtype=x.dtype)[None, :]
-        radius = (rows**2 + columns**2).sqrt()
-        x = torch.cat([x, radius.expand(N, 1, H, W)], 1)
-        x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
-        x = F.relu(self.stem_norm(self.stem(x)))  # (N, widths[0], H/2, W/2)
+        radius = F.pixel_unshuffle((rows**2 + columns**2).sqrt()[None, None], 2)
+        x = F.pixel_unshuffle(x.contiguous(), 2)  # several times slower on channels_last
+        x = torch.cat([x, radius.expand(N, -1, -1, -1)], 1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = F.relu_(self.stem_norm(self.stem(x)))  # (N, widths[0], H/2, W/2)
         seen: torch.Tensor = self.blocks(x).float()
         return seen
 
