@@ -10,6 +10,7 @@ import torch
 
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
+from wafer_core.preparation import Preparation
 from wafer_core.tasks.classification import networks
 from wafer_core.tasks.classification.classifier import (
     PARAMETERS,
@@ -257,6 +258,34 @@ def test_quarter_turns_only_move_cells() -> None:
     distance = (forms - turned).abs().amax((2, 3, 4))
     assert distance.amin(0).max() < 1e-4
     assert len(set(distance.argmin(0).tolist())) == 8
+
+
+class Corner(torch.nn.Module):
+    """Its first logit is ten times the top left cell; it counts what it is shown."""
+
+    seen = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen += len(x)
+        first = 10 * x[:, 1, 0, 0]
+        return torch.stack([first, torch.zeros_like(first)], 1)
+
+
+def test_only_a_wafer_that_is_not_sure_is_shown_in_all_turns() -> None:
+    network = Corner()
+    classifier = Classifier(network, "wafer_cnn", Preparation(16), ["A", "B"])
+    batch = torch.zeros(3, 3, 16, 16)
+    batch[0, 1, 0, 0] = 1.0  # 10 against 0: sure at once
+    batch[1, 1, 0, 0] = batch[1, 1, 15, 15] = 0.2  # 2 against 0 in two of the four turns
+    answer = classifier.predict_prepared(batch)
+    assert network.seen == 3 + 2 * 3  # the empty third one is not sure either
+    both = np.log(1 / (1 + np.exp([-2.0, 0, -2, 0]))).mean()
+    other = np.log(1 / (1 + np.exp([2.0, 0, 2, 0]))).mean()
+    expected = [1 / (1 + np.exp(-10.0)), np.exp(both) / (np.exp(both) + np.exp(other)), 0.5]
+    np.testing.assert_allclose(answer[:, 0], expected, rtol=1e-6)
+    classifier.average_turns, network.seen = False, 0
+    assert classifier.predict_prepared(batch)[1, 0] == pytest.approx(1 / (1 + np.exp(-2.0)))
+    assert network.seen == 3
 
 
 def test_transforms_can_be_switched_off() -> None:

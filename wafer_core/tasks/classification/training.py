@@ -99,8 +99,8 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "average_turns": Parameter(
         "Answer from all four turns",
-        "When predicting, the answer is the mean over the four quarter turns: up to a point better "
-        "and independent of which of them the notch is at, four times the work.",
+        "When predicting, a wafer whose first answer is not sure is shown in the other three "
+        "quarter turns too, and the mean answers: up to a point better, about twice the work.",
         True,
     ),
     "label_smoothing": Parameter(
