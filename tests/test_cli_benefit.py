@@ -39,7 +39,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[StudyData]:
         count = len(data.learning(arm).train_pictures)
         return Training(arm, config.seed, called, count, 3, 0.1)
 
-    def made(originals: Any, count: int, seed: int, device: Any, tell: Any) -> Any:
+    def made(originals: Any, count: int, seed: int, device: Any, tell: Any, others: Any) -> Any:
         tell(0.5)
         return [marked(5000 + k) for k in range(count)]
 

@@ -35,7 +35,12 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[StudyData]:
         return Training(arm, config.seed, data.test_labels.copy(), 9, 1, 0.1)
 
     def made(
-        originals: Sequence[Picture], count: int, seed: int, device: Any, tell: Any
+        originals: Sequence[Picture],
+        count: int,
+        seed: int,
+        device: Any,
+        tell: Any,
+        others: Any = None,
     ) -> list[Picture]:
         tell(0.5)
         return [marked(5000 + k) for k in range(count)]

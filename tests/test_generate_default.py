@@ -21,6 +21,7 @@ from wafer_core.tasks.generation.diversity import as_vectors, compare_forms, rep
 from wafer_core.tasks.generation.gan import GanConfig
 from wafer_core.tasks.generation.generate import RECIPES, GenerateResult, Step, generate
 from wafer_core.tasks.generation.wafergen import shipped
+from wafer_core.tasks.judging import agreement
 from wafers import disc, marked
 
 CPU = torch.device("cpu")
@@ -223,3 +224,46 @@ def test_a_collapse_is_said() -> None:
     again = report([np.rot90(p).copy() for p in different], different, 0)
     assert again["near_copies"] == 1
     assert "100.0% repeat an original" in str(again["said"])
+
+
+# -- other classes -------------------------------------------------------------------------------
+
+
+def with_others(
+    originals: list[Picture], others: dict[str, list[Picture]], count: int = 30
+) -> GenerateResult:
+    config = GanConfig(sweep=False, seed=1)
+    return list(generate(originals, count, config, CPU, others=others))[-1]  # type: ignore[return-value]
+
+
+def test_what_a_classifier_would_put_elsewhere_is_drawn_again(originals: list[Picture]) -> None:
+    others = {name: simulate_many(name, 12, 4) for name in ("Center", "none", "Donut")}
+    found = with_others(originals, others)
+    belongs = agreement.membership(originals, others, seed=1)
+    assert belongs is not None
+    assert found.details["strangers"] == (~belongs(found.pictures)).sum() <= 3
+    again = with_others(originals, others)
+    assert all((a == b).all() for a, b in zip(found.pictures, again.pictures, strict=True))
+
+
+def test_a_class_that_no_classifier_knows_ends_in_time(
+    originals: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def refuse(pictures: list[Picture]) -> np.ndarray:
+        asked.append(len(pictures))
+        return np.zeros(len(pictures), bool)
+
+    monkeypatch.setattr(agreement, "membership", lambda *_, **__: refuse)
+    found = with_others(originals, {"Center": []})
+    assert asked == [30] * 4  # as drawn first, and three times as many in all
+    assert (found.details["redrawn"], found.details["strangers"]) == (90, 30)
+    assert len(found.pictures) == 30
+
+
+def test_nobody_can_tell_too_few_originals_or_one_class(originals: list[Picture]) -> None:
+    assert agreement.membership(originals, {}) is None
+    assert agreement.membership(originals, {"Center": originals[:4]}) is None
+    assert agreement.membership(originals[:4], {"Center": originals}) is None
+    assert with_others(originals, {}).details["strangers"] is None

@@ -49,7 +49,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made pictures are simulated in no time."""
 
     def made(
-        pictures: Sequence[Picture], count: int, seed: int, device: Any, tell: Any
+        pictures: Sequence[Picture],
+        count: int,
+        seed: int,
+        device: Any,
+        tell: Any,
+        others: Any = None,
     ) -> list[Picture]:
         tell(0.5)
         return simulate_many("Donut", count, 1000 + seed + len(pictures))

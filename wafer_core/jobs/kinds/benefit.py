@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wafer_core.data.project import Project
     from wafer_core.images import Picture
     from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.studies.arms import StudyData
+    from wafer_core.tasks.studies.arms import Others, StudyData
     from wafer_core.tasks.studies.benefit_config import BenefitConfig
 
 NAME = "benefit"  # of the kind, and of its studies
@@ -138,7 +138,7 @@ def read_data(
     """
     import numpy as np
 
-    from wafer_core.tasks.studies.arms import ARMS, StudyData
+    from wafer_core.tasks.studies.arms import ARMS, StudyData, others_of
 
     project = context.project
     used, notes = trainable(frozen)
@@ -174,7 +174,17 @@ def read_data(
             ) -> None:
                 tell(_READ + _MAKE * (begun + length * share), text)
 
-            mine, runs, note = _made(project, used, slug, kind, own, config, context.device, within)
+            mine, runs, note = _made(
+                project,
+                used,
+                slug,
+                kind,
+                own,
+                others_of(train, label),
+                config,
+                context.device,
+                within,
+            )
             source = (STORED if runs else MADE) if mine else NONE
             told[name][kind] = {"count": len(mine), "source": source, "runs": runs}
             if note:
@@ -197,6 +207,7 @@ def _made(
     slug: str,
     kind: str,
     originals: list[Picture],
+    others: Others,
     config: BenefitConfig,
     device: Any,
     tell: Callable[[float], None],
@@ -228,11 +239,11 @@ def _made(
         if config.made and count < config.made:
             few = f"only {count} of the {config.made} wafers asked for are stored ({kind})."
         return found, sorted({entry.run for entry in entries}), few
-    others = max((len(stored(other)) for other in ORIGINS if other != kind), default=0)
-    count = config.made or others or USUAL
+    beside = max((len(stored(other)) for other in ORIGINS if other != kind), default=0)
+    count = config.made or beside or USUAL
     tell(0.0)
     try:
-        return MAKERS[kind](originals, count, config.seed, device, tell), [], ""
+        return MAKERS[kind](originals, count, config.seed, device, tell, others), [], ""
     except InputError as exc:
         return [], [], f"none could be made ({kind}). {exc}"
 

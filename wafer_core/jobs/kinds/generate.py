@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from wafer_core.data.pictures import PictureRecord
     from wafer_core.data.project import Project, WaferClass
+    from wafer_core.images import Picture
     from wafer_core.jobs.context import JobContext
     from wafer_core.tasks.generation.generate import GenerateResult
     from wafer_core.tasks.simulation.levels import Level
@@ -240,6 +241,7 @@ def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> 
         config,
         context.device,
         AugmentConfig.from_json(parameters.get("augment", {})),
+        _others(context.project, slug),
     )
     # the iterator is a generator: closing it frees the networks at once when the job is cancelled
     with closing(cast("Any", events)):
@@ -272,6 +274,20 @@ def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> 
             elif not isinstance(event, GanProgress):
                 raise TypeError(f"generate() yielded {type(event).__name__}")
     raise TypeError("generate() ended without a result")
+
+
+def _others(project: Project, slug: str) -> dict[str, list[Picture]]:
+    """Some training originals of every other class: what the class is to be told from."""
+    from wafer_core.data import pictures
+    from wafer_core.jobs.kinds.score import evenly
+    from wafer_core.tasks.judging.agreement import EACH
+
+    found = {}
+    for other in project.classes():
+        if other.slug != slug:
+            records = [r for r in pictures.originals(project, other.slug) if r.part == "train"]
+            [found[other.name]] = evenly(project, other.slug, [(records, EACH)])
+    return found
 
 
 def _tell_levels(context: JobContext, name: str, slug: str, result: GenerateResult) -> None:

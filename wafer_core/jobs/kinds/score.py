@@ -219,14 +219,14 @@ def originals_of(project: Project, slug: str) -> Originals:
             ([record for record in records if record.part == "train"], most),
             ([record for record in records if record.part != "train"], most),
         )
-        others[each.name], learned[each.name], kept[each.name] = _some(project, each.slug, sets)
+        others[each.name], learned[each.name], kept[each.name] = evenly(project, each.slug, sets)
     return Originals(training, held_out, lots, others, Classes(name, learned, kept))
 
 
-def _some(
+def evenly(
     project: Project, slug: str, sets: Sequence[tuple[Sequence[PictureRecord], int]]
 ) -> list[list[Picture]]:
-    """So many pictures of each set at most; none is read twice."""
+    """So many pictures of each set of a class at most; none is read twice."""
     import numpy as np
 
     from wafer_core.data import pictures

@@ -6,7 +6,7 @@ hold grey pictures: the preset Classic keeps these grey, and to 0 and 255 where 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,8 +23,10 @@ __all__ = ["MAX_COUNT", "RECIPES", "STEPS", "GenerateResult", "Step", "generate"
 MAX_COUNT = 20_000  # pictures in one go
 
 GenerateEvent = Step | GanProgress | GanEpoch | GenerateResult
+Others = Mapping[str, Sequence[Picture]]
 _Make = Callable[
-    [Sequence[Picture], int, GanConfig, torch.device, AugmentConfig], Iterator[GenerateEvent]
+    [Sequence[Picture], int, GanConfig, torch.device, AugmentConfig, Others],
+    Iterator[GenerateEvent],
 ]
 
 
@@ -51,6 +53,7 @@ def generate(
     config: GanConfig,
     device: torch.device,
     augmentation: AugmentConfig | None = None,
+    others: Others | None = None,
 ) -> Iterator[GenerateEvent]:
     """Learn a class and make new pictures of it; close the iterator to cancel.
 
@@ -62,6 +65,8 @@ def generate(
         augmentation: How a wafer of this class may be turned, mirrored and so on. Classic
             multiplies the originals by it before training; Default turns and mirrors as far as it
             allows. By default the four transforms that suit wafers.
+        others: Training originals of other classes, by name. Default varies more where it knows
+            them, and redraws what looks like one of theirs; Classic does without.
 
     Yields:
         ``Step`` at the beginning and end of each step and in long ones; with Classic also the
@@ -81,4 +86,6 @@ def generate(
             f"GAN needs at least {MIN_PICTURES}; add pictures or choose Manual (transforms)."
         )
     recipe = RECIPES[config.preset]
-    return recipe.make(list(pictures), count, config, device, augmentation or AugmentConfig())
+    return recipe.make(
+        list(pictures), count, config, device, augmentation or AugmentConfig(), others or {}
+    )

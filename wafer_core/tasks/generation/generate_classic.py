@@ -45,6 +45,7 @@ def make(
     config: GanConfig,
     device: torch.device,
     augmentation: AugmentConfig,
+    _: object = None,
 ) -> Iterator[Step | GanProgress | GanEpoch | GenerateResult]:
     """Make pictures of a class; see ``generate.generate``.
 

@@ -101,6 +101,32 @@ def agreement(
     )  # fmt: skip
 
 
+def membership(
+    own: Sequence[Picture],
+    others: Mapping[str, Sequence[Picture]],
+    *,
+    device: torch.device | None = None,
+    seed: int = 0,
+) -> Callable[[Sequence[Picture]], npt.NDArray[np.bool_]] | None:
+    """Ask a classifier that learns from originals alone which pictures are of a class.
+
+    Args:
+        own: Training originals of the class.
+        others: Training originals of other classes, by name.
+        device: Where to compute; default: the CPU.
+        seed: The same seed, the same answers.
+
+    Returns:
+        What tells of N pictures which are of the class, bool (N,); ``None`` where a classifier
+        cannot learn the class, or no other one.
+    """
+    usable = {name: each for name, each in others.items() if len(each) >= FEWEST}
+    if len(own) < FEWEST or not usable:
+        return None
+    judge = judge_of({"": own, **usable}, device, seed)
+    return lambda pictures: _answers(judge, pictures, 0, len(pictures), lambda _: None) == 0
+
+
 def _usable(classes: Classes | None) -> dict[str, Sequence[Picture]]:
     """Training originals of the classes that can be learned."""
     if classes is None:
@@ -149,7 +175,7 @@ def _answers(
 
 _known: OrderedDict[str, Classifier] = OrderedDict()  # a job may judge one class after the other
 _known_lock = threading.Lock()
-_KNOWN_MOST = 2
+_KNOWN_MOST = 3
 
 
 def judge_of(

@@ -155,10 +155,28 @@ def train_arm(
 # -- what is made for a study, in memory --------------------------------------------------------
 
 
+Others = Mapping[str, Sequence[Picture]]  # training originals of the other classes, by name
+
+
+def others_of(originals: TrainData, label: int) -> Others:
+    """Training originals of all classes but one."""
+    return {
+        name: [p for p, k in zip(originals.train_pictures, originals.train_labels, strict=True)
+               if k == other]
+        for other, name in enumerate(originals.class_names)
+        if other != label
+    }  # fmt: skip
+
+
 def by_transforms(
-    pictures: Sequence[Picture], count: int, seed: int, device: torch.device, tell: Tell
+    pictures: Sequence[Picture],
+    count: int,
+    seed: int,
+    device: torch.device,
+    tell: Tell,
+    others: Others | None = None,
 ) -> list[Picture]:
-    """Pictures made by the defaults of Augment.
+    """Pictures made by the defaults of Augment, which need no other class.
 
     Raises:
         InputError: There are no originals.
@@ -171,14 +189,19 @@ def by_transforms(
 
 
 def by_generator(
-    pictures: Sequence[Picture], count: int, seed: int, device: torch.device, tell: Tell
+    pictures: Sequence[Picture],
+    count: int,
+    seed: int,
+    device: torch.device,
+    tell: Tell,
+    others: Others | None = None,
 ) -> list[Picture]:
     """Pictures drawn by the preset Default of Generate.
 
     Raises:
         InputError: Fewer than two different originals, or they are no wafer maps.
     """
-    events = generate(pictures, count, GanConfig(sweep=False, seed=seed), device)
+    events = generate(pictures, count, GanConfig(sweep=False, seed=seed), device, others=others)
     with closing(cast("Any", events)):  # a generator: closing it frees the network at once
         for event in events:
             if isinstance(event, GenerateResult):
@@ -189,7 +212,10 @@ def by_generator(
 
 
 # what can be added to originals, and how it is made of them where nothing is stored
-MAKERS: dict[str, Callable[[Sequence[Picture], int, int, torch.device, Tell], list[Picture]]] = {
+Maker = Callable[
+    [Sequence[Picture], int, int, torch.device, Tell, Others | None], list[Picture]
+]  # fmt: skip
+MAKERS: dict[str, Maker] = {
     "transforms": by_transforms,
     "generated": by_generator,
 }

@@ -25,7 +25,7 @@ from wafer_core.images import Picture
 from wafer_core.tasks.classification.training import TrainData
 from wafer_core.tasks.judging import comparison
 from wafer_core.tasks.judging import features as feature_networks
-from wafer_core.tasks.studies.arms import StudyData, by_generator, train_arm
+from wafer_core.tasks.studies.arms import Others, StudyData, by_generator, others_of, train_arm
 from wafer_core.tasks.studies.curve import Curve, Point, Quality, conclude
 from wafer_core.tasks.studies.curve_config import (
     FEWEST,
@@ -132,6 +132,7 @@ def draw_curve(
     own = data.own()
     sizes = sizes_of(len(own), config.sizes)
     others = _others(data, config.others)
+    strangers = others_of(others, data.target)
     network = feature_networks.load("wafernet", device)
     real, second = network.look(data.held_out()), network.look(own)
     work = _Work(tell, config, sizes, len(others.train_pictures), len(data.test_pictures))
@@ -149,7 +150,7 @@ def draw_curve(
             lots = [str(data.lots[i]) for i in order[:size]]
             text = f"Repeat {repeat + 1} of {config.seeds}, {size} originals"
             with work.step(size, None, f"{text}: making wafers") as within:
-                made = _made(subset, config, repeat, device, within, notes)
+                made = _made(subset, config, repeat, device, within, notes, strangers)
             if made:
                 sets = comparison.Sets(
                     network.look(made), real, second, None,
@@ -205,12 +206,14 @@ def _made(
     device: torch.device,
     within: Callable[[float], None],
     notes: dict[str, None],
+    others: Others,
 ) -> list[Picture]:
     """Pictures made of some originals; none, and a note, where none can be."""
     if not config.made[-1]:
         return []
     try:
-        return by_generator(subset, config.made[-1], config.seed + repeat, device, within)
+        seed = config.seed + repeat
+        return by_generator(subset, config.made[-1], seed, device, within, others)
     except InputError as exc:
         notes[f"With {len(subset)} originals no wafers could be made. {exc}"] = None
         return []
