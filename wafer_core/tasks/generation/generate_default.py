@@ -33,7 +33,14 @@ from wafer_core.tasks.generation.diversity import as_vectors, compare_forms, rep
 from wafer_core.tasks.generation.gan import GanConfig
 from wafer_core.tasks.generation.making import Clock, GenerateResult, Step, StepInfo, borrow
 from wafer_core.tasks.generation.wafergen import shipped
-from wafer_core.tasks.generation.wafergen.drawing import Variation, cells_of, draw, vary
+from wafer_core.tasks.generation.wafergen.drawing import (
+    Plan,
+    Variation,
+    cells_of,
+    donors_of,
+    draw,
+    vary,
+)
 from wafer_core.tasks.judging import agreement, features
 
 STEPS = {
@@ -92,22 +99,33 @@ def make(
     borrowed = borrow(len(pictures), count, config.seed)
     chance = torch.Generator().manual_seed(config.seed)
     random = np.random.default_rng((config.seed, 4))
+    donors = donors_of(cells, variation) if len(cells) > 1 else None
 
     def drawn(parents: Sequence[int], how: Variation) -> Iterator[list[tuple[int, Picture]]]:
         for start in range(0, len(parents), _PART):
             mine = parents[start : start + _PART]
-            plan = vary(cells, mine, how, chance)
+            plan = vary(cells, mine, how, chance, donors)
             for part in draw(network, plan, [pictures[k] for k in mine], random, device):
                 yield [(start + number, _keep_map(picture)) for number, picture in part]
 
     def redraw(which: npt.NDArray[np.intp]) -> Iterator[int]:
         """Draw some of ``made``, each as it is to vary; yields how many are done."""
         done = 0
-        for factor in np.unique(factors[which]):
-            mine = which[factors[which] == factor]
-            for part in drawn([borrowed[k] for k in mine], variation.wider(float(factor))):
+        for start in range(0, len(which), _PART):
+            mine = which[start : start + _PART]
+            groups = [mine[factors[mine] == factor] for factor in np.unique(factors[mine])]
+            plan = Plan.joined([
+                vary(
+                    cells, [borrowed[k] for k in group],
+                    variation.wider(float(factors[group[0]])), chance, donors,
+                )
+                for group in groups
+            ])  # fmt: skip
+            mine = np.concatenate(groups)
+            grids = [pictures[borrowed[k]] for k in mine]
+            for part in draw(network, plan, grids, random, device):
                 for number, picture in part:
-                    made[mine[number]] = picture
+                    made[mine[number]] = _keep_map(picture)
                 done += len(part)
                 yield done
 

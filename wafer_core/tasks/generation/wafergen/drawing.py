@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +95,11 @@ class Plan:
     warps: Tensor
     kept: Tensor
 
+    @staticmethod
+    def joined(plans: Sequence[Plan]) -> Plan:
+        """Several as one: many wafers are drawn together faster than a few at a time."""
+        return Plan(*(torch.cat([vars(p)[f.name] for p in plans]) for f in fields(Plan)))
+
     def canvas(
         self, number: int, original: Picture, random: np.random.Generator
     ) -> npt.NDArray[np.uint8]:  # fmt: skip
@@ -115,7 +120,11 @@ class Plan:
 
 
 def vary(
-    cells: Tensor, parents: Sequence[int], variation: Variation, random: torch.Generator
+    cells: Tensor,
+    parents: Sequence[int],
+    variation: Variation,
+    random: torch.Generator,
+    donors: Tensor | None = None,
 ) -> Plan:
     """New wafers, each from one original and a little of one that is like it.
 
@@ -124,13 +133,16 @@ def vary(
         parents: For each new one, the wafer it descends from.
         variation: How far it may be from it.
         random: Where chance comes from; on the CPU.
+        donors: From ``donors_of``, where it is asked for more than once.
     """
     M, N = len(parents), len(cells)
     who = torch.as_tensor(list(parents))
     own = cells[who]  # (M, 2, 24, 24)
     wafer, failed = own[:, :1], own[:, 1:] * own[:, :1]
     if N > 1 and variation.mixed > 0:
-        other = _alike(cells, variation)[who]  # (M, K, 3): who, form, mirrored
+        if donors is None:
+            donors = donors_of(cells, variation)
+        other = donors[who]  # (M, K, 3): who, form, mirrored
         pick = other[torch.arange(M), torch.randint(other.shape[1], (M,), generator=random)]
         second = torch.stack(
             [_form(cells[int(j)], int(k), bool(m)) for j, k, m in pick]
@@ -159,7 +171,7 @@ def _form(cells: Tensor, turns: int, mirrored: bool) -> Tensor:
     return torch.rot90(cells.flip(-1) if mirrored else cells, turns, (-2, -1))
 
 
-def _alike(cells: Tensor, variation: Variation) -> Tensor:
+def donors_of(cells: Tensor, variation: Variation) -> Tensor:
     """For each wafer the others that are most like it: (N, K, 3) who, quarter turns, mirrored."""
     N = len(cells)
     smooth = blur(cells[:, 1], cells[:, 0], torch.full((N,), 2.0)).sqrt()
