@@ -162,7 +162,7 @@ _SCRATCH = " Without ImageNet weights it starts from scratch, which wants many p
 
 NETWORKS: dict[str, NetworkInfo] = {
     "wafernet": NetworkInfo(
-        "WaferNet (has seen wafers before)",
+        "WaferNet (knows wafers)",
         "Our wafer network with weights that have already seen many wafers, so that it needs only "
         "a few of yours. Trains in seconds on a processor. Start here.",
         partial(WaferCNN, widths=(32, 64, 128), blocks=(0, 1, 2)),
