@@ -48,7 +48,7 @@ from wafer_core.tasks.classification import networks
 from wafer_core.tasks.classification.networks import NETWORKS, WEIGHTS
 from wafer_core.tasks.classification.training import TrainData
 from wafer_core.tasks.generation.wafergen import shipped
-from wafer_core.tasks.studies.arms import ARMS, MAKERS, StudyData, others_of, train_arm
+from wafer_core.tasks.studies.arms import ARMS, MAKERS, StudyData, by_class, train_arm
 from wafer_core.tasks.studies.benefit_config import BenefitConfig
 
 Labels = npt.NDArray[np.int64]
@@ -173,11 +173,9 @@ def make(
     made: list[Picture] = []
     labels: list[int] = []
     began = time.perf_counter()
-    for label in range(len(originals.class_names)):
-        mine = [
-            originals.train_pictures[k] for k in np.flatnonzero(originals.train_labels == label)
-        ]
-        others = others_of(originals, label)
+    learned = by_class(originals)
+    for label, (name, mine) in enumerate(learned.items()):
+        others = {other: each for other, each in learned.items() if other != name}
         made += MAKERS[kind](mine, count, seed, device, lambda share: None, others)
         labels += [label] * count
     print(f"seed {seed}: {len(made)} by {kind} in {time.perf_counter() - began:.0f} s", flush=True)

@@ -138,7 +138,7 @@ def read_data(
     """
     import numpy as np
 
-    from wafer_core.tasks.studies.arms import ARMS, StudyData, others_of
+    from wafer_core.tasks.studies.arms import ARMS, StudyData, by_class
 
     project = context.project
     used, notes = trainable(frozen)
@@ -151,7 +151,7 @@ def read_data(
             "of seven goes there."
         )
     train, test, test_labels, test_lots = originals
-    pictures = list(train.train_pictures)
+    learned = by_class(train)
     wanted = _wanted(project, context.parameters.get("classes"))
     made: dict[str, tuple[list[Picture], Any]] = {}
     told: dict[str, Any] = {name: {} for _, name in used.classes}
@@ -162,7 +162,7 @@ def read_data(
             if wanted is not None and slug not in wanted:
                 told[name][kind] = {"count": 0, "source": NONE, "runs": []}
                 continue
-            own = [pictures[k] for k in np.flatnonzero(train.train_labels == label)]
+            others = {other: each for other, each in learned.items() if other != name}
             begun = (place * len(used.classes) + label) / (len(ORIGINS) * len(used.classes))
             length = 1 / (len(ORIGINS) * len(used.classes))
 
@@ -175,15 +175,7 @@ def read_data(
                 tell(_READ + _MAKE * (begun + length * share), text)
 
             mine, runs, note = _made(
-                project,
-                used,
-                slug,
-                kind,
-                own,
-                others_of(train, label),
-                config,
-                context.device,
-                within,
+                project, used, slug, kind, learned[name], others, config, context.device, within
             )
             source = (STORED if runs else MADE) if mine else NONE
             told[name][kind] = {"count": len(mine), "source": source, "runs": runs}

@@ -241,7 +241,7 @@ def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> 
         config,
         context.device,
         AugmentConfig.from_json(parameters.get("augment", {})),
-        _others(context.project, slug),
+        _others(context.project, slug) if config.preset == "default" else None,
     )
     # the iterator is a generator: closing it frees the networks at once when the job is cancelled
     with closing(cast("Any", events)):

@@ -23,8 +23,9 @@ from wafer_core.tasks.classification.turns import quarter_turns
 
 _BATCH = 64  # pictures in one go when predicting; four times as many with all turns
 # A first answer with this probability stands; the network sees the other turns of the others only.
-# In twelve trainings with real wafers (10 and 50 a class, 1,950 judged) not one answer changed and
-# the calibration stayed within 0.002; 1.8 forms of a wafer were seen instead of four.
+# In six trainings with real wafers (10 and 50 a class, 1,950 judged) neither accuracy nor macro-F1
+# changed in the fourth digit, and the calibration stayed within 0.002. The half-lot WaferNet as it
+# is saw 1.8 forms of a wafer instead of four.
 _SURE = 0.95
 
 

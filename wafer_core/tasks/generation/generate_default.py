@@ -53,8 +53,8 @@ STEPS = {
 _TRIES, _MOST_REDRAWN = 5, 3  # rounds of redrawing, and how many times as many as are asked for
 _FURTHER, _NEARER = 1.5, 0.8  # how much more a redrawn copy varies, and less a redrawn stranger
 # How much wafers vary, as many of one kind as of the other: where a classifier looks at them, else.
-# Measured on five classes (60 originals, other lots judge): recall 0.2 to 0.4 higher than with 1
-# alone, KID no higher, and a classifier of other lots calls 9 to 27 of a hundred more its class.
+# Measured on nine classes (60 originals, other lots judge): mean recall 0.52 instead of 0.35 and
+# class agreement 0.98 instead of 0.91, at a mean KID of 0.23 instead of 0.22; see README.
 _SPREAD, _UNSEEN = (0.75, 1.0, 1.5, 2.5, 4.0), (1.0,)
 _COMPARED = 24  # pictures at each density, and at each share of dies that come along
 # Shares of dies that come along, lowest and highest: blobs and rings need few, thin lines many.

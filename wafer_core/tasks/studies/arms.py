@@ -158,14 +158,12 @@ def train_arm(
 Others = Mapping[str, Sequence[Picture]]  # training originals of the other classes, by name
 
 
-def others_of(originals: TrainData, label: int) -> Others:
-    """Training originals of all classes but one."""
-    return {
-        name: [p for p, k in zip(originals.train_pictures, originals.train_labels, strict=True)
-               if k == other]
-        for other, name in enumerate(originals.class_names)
-        if other != label
-    }  # fmt: skip
+def by_class(originals: TrainData) -> dict[str, list[Picture]]:
+    """Training originals of each class, by its name, in class order."""
+    found: dict[str, list[Picture]] = {name: [] for name in originals.class_names}
+    for picture, label in zip(originals.train_pictures, originals.train_labels, strict=True):
+        found[originals.class_names[label]].append(picture)
+    return found
 
 
 def by_transforms(

@@ -25,7 +25,7 @@ from wafer_core.images import Picture
 from wafer_core.tasks.classification.training import TrainData
 from wafer_core.tasks.judging import comparison
 from wafer_core.tasks.judging import features as feature_networks
-from wafer_core.tasks.studies.arms import Others, StudyData, by_generator, others_of, train_arm
+from wafer_core.tasks.studies.arms import Others, StudyData, by_class, by_generator, train_arm
 from wafer_core.tasks.studies.curve import Curve, Point, Quality, conclude
 from wafer_core.tasks.studies.curve_config import (
     FEWEST,
@@ -132,7 +132,7 @@ def draw_curve(
     own = data.own()
     sizes = sizes_of(len(own), config.sizes)
     others = _others(data, config.others)
-    strangers = others_of(others, data.target)
+    strangers = by_class(others)
     network = feature_networks.load("wafernet", device)
     real, second = network.look(data.held_out()), network.look(own)
     work = _Work(tell, config, sizes, len(others.train_pictures), len(data.test_pictures))
