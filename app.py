@@ -143,17 +143,24 @@ def rename(info: ProjectInfo) -> None:
 
 @st.dialog("Download project")
 def download(info: ProjectInfo) -> None:
-    """Pack a project when the button is pressed."""
+    """Pack a project, then offer the zip.
 
-    def pack() -> bytes:
-        stream = io.BytesIO()
-        workspace.export_zip(Project.open(info.path), stream)
-        return stream.getvalue()
-
+    It is packed before the button is drawn: a button that packs when it is pressed loses what it
+    would pack as soon as the page runs anew, so that a press at the wrong moment gets nothing.
+    """
     st.write("Classes, pictures and models in one zip; another server can open it.")
-    st.download_button(
-        "Download .zip", pack, f"{info.folder}.zip", "application/zip", type="primary"
-    )
+    stream = io.BytesIO()
+    with guards.errors_told():
+        with st.spinner("Packing …", show_time=True):
+            workspace.export_zip(Project.open(info.path), stream)
+        st.download_button(
+            "Download .zip",
+            stream.getvalue(),
+            f"{info.folder}.zip",
+            "application/zip",
+            type="primary",
+            on_click="ignore",
+        )
 
 
 if projects or workspace.list_trash(home):

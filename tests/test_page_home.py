@@ -161,15 +161,16 @@ def test_deleting_a_project_that_is_gone_already_is_told(project: Project, home:
     assert len(workspace.list_trash(home)) == 1
 
 
-def test_download_and_bring_back(trained: Project, home: Path) -> None:
+def test_download_and_bring_back(
+    trained: Project, home: Path, downloads: dict[str, bytes]
+) -> None:
     at = visit("home")
     run(at.menu_button(key=MORE).click("Download"))
     assert labelled(at.download_button, "Download .zip").value is False
-    stream = io.BytesIO()
-    workspace.export_zip(trained, stream)
     shutil.rmtree(home)
     at = visit("home")
-    run(at.file_uploader(key="home_zip").upload("small.zip", stream.getvalue()))
+    (packed,) = downloads.values()
+    run(at.file_uploader(key="home_zip").upload("small.zip", packed))
     run(at.button(key="home_import").click())
     assert [t.value for t in at.title] == ["Classes"]
     again = Project.open(home / at.query_params["project"])
