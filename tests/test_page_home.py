@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from pathlib import Path
 
@@ -161,9 +160,7 @@ def test_deleting_a_project_that_is_gone_already_is_told(project: Project, home:
     assert len(workspace.list_trash(home)) == 1
 
 
-def test_download_and_bring_back(
-    trained: Project, home: Path, downloads: dict[str, bytes]
-) -> None:
+def test_download_and_bring_back(trained: Project, home: Path, downloads: dict[str, bytes]) -> None:
     at = visit("home")
     run(at.menu_button(key=MORE).click("Download"))
     assert labelled(at.download_button, "Download .zip").value is False
