@@ -138,8 +138,8 @@ def one(
             "agreement_details": dict(told.details), "agreement_counts": dict(told.counts),
             "instead": told.instead,
         }  # fmt: skip
-        judge = judge_of({key: sides[1][:EACH] for key, sides in classes.items()}, device)
-        called = judge.predict_proba(made).argmax(1) == list(classes).index(name)
+        judge = judge_of([sides[1][:EACH] for sides in classes.values()], device)
+        called = judge.label(made) == list(classes).index(name)
         agreement["agreement_independent"] = float(called.mean())
     return {
         "class": name, "preset": preset, "originals": len(originals), "made": len(made),

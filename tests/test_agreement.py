@@ -201,3 +201,21 @@ def test_pictures_of_one_kind_in_every_class_do_not_break_it() -> None:
     score = verdicts.worded(agreement(plain, Classes("a", every, every)), "")
     assert score.value in (0, 1)
     assert score.sentence.endswith(".")
+
+
+def test_a_judge_is_the_same_whatever_the_classes_are_called_and_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Generate asks class by class, each first in turn, and score by name: one training does."""
+    monkeypatch.setattr(judging, "_known", type(judging._known)())
+    sets = [simulate_many(name, 8, seed=3) for name in ("Center", "Edge-Ring", "Scratch")]
+    one = judging.judge_of(sets)
+    other = judging.judge_of([sets[2], sets[0], sets[1]])
+    assert other.classifier is one.classifier
+    everything = [picture for each in sets for picture in each]
+    assert (one.label(everything) == np.repeat([0, 1, 2], 8)).mean() > 0.9
+    np.testing.assert_array_equal(
+        np.array([2, 0, 1])[other.label(everything)], one.label(everything)
+    )
+    assert judging.membership(sets[1], {"a": sets[0], "b": sets[2]}) is not None
+    assert len(judging._known) == 1

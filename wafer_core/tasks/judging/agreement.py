@@ -29,6 +29,7 @@ FEWEST = 5  # training originals of a class below which a classifier cannot lear
 EACH = 60  # training originals of a class that it learns from at most
 _IN_ALL = 2000  # of all classes together: more take longer than the scores themselves
 _LEARNS = 0.7  # of the time, roughly
+_CHUNK = 64  # pictures that are named between two signs of life
 
 Labels = npt.NDArray[np.int64]
 Progress = Callable[[float], None]
@@ -77,23 +78,29 @@ def agreement(
     why = _missing(made, classes, usable)
     if classes is None or why:
         return Score("agreement", counts=counts, note=why)
-    judge = judge_of(usable, device, seed, lambda share: tell(_LEARNS * share))
+    judge = judge_of(list(usable.values()), device, seed, lambda share: tell(_LEARNS * share))
     others = [p for name in usable if name != classes.name for p in classes.held_out.get(name, ())]
     sets = (list(made), list(classes.held_out.get(classes.name, ())), others)
-    total, done, own = max(1, sum(map(len, sets))), 0, judge.class_names.index(classes.name)
+    names = list(usable)
+    total, done, own = max(1, sum(map(len, sets))), 0, names.index(classes.name)
     hits, answers = [], []
     for pictures in sets:
-        answers.append(_answers(judge, pictures, done, total, tell))
+        found = []
+        for start in range(0, len(pictures), _CHUNK):
+            found.append(judge.label(pictures[start : start + _CHUNK]))
+            share = min(total, done + start + _CHUNK) / total
+            tell(_LEARNS + (1 - _LEARNS) * share)
+        answers.append(np.concatenate([np.zeros(0, np.int64), *found]))
         hits.append(int((answers[-1] == own).sum()))
         done += len(pictures)
     counts |= {"real": len(sets[1]), "others": len(others)}
-    counts["training"] = sum(min(len(p), _most(usable)) for p in usable.values())
+    counts["training"] = sum(min(len(p), _most(len(usable))) for p in usable.values())
     values = [h / len(p) if p else None for h, p in zip(hits, sets, strict=True)]
     details: dict[str, float | None] = {}
     for key, hit, pictures in zip(("made", "real", "others"), hits, sets, strict=True):
         ends = wilson(hit, len(pictures)) or (None, None)
         details |= {key: hit, f"{key}_low": ends[0], f"{key}_high": ends[1]}
-    wrong = Counter(judge.class_names[k] for k in answers[0] if k != own).most_common(1)
+    wrong = Counter(names[k] for k in answers[0] if k != own).most_common(1)
     instead, details["instead"] = wrong[0] if wrong else (None, 0)
     return Score(
         "agreement", values[0], None, values[0], values[1], values[2], None, counts, details,
@@ -123,8 +130,8 @@ def membership(
     usable = {name: each for name, each in others.items() if len(each) >= FEWEST}
     if len(own) < FEWEST or not usable:
         return None
-    judge = judge_of({"": own, **usable}, device, seed)
-    return lambda pictures: _answers(judge, pictures, 0, len(pictures), lambda _: None) == 0
+    judge = judge_of([own, *usable.values()], device, seed)
+    return lambda pictures: judge.label(pictures) == 0
 
 
 def _usable(classes: Classes | None) -> dict[str, Sequence[Picture]]:
@@ -156,22 +163,38 @@ def _missing(
     return None
 
 
-def _most(usable: Mapping[str, Sequence[Picture]]) -> int:
+def _most(classes: int) -> int:
     """Originals of each class that are learned from."""
-    return max(FEWEST, min(EACH, _IN_ALL // len(usable)))
+    return max(FEWEST, min(EACH, _IN_ALL // classes))
 
 
-def _answers(
-    judge: Classifier, pictures: Sequence[Picture], done: int, total: int, tell: Progress
-) -> Labels:
-    found = []
-    for start in range(0, len(pictures), 64):
-        found.append(judge.predict_proba(pictures[start : start + 64]).argmax(1))
-        tell(_LEARNS + (1 - _LEARNS) * min(total, done + start + 64) / total)
-    return np.concatenate([np.zeros(0, np.int64), *found])
+def _evenly(items: Sequence[Picture], most: int) -> list[Picture]:
+    """So many of them at most, evenly over their order: neighbours are of one lot."""
+    chosen = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
+    return [items[k] for k in chosen]
 
 
 # -- the classifier ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A classifier of some classes, whatever they are called and in which order they come.
+
+    Attributes:
+        rank: Of each output of the classifier, the index of its class among those asked for.
+    """
+
+    classifier: Classifier
+    rank: Labels
+
+    def label(self, pictures: Sequence[Picture]) -> Labels:
+        """The class of each of N pictures, an index into what the judge was made of: (N,)."""
+        if not pictures:
+            return np.zeros(0, np.int64)
+        found: Labels = self.rank[self.classifier.predict_proba(pictures).argmax(1)]
+        return found
+
 
 _known: OrderedDict[str, Classifier] = OrderedDict()  # a job may judge one class after the other
 _known_lock = threading.Lock()
@@ -179,35 +202,39 @@ _KNOWN_MOST = 3
 
 
 def judge_of(
-    training: Mapping[str, Sequence[Picture]],
+    training: Sequence[Sequence[Picture]],
     device: torch.device | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Classifier:
+) -> Judge:
     """WaferNet with a last layer fitted to these originals, remembered by their content.
 
+    It is the same for the same classes in any order, so that all classes of a project share one.
+
     Args:
-        training: Of two or more classes; of more than ``EACH`` originals some are taken, evenly.
+        training: Originals of two or more classes; of more than ``EACH`` some are taken, evenly.
         device: Where to compute; default: the CPU.
         seed: Of the folds by which the last layer's decay is chosen.
         progress: Called with the share that is done, 0 to 1; may raise to stop.
     """
-    device, most = device or torch.device("cpu"), _most(training)
-    pictures, labels = [], []
-    for label, each in enumerate(training.values()):
-        chosen = np.linspace(0, len(each) - 1, min(len(each), most)).round().astype(int)
-        pictures += [each[i] for i in chosen]
-        labels += [label] * len(chosen)
-    digest = hashlib.sha256(f"{list(training)} {device} {seed} {wafernet_checksum()}".encode())
-    for picture, label in zip(pictures, labels, strict=True):
-        digest.update(f"{label} {content_hash(picture)}".encode())
-    key = digest.hexdigest()
+    device = device or torch.device("cpu")
+    # first as many as of the longest lists, so that what is given whole or thinned is the same
+    chosen = [_evenly(_evenly(each, EACH), _most(len(training))) for each in training]
+    contents = [_digest(each) for each in chosen]
+    order = sorted(range(len(chosen)), key=lambda k: contents[k])
+    rank = np.array(order, np.int64)
+    known = [contents[k] for k in order]
+    key = hashlib.sha256(f"{known} {device} {seed} {wafernet_checksum()}".encode()).hexdigest()
     with _known_lock:
         if key in _known:
             _known.move_to_end(key)
-            return _known[key]
+            return Judge(_known[key], rank)
     none = np.zeros(0, np.int64)
-    data = TrainData(tuple(training), pictures, np.array(labels, np.int64), [], none)
+    labels = np.repeat(np.arange(len(order)), [len(chosen[k]) for k in order])
+    data = TrainData(
+        tuple(map(str, range(len(order)))),
+        [picture for k in order for picture in chosen[k]], labels, [], none,
+    )  # fmt: skip
     # Neither learning nor answering takes the turned forms in: the network's features hardly
     # differ among them (measured: the share of nine classes named right changes by less than 1 %),
     # and it is four times the work.
@@ -218,4 +245,9 @@ def judge_of(
         _known[key] = classifier
         while len(_known) > _KNOWN_MOST:
             _known.popitem(last=False)
-    return classifier
+    return Judge(classifier, rank)
+
+
+def _digest(pictures: Sequence[Picture]) -> str:
+    """Of what some pictures show, in their order."""
+    return hashlib.sha256(" ".join(map(content_hash, pictures)).encode()).hexdigest()
