@@ -148,6 +148,7 @@ def one(
         "kid": scores["kid"].value, "kid_spread": scores["kid"].spread,
         "kid_same_counts": scores["kid"].same_counts, "kid_floor": scores["kid"].floor,
         "precision": scores["precision"].value, "recall": scores["recall"].value,
+        "recall_same_counts": scores["recall"].same_counts,
         "recall_floor": scores["recall"].floor, "copies": scores["copies"].value,
         "fid": scores["fid"].same_counts, "fid_floor": scores["fid"].floor,
         **agreement,
@@ -173,8 +174,8 @@ def table(rows: list[dict[str, Any]], taught: dict[str, Any], given: argparse.Na
         "recipe has 150).",
         "",
         "KID, precision and recall in WaferNet's features against the judging wafers. *Floor*: the "
-        "originals against them, at equal counts. *Copies*: share that repeats an original in any "
-        "form. *Agrees*: a classifier taught with the originals alone puts it in its class; in "
+        "originals against them, at equal counts; in brackets the recall of as many made ones, and "
+        "its floor. *Copies*: share that repeats an original in any form. *Agrees*: a classifier taught with the originals alone puts it in its class; in "
         "brackets the same for the judging wafers of the class, and of all others. *Independent*: "
         "the same of a classifier taught with 60 judging wafers of each class. Seconds of "
         "making and storing, then of scoring: on the wall, and of the processor in brackets; other "
@@ -190,10 +191,13 @@ def table(rows: list[dict[str, Any]], taught: dict[str, Any], given: argparse.Na
             ends = (_text(r[f"agreement_{which}"], 2) for which in ("real", "others"))
             agrees = f"{_text(r['agreement'], 2)} ({', '.join(ends)})"
         memory = f"{r['peak_memory'] / 2**20:.0f}" if r["peak_memory"] else "–"
+        recall = _text(r["recall"], 2)
+        if r.get("recall_same_counts") is not None:
+            recall += f" ({_text(r['recall_same_counts'], 2)}, {_text(r['recall_floor'], 2)})"
         preset = r["preset"] + (f", {r['epochs']} epochs" if r["epochs"] else "")
         lines.append(
             f"| {r['class']} | {preset} | {r['originals']} | {r['judged']} | {_text(r['kid'])} | "
-            f"{_text(r['kid_floor'])} | {_text(r['precision'], 2)} | {_text(r['recall'], 2)} | "
+            f"{_text(r['kid_floor'])} | {_text(r['precision'], 2)} | {recall} | "
             f"{_text(r['copies'])} | {agrees} | {_text(r.get('agreement_independent'), 2)} | "
             f"{r['seconds']:.0f} ({r['cpu_seconds']:.0f}) | "
             f"{r['score_seconds']:.0f} ({r['score_cpu_seconds']:.0f}) | {memory} |"
