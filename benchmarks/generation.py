@@ -175,10 +175,11 @@ def table(rows: list[dict[str, Any]], taught: dict[str, Any], given: argparse.Na
         "",
         "KID, precision and recall in WaferNet's features against the judging wafers. *Floor*: the "
         "originals against them, at equal counts; in brackets the recall of as many made ones, and "
-        "its floor. *Copies*: share that repeats an original in any form. *Agrees*: a classifier taught with the originals alone puts it in its class; in "
-        "brackets the same for the judging wafers of the class, and of all others. *Independent*: "
-        "the same of a classifier taught with 60 judging wafers of each class. Seconds of "
-        "making and storing, then of scoring: on the wall, and of the processor in brackets; other "
+        "its floor. *Copies*: share that repeats an original in any form. *Agrees*: a classifier "
+        "taught with the originals alone puts it in its class; in brackets the same for the "
+        "judging wafers of the class, and of all others. *Independent*: the same of a "
+        "classifier taught with 60 judging wafers of each class. Seconds of making and storing, "
+        "then of scoring: on the wall, and of the processor in brackets; other "
         "work shared the machine. Memory: of the process.",
         "",
         "| class | preset | originals | judged | KID | floor | precision | recall | copies "
