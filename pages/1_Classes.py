@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared import gallery, guards, layout, loaders, upload
 from wafer_core import drawing
-from wafer_core.data import pictures
+from wafer_core.data import made_pictures, manifest, pictures
 from wafer_core.data.project import Project
 from wafer_core.data.summary import FEW, ClassSummary
 
@@ -60,11 +60,11 @@ def edit_class(project: Project, shown: ClassSummary) -> None:
 
 
 @st.dialog("Wafer", width="large")
-def show_large(project: Project, slug: str, chosen: list[pictures.PictureRecord]) -> None:
+def show_large(project: Project, slug: str, chosen: list[manifest.PictureRecord]) -> None:
     """One picture, large, with what is known of it."""
     for record in chosen[:3]:
         with guards.errors_told():
-            picture = pictures.load(project, slug, record)
+            picture = manifest.load(project, slug, record)
             left, right = st.columns([3, 2], vertical_alignment="center")
             left.image(drawing.to_png(drawing.draw(picture, 420)), alt=record.source)
             right.markdown(f"**{layout.plain(record.source or record.file)}**")
@@ -174,8 +174,8 @@ def class_pictures(shown: ClassSummary) -> None:
             "View", gallery.VIEWS, default=gallery.LOOK, required=True,
             key="classes_view", persist_state="session",
         )  # fmt: skip
-    if part in pictures.MADE_ORIGINS:
-        made_pictures(shown, part, view)
+    if part in made_pictures.ORIGINS:
+        made_runs(shown, part, view)
         return
     records = [
         r for r in pictures.originals(project, shown.slug) if part == "all" or r.part == part
@@ -184,7 +184,7 @@ def class_pictures(shown: ClassSummary) -> None:
         st.info("No wafers here yet. Drop some in the box above.")
         return
     key = f"classes_{shown.slug}_{part}"
-    folder = pictures.class_folder(project, shown.slug) / "originals"
+    folder = manifest.class_folder(project, shown.slug) / "originals"
     chosen = gallery.gallery(folder, records, key, view)
     if not chosen:
         st.caption(HOW_TO_SELECT[view])
@@ -220,9 +220,9 @@ def class_pictures(shown: ClassSummary) -> None:
                 st.rerun()
 
 
-def made_pictures(shown: ClassSummary, origin: str, view: str) -> None:
+def made_runs(shown: ClassSummary, origin: str, view: str) -> None:
     """Pictures of one run of Augment or Generate."""
-    runs = pictures.made(project, shown.slug, origin)
+    runs = made_pictures.runs(project, shown.slug, origin)
     if not runs:
         verb = "Augment" if origin == "augmented" else "Generate"
         st.info(f"Nothing made yet for this class. The {verb} page makes more of what you have.")
@@ -233,7 +233,7 @@ def made_pictures(shown: ClassSummary, origin: str, view: str) -> None:
         format_func=lambda r: f"{r.run.removeprefix('run-')[:15]} · {len(r.records)} pictures",
         key=f"classes_run_{shown.slug}_{origin}",
     )
-    folder = pictures.class_folder(project, shown.slug) / origin / run.run
+    folder = manifest.class_folder(project, shown.slug) / origin / run.run
     gallery.gallery(
         folder,
         run.records,
@@ -256,7 +256,7 @@ def conflicts() -> None:
     ):
         for conflict in found[:30]:
             slug, file = conflict.places[0]
-            path = pictures.class_folder(project, slug) / "originals" / file
+            path = manifest.class_folder(project, slug) / "originals" / file
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.image(loaders.thumbnails((str(path),), 64)[0], width=64, alt=file)
                 for slug, file in conflict.places:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared import forms, guards, jobs_panel, layout, loaders
 from wafer_core import jobs
-from wafer_core.data import pictures
+from wafer_core.data import made_pictures
 from wafer_core.data.summary import ClassSummary
 from wafer_core.tasks import augment
 
@@ -106,7 +106,9 @@ with right:
 
 # -- runs ----------------------------------------------------------------------------------------
 
-runs = [(c, run) for c in summary.classes for run in pictures.made(project, c.slug, "augmented")]
+runs = [
+    (c, run) for c in summary.classes for run in made_pictures.runs(project, c.slug, "augmented")
+]
 st.subheader(f"Runs ({len(runs)})")
 if not runs:
     st.caption("Nothing made yet.")
@@ -135,5 +137,5 @@ if st.button(
 ):
     with guards.errors_told():
         for c, run in picked:
-            pictures.delete_run(project, c.slug, "augmented", run.run)
+            made_pictures.delete(project, c.slug, "augmented", run.run)
         st.rerun()

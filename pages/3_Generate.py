@@ -18,7 +18,7 @@ from pages.shared import (
     made_run,
 )
 from wafer_core import jobs, plots
-from wafer_core.data import pictures
+from wafer_core.data import made_pictures
 from wafer_core.data.project import Project
 from wafer_core.jobs import JobState
 from wafer_core.tasks.generation import gan, generate
@@ -236,8 +236,8 @@ runs = sorted(
     (
         (c, run)
         for c in summary.classes
-        for origin in pictures.MADE_ORIGINS
-        for run in pictures.made(project, c.slug, origin)
+        for origin in made_pictures.ORIGINS
+        for run in made_pictures.runs(project, c.slug, origin)
     ),
     key=lambda pair: pair[1].run,
     reverse=True,
@@ -258,6 +258,6 @@ chosen_class, chosen = st.selectbox(
 made_run.information(project, chosen_class, chosen)
 if st.button("Remove this run", key="generate_remove", icon=":material/delete:"):
     with guards.errors_told():
-        pictures.delete_run(project, chosen_class.slug, chosen.origin, chosen.run)
+        made_pictures.delete(project, chosen_class.slug, chosen.origin, chosen.run)
         gallery.clear_selection("generate")
         st.rerun()

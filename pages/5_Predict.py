@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages.shared import gallery, guards, layout, loaders, results, upload
 from wafer_core import drawing, metrics, plots
-from wafer_core.data import models, pictures
+from wafer_core.data import manifest, models, pictures
 from wafer_core.errors import PictureError
 from wafer_core.images import Picture
 from wafer_core.importers import Candidate, Loaded, Rejected, Upload, scan
@@ -92,7 +92,7 @@ def sample_wafers(count: int) -> list[Candidate]:
             record.source or record.file,
             c.name,
             record.group,
-            lambda: Loaded(pictures.load(project, c.slug, record)),
+            lambda: Loaded(manifest.load(project, c.slug, record)),
         )
 
     return [candidate(int(index)) for index in order]

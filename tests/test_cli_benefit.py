@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from wafer_core import cli
-from wafer_core.data import pictures, studies, workspace
+from wafer_core.data import made_pictures, manifest, pictures, studies, workspace
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ProjectError
 from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_stop
@@ -58,8 +58,8 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
 def store(project: Project, name: str, origin: str, count: int, start: int = 900) -> None:
     slug = project.find_class(name).slug
     parent = next(r for r in pictures.originals(project, slug) if r.part == "train")
-    made = [pictures.MadePicture(marked(start + k), parent.file) for k in range(count)]
-    pictures.add_made(project, slug, origin, made, {})
+    made = [made_pictures.MadePicture(marked(start + k), parent.file) for k in range(count)]
+    made_pictures.add(project, slug, origin, made, {})
 
 
 def held(project: Project) -> set[str]:
@@ -101,7 +101,7 @@ def test_stored_wafers_take_part_and_missing_ones_are_made(
     store(project, "Beta", "generated", 3, 700)
     result = run_job(create_job(project.path, "benefit", {}, "cpu"))
     runs = result["made"]["Alpha"]["generated"]["runs"]
-    assert runs == [run.run for run in pictures.made(project, "alpha", "generated")]
+    assert runs == [run.run for run in made_pictures.runs(project, "alpha", "generated")]
     assert result["made"]["Gamma"]["generated"].pop("runs") == []
     for kinds in result["made"].values():
         for made in kinds.values():
@@ -134,7 +134,7 @@ def test_parts_of_the_split_stay_apart(project: Project, seen: list[StudyData]) 
         ("validation", data.originals.validation_pictures),
         ("test", data.test_pictures),
     ):
-        own = [pictures.load(project, slug, r) for slug, r in records if r.part == part]
+        own = [manifest.load(project, slug, r) for slug, r in records if r.part == part]
         assert {p.tobytes() for p in found} == {p.tobytes() for p in own}
     assert data.test_lots == [r.key for _, r in records if r.part == "test"]
     assert len(data.made["generated"][0]) == 15  # five a class: one of the stored is left out

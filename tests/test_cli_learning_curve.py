@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wafer_core import cli
-from wafer_core.data import pictures, studies
+from wafer_core.data import made_pictures, manifest, pictures, studies
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError
 from wafer_core.images import Picture
@@ -93,12 +93,12 @@ def test_only_originals_of_the_right_part_take_part(
     project: Project, seen: list[StudyData]
 ) -> None:
     first = pictures.originals(project, "beta")[0]
-    pictures.add_made(project, "beta", "generated", [pictures.MadePicture(marked(77), first.file)],
-                      {})  # fmt: skip
+    made = made_pictures.MadePicture(marked(77), first.file)
+    made_pictures.add(project, "beta", "generated", [made], {})
     run_job(create_job(project.path, KIND, QUICK, "cpu"))
     records = {
         part: [
-            pictures.load(project, c.slug, r).tobytes()
+            manifest.load(project, c.slug, r).tobytes()
             for c in project.classes()
             for r in pictures.originals(project, c.slug)
             if r.part == part

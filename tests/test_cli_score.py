@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from wafer_core import cli
-from wafer_core.data import pictures
+from wafer_core.data import made_pictures, manifest, pictures
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import encode_png
@@ -35,10 +35,10 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first = pictures.originals(project, "center")[0]
     for origin, wafers in (
         ("generated", simulate_many("Center", 10, 5)),
-        ("augmented", [np.rot90(pictures.load(project, "center", first)).copy()] * 2),
+        ("augmented", [np.rot90(manifest.load(project, "center", first)).copy()] * 2),
     ):
-        items = [pictures.MadePicture(wafer) for wafer in wafers]
-        pictures.add_made(project, "center", origin, items, {})
+        items = [made_pictures.MadePicture(wafer) for wafer in wafers]
+        made_pictures.add(project, "center", origin, items, {})
     return project.path
 
 
@@ -109,7 +109,7 @@ def test_a_zip_and_a_data_file_are_scored_and_bad_pictures_told(
 def test_a_stored_run_is_scored_and_keeps_its_scores(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [generated] = pictures.made(project, "center", "generated")
+    [generated] = made_pictures.runs(project, "center", "generated")
     assert score.stored_scores(project, "center", generated) == {}
     code, value, err = call(capsys, "--project", project.path, "--class", "center")
     assert code == 0, err
@@ -119,10 +119,10 @@ def test_a_stored_run_is_scored_and_keeps_its_scores(
     assert value["counts"]["held_out"] == len(parts) - parts.count("train")
     assert value["sentence"] in err
     assert score.stored_scores(project, "center", generated) == {"wafernet": value}
-    assert pictures.made(project, "center", "generated") == (generated,)
+    assert made_pictures.runs(project, "center", "generated") == (generated,)
     [state] = list_jobs(project.path)
     assert (state.kind, state.title, state.status) == ("score", "Score Center", "done")
-    pictures.delete_run(project, "center", "generated", generated.run)
+    made_pictures.delete(project, "center", "generated", generated.run)
     assert not list(project.path.rglob("scores-*.json"))
 
 
@@ -157,7 +157,7 @@ def test_with_many_classes_few_originals_of_each_judge(
     assert len(known.others["none"]) == 20
     assert known.classes.training["Center"] is known.training
     first = pictures.originals(project, "none")
-    train = {pictures.load(project, "none", r).tobytes() for r in first if r.part == "train"}
+    train = {manifest.load(project, "none", r).tobytes() for r in first if r.part == "train"}
     assert {p.tobytes() for p in known.classes.training["none"]} <= train
     assert not {p.tobytes() for p in known.classes.held_out["none"]} & train
 
@@ -190,7 +190,7 @@ def test_folders_with_training_pictures_and_another_class_tell_class_agreement(
 def test_an_augmented_run_may_be_named(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [augmented] = pictures.made(project, "center", "augmented")
+    [augmented] = made_pictures.runs(project, "center", "augmented")
     code, value, _ = call(
         capsys, "--project", project.path, "--class", "Center", "--run", augmented.run
     )
@@ -207,7 +207,7 @@ def test_the_scores_of_generate_are_told_and_kept(
     code = cli.main(["generate", "--project", str(project.path), "--class-list", classes])
     [entry] = json.loads(capsys.readouterr().out.splitlines()[-1])["classes"]
     assert code == 0
-    run = pictures.made(project, "center", "augmented")[-1]
+    run = made_pictures.runs(project, "center", "augmented")[-1]
     kept = score.stored_scores(project, "center", run)["wafernet"]
     assert kept == entry["scores"]
     assert entry["sentence"] == kept["sentence"]
@@ -222,7 +222,7 @@ def test_a_damaged_original_loses_nothing_that_was_made(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = pictures.originals(project, "none")[3]
-    pictures.picture_path(project, "none", bad).write_bytes(b"damaged")
+    manifest.picture_path(project, "none", bad).write_bytes(b"damaged")
     classes = '[{"name": "Center", "ai_use": false, "count": 6}]'
     code = cli.main(["generate", "--project", str(project.path), "--class-list", classes])
     [entry] = json.loads(capsys.readouterr().out.splitlines()[-1])["classes"]
@@ -230,13 +230,13 @@ def test_a_damaged_original_loses_nothing_that_was_made(
     assert entry["scores"] is None
     assert entry["kid_score"] is None
     assert "could not be scored" in entry["sentence"]
-    assert len(pictures.made(project, "center", "augmented")[-1].records) == 6
+    assert len(made_pictures.runs(project, "center", "augmented")[-1].records) == 6
 
 
 def test_a_generation_that_is_cancelled_while_scored_leaves_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = pictures.made(project, "center", "augmented")
+    before = made_pictures.runs(project, "center", "augmented")
 
     def cancelled(*_: object, **__: object) -> None:
         raise Cancelled("Cancelled.")
@@ -245,7 +245,7 @@ def test_a_generation_that_is_cancelled_while_scored_leaves_nothing(
     classes = '[{"name": "Center", "ai_use": false, "count": 6}]'
     code = cli.main(["generate", "--project", str(project.path), "--class-list", classes])
     assert code == 130
-    assert pictures.made(project, "center", "augmented") == before
+    assert made_pictures.runs(project, "center", "augmented") == before
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from wafer_core import cli
-from wafer_core.data import dataset, models, pictures, presets
+from wafer_core.data import dataset, made_pictures, models, pictures, presets
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_stop
@@ -120,8 +120,8 @@ def test_only_training_and_validation_originals_are_searched_on(
 
     slug = project.find_class("Alpha").slug
     parent = next(r for r in pictures.originals(project, slug) if r.part == "train")
-    made = pictures.MadePicture(np.full((20, 20), 127, np.uint8), parent.file)
-    pictures.add_made(project, slug, "augmented", [made], {})
+    made = made_pictures.MadePicture(np.full((20, 20), 127, np.uint8), parent.file)
+    made_pictures.add(project, slug, "augmented", [made], {})
     monkeypatch.setattr(dataset, "load_part", spy)
     result = run_job(create_job(project.path, "search", {}, "cpu"))
     assert read == ["train", "validation"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from wafer_core import cli, images
-from wafer_core.data import pictures
+from wafer_core.data import made_pictures, manifest, pictures
 from wafer_core.data.project import Project
 from wafer_core.images import NO_DIE
 from wafer_core.importers import scan
@@ -191,7 +191,7 @@ def test_generate_by_physics_stores_wafers_with_their_factors(
     assert (result["mode"], result["ai_use"], result["count"]) == ("physics", False, 13)
     assert result["pattern"] == "Donut"
     assert list(result["steps"]) == ["fit", "simulate"]
-    (run,) = pictures.made(rings, "ringe", "generated")
+    (run,) = made_pictures.runs(rings, "ringe", "generated")
     assert run.info["method"] == "physics"
     assert run.info["levels"] == entry["levels"]
     assert list(run.info["cost"]["seconds"]) == ["fit", "simulate"]
@@ -200,12 +200,12 @@ def test_generate_by_physics_stores_wafers_with_their_factors(
     assert run.info["factors"]["ring_radius"][0] <= run.info["factors"]["ring_radius"][2]
     cells = [record.details["cell"] for record in run.records]
     assert sorted(cells.count(cell) for cell in range(6)) == [2, 2, 2, 2, 2, 3]
-    folder = pictures.class_folder(rings, "ringe")
+    folder = manifest.class_folder(rings, "ringe")
     for record in run.records:
         assert record.part == "train"
         levels_of, factors = record.details["levels"], record.details["factors"]
         assert factors["notch_rotation"] == levels_of["notch_rotation"]
-        mine = pictures.load(rings, "ringe", record, "generated", run.run)
+        mine = manifest.load(rings, "ringe", record, "generated", run.run)
         grid = images.read_png(folder / "originals" / record.details["grid_of"])
         np.testing.assert_array_equal(mine == NO_DIE, grid == NO_DIE)
     originals = {r.file: r for r in pictures.originals(rings, "ringe")}
@@ -217,7 +217,7 @@ def test_the_same_seed_makes_the_same_wafers_without_levels(
 ) -> None:
     for _ in range(2):
         assert generate(capsys, rings, [{"name": "Ringe", "mode": "physics"}])[0] == 0
-    first, second = pictures.made(rings, "ringe", "generated")
+    first, second = made_pictures.runs(rings, "ringe", "generated")
     assert [r.sha for r in first.records] == [r.sha for r in second.records]
     assert len(first.records) == 12
     assert "levels" not in first.records[0].details
@@ -259,7 +259,7 @@ def test_what_the_class_cannot_have_is_told_and_nothing_stays(
                             if entry["name"] == "SEM" else [entry])  # fmt: skip
     assert code == 2
     assert word in err
-    assert pictures.made(rings, "ringe", "generated") == ()
+    assert made_pictures.runs(rings, "ringe", "generated") == ()
 
 
 def test_a_cancelled_run_leaves_nothing(
@@ -279,7 +279,7 @@ def test_a_cancelled_run_leaves_nothing(
     assert code == 130
     assert "as it was before" in err
     assert told[:2] == ["Ringe: fitting the simulator", "Ringe: simulating"]
-    assert pictures.made(rings, "ringe", "generated") == ()
+    assert made_pictures.runs(rings, "ringe", "generated") == ()
 
 
 def test_a_class_of_one_wafer_is_made_too(rings: Project) -> None:
@@ -292,6 +292,6 @@ def test_a_class_of_one_wafer_is_made_too(rings: Project) -> None:
     from wafer_core.jobs.runner import run_job
 
     run_job(list_jobs(rings.path)[0].folder)
-    (run,) = pictures.made(rings, "one", "generated")
+    (run,) = made_pictures.runs(rings, "one", "generated")
     assert len(run.records) == 5
     assert "One wafer does not say" in run.info["fit"]["sentence"]

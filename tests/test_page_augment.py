@@ -9,7 +9,7 @@ import pytest
 from browsing import keys, refused, run, select_rows, table, texts, visit, with_more
 from pages.shared import loaders
 from wafer_core import jobs
-from wafer_core.data import pictures, workspace
+from wafer_core.data import made_pictures, manifest, pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.runner import run_job
 from wafer_core.tasks import augment
@@ -169,8 +169,8 @@ def test_runs_are_listed_and_removed(project: Project) -> None:
     run(select_rows(at, "augment_runs", 0))
     assert at.button(key="augment_remove").label == "Remove 1 selected run"
     run(at.button(key="augment_remove").click())
-    assert pictures.made(project, "alpha", "augmented") == ()
-    assert len(pictures.made(project, "beta", "augmented")[0].records) == 2
+    assert made_pictures.runs(project, "alpha", "augmented") == ()
+    assert len(made_pictures.runs(project, "beta", "augmented")[0].records) == 2
     assert len(pictures.originals(project, "alpha")) == 8
 
 
@@ -179,14 +179,14 @@ def test_a_run_removed_in_another_tab_leaves_nothing_selected(project: Project) 
 
     def add() -> str:
         train = [r for r in pictures.originals(project, "alpha") if r.part == "train"]
-        picture = pictures.load(project, "alpha", train[0])
-        made = [pictures.MadePicture(picture.T.copy(), train[0].file, {})]
-        return pictures.add_made(project, "alpha", "augmented", made, {})
+        picture = manifest.load(project, "alpha", train[0])
+        made = [made_pictures.MadePicture(picture.T.copy(), train[0].file, {})]
+        return made_pictures.add(project, "alpha", "augmented", made, {})
 
     name = add()
     at = visit("augment", project)
     run(select_rows(at, "augment_runs", 0))
-    pictures.delete_run(project, "alpha", "augmented", name)
+    made_pictures.delete(project, "alpha", "augmented", name)
     add()
     run(at)
     assert at.button(key="augment_remove").disabled

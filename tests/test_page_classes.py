@@ -32,7 +32,7 @@ from browsing import (
 )
 from pages.shared import gallery, upload
 from wafer_core import images, jobs
-from wafer_core.data import pictures, workspace
+from wafer_core.data import made_pictures, manifest, pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.images import FAIL, PASS
 from wafer_core.jobs.events import EventWriter
@@ -329,7 +329,7 @@ def test_the_guess_of_colours_can_be_changed(empty: Project) -> None:
     run(red.set_value("pass"))
     imported(at)
     (record,) = pictures.originals(empty, empty.find_class("Loc").slug)
-    stored = pictures.load(empty, empty.find_class("Loc").slug, record)
+    stored = manifest.load(empty, empty.find_class("Loc").slug, record)
     assert stored.shape == wafer.shape
     assert ((stored == FAIL) == (wafer == PASS)).all()
     assert ((stored == PASS) == (wafer == FAIL)).all()
@@ -413,7 +413,7 @@ def test_open_a_wafer_large(project: Project) -> None:
     assert "**1 selected**" in texts(at)
     run(at.button(key="classes_large").click())
     record = pictures.originals(project, "alpha")[0]
-    counted = images.die_counts(pictures.load(project, "alpha", record))
+    counted = images.die_counts(manifest.load(project, "alpha", record))
     assert f"{counted.dies:,} dies · {counted.failed:,} failed" in texts(at)
     assert f"yield {counted.yield_fraction:.1%}" in texts(at)
     assert f"SHA-256 {record.sha[:16]}" in texts(at)
@@ -473,8 +473,8 @@ def test_show_one_part_of_the_split(project: Project) -> None:
 
 def test_made_pictures_are_shown_by_run(project: Project) -> None:
     parent = next(r for r in pictures.originals(project, "alpha") if r.part == "train")
-    made = [pictures.MadePicture(marked(800 + i), parent.file, {}) for i in range(3)]
-    run_name = pictures.add_made(project, "alpha", "augmented", made, {})
+    made = [made_pictures.MadePicture(marked(800 + i), parent.file, {}) for i in range(3)]
+    run_name = made_pictures.add(project, "alpha", "augmented", made, {})
     at = visit("classes", project)
     run(at.segmented_control(key="classes_part").set_value("augmented"))
     assert at.selectbox(key="classes_run_alpha_augmented").value.run == run_name
@@ -517,7 +517,7 @@ def test_a_grey_picture_is_told_as_one(project: Project) -> None:
 
 def test_a_damaged_picture_file_is_drawn_as_nothing(project: Project) -> None:
     record = pictures.originals(project, "alpha")[0]
-    pictures.picture_path(project, "alpha", record).write_bytes(b"gone")
+    manifest.picture_path(project, "alpha", record).write_bytes(b"gone")
     at = selecting(project)
     select_points(at, "classes_alpha_all", [{"point_index": 0}])
     run(at)

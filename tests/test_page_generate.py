@@ -23,7 +23,7 @@ from browsing import (
     with_more,
 )
 from wafer_core import images, jobs, simulator
-from wafer_core.data import pictures, workspace
+from wafer_core.data import made_pictures, manifest, pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
 from wafer_core.tasks.generation import gan
@@ -42,8 +42,8 @@ def edit(at: AppTest, rows: dict[int, dict[str, object]]) -> AppTest:
 
 def add_run(project: Project, origin: str, **info: object) -> str:
     parent = next(r for r in pictures.originals(project, "alpha") if r.part == "train")
-    made = [pictures.MadePicture(marked(900 + i), parent.file, {}) for i in range(4)]
-    return pictures.add_made(project, "alpha", origin, made, info)
+    made = [made_pictures.MadePicture(marked(900 + i), parent.file, {}) for i in range(4)]
+    return made_pictures.add(project, "alpha", origin, made, info)
 
 
 def test_without_wafers_the_page_leads_to_the_classes(home: Path) -> None:
@@ -260,7 +260,7 @@ def physics_run(project: Project, **more: object) -> str:
             "levels": {"density": ["low", 12.5]},
             "steps": {"fit": 2.0, "simulate": 1.0}}  # fmt: skip
     made = [
-        pictures.MadePicture(
+        made_pictures.MadePicture(
             marked(950 + k),
             None,
             {"pattern": "Donut", "factors": factors, "cell": k % 2,
@@ -268,7 +268,7 @@ def physics_run(project: Project, **more: object) -> str:
         )
         for k in range(4)
     ]  # fmt: skip
-    return pictures.add_made(project, "beta", "generated", made, {**info, **more})
+    return made_pictures.add(project, "beta", "generated", made, {**info, **more})
 
 
 def test_a_physics_run_tells_its_fit_factors_and_levels(
@@ -317,7 +317,7 @@ def test_a_run_is_scored_and_its_scores_are_shown(
     told = {"title": "KID", "value": 0.02, "spread": 0.001, "floor": 0.01, "ceiling": 0.4,
             "better": "lower", "sentence": "Close to real."}  # fmt: skip
     none = {**told, "title": "FID", "value": None, "sentence": "", "note": "too few"}
-    folder = pictures.class_folder(project, "alpha") / "generated" / name
+    folder = manifest.class_folder(project, "alpha") / "generated" / name
     (folder / "scores-wafernet.json").write_text(json.dumps({
         "features": "wafernet", "title": "WaferNet", "weights": "abcd", "seconds": 1.25,
         "counts": {"made": 4}, "reference": "3 originals", "sentence": "All is well.",
@@ -338,7 +338,7 @@ def test_class_agreement_stands_in_the_table_and_other_weights_are_told(
     project: Project, downloads: dict[str, bytes]
 ) -> None:
     name = add_run(project, "generated", preset="default", steps={"train": 6.0})
-    folder = pictures.class_folder(project, "alpha") / "generated" / name
+    folder = manifest.class_folder(project, "alpha") / "generated" / name
     told = {"title": "KID", "value": 0.02, "spread": 0.001, "floor": 0.01, "ceiling": 0.4,
             "better": "lower", "sentence": "Close to real."}  # fmt: skip
     agrees = {**told, "title": "Class agreement", "value": 0.75, "spread": None, "instead": "Beta",
@@ -441,7 +441,7 @@ def test_a_run_is_shown_beside_its_originals_and_removed(project: Project) -> No
     (steps,) = [d.value for d in at.dataframe if list(d.value.columns) == ["step", "seconds"]]
     assert list(steps["seconds"]) == [0.5, 60.0]
     run(at.button(key="generate_remove").click())
-    assert pictures.made(project, "alpha", "generated") == ()
+    assert made_pictures.runs(project, "alpha", "generated") == ()
     assert "Made so far (0 runs)" in texts(at)
 
 

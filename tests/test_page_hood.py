@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from browsing import keyed, keys, refused, run, texts
 from wafer_core import plots
-from wafer_core.data import models, pictures
+from wafer_core.data import manifest, models, pictures
 from wafer_core.data.project import Project
 
 FLAT = [(0.5, 0.5), (1.0, 1.1)]
@@ -104,7 +104,7 @@ def test_wafers_that_are_gone_are_told(trained: Project, name: str) -> None:
     for c in trained.classes():
         for record in pictures.originals(trained, c.slug):
             if record.part == "validation":
-                pictures.picture_path(trained, c.slug, record).unlink()
+                manifest.picture_path(trained, c.slug, record).unlink()
     at = look(trained, name)
     assert ".png" in refused(keyed(at.button, "hood_look").click())
     assert figures(at) == {}

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from browsing import chart, keyed, keys, run, texts, told, visit
 from wafer_core import jobs
-from wafer_core.data import dataset, pictures, studies
+from wafer_core.data import dataset, made_pictures, pictures, studies
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
 from wafer_core.tasks.studies import curve_config
@@ -194,8 +194,8 @@ def test_the_charts_have_their_axes_bars_and_floor() -> None:
 def test_a_result_goes_out_of_date_with_its_originals(project: Project) -> None:
     keep(project)
     first = pictures.originals(project, "alpha")[0]
-    made = pictures.MadePicture(marked(77), first.file)
-    pictures.add_made(project, "alpha", "generated", [made], {})  # it takes no part
+    made = made_pictures.MadePicture(marked(77), first.file)
+    made_pictures.add(project, "alpha", "generated", [made], {})  # it takes no part
     assert "Out of date" not in said(opened(project))
     fill(project, "Alpha", 2, start=7000)
     assert "Out of date, because of changes since: “Alpha”: 2 added." in said(opened(project))

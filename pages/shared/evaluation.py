@@ -11,7 +11,7 @@ import streamlit as st
 from pages.shared import guards, layout, loaders
 from pages.shared.loaders import Judgement
 from wafer_core import metrics, plots
-from wafer_core.data import models, pictures
+from wafer_core.data import manifest, models
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
 from wafer_core.tasks.classification.predict import REVIEW_BELOW
@@ -85,7 +85,7 @@ def _choose_pair(
 
 def _paths(project: Project, told: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(
-        str(pictures.class_folder(project, p["slug"]) / "originals" / p["file"]) for p in told
+        str(manifest.class_folder(project, p["slug"]) / "originals" / p["file"]) for p in told
     )
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.shared import loaders
 from wafer_core import images
-from wafer_core.data.pictures import PictureRecord
+from wafer_core.data.manifest import PictureRecord
 
 COLUMNS, ROWS = 12, 5
 PER_PAGE = COLUMNS * ROWS

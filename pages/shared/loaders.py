@@ -17,7 +17,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from wafer_core import drawing, images, metrics
-from wafer_core.data import models, pictures, studies, workspace
+from wafer_core.data import manifest, models, pictures, studies, workspace
 from wafer_core.data.dataset import Conflict, find_conflicts
 from wafer_core.data.project import Project
 from wafer_core.data.summary import Summary, summarise
@@ -147,7 +147,7 @@ def augment_preview(
     records = [r for r in pictures.originals(project, slug) if r.part == "train"]
     first = turn * count % max(len(records), 1)
     records = (records[first:] + records[:first])[:count]
-    paths = tuple(str(pictures.picture_path(project, slug, r)) for r in records)
+    paths = tuple(str(manifest.picture_path(project, slug, r)) for r in records)
     return _before_after(paths, config, turn)
 
 

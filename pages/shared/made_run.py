@@ -11,8 +11,8 @@ import streamlit as st
 
 from pages.shared import factors, forms, guards, jobs_panel, loaders, sweep
 from wafer_core import jobs, simulator
-from wafer_core.data import pictures
-from wafer_core.data.pictures import MadeRun
+from wafer_core.data import manifest, pictures
+from wafer_core.data.made_pictures import MadeRun
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary
 from wafer_core.jobs.kinds import score
@@ -44,7 +44,7 @@ def information(project: Project, c: ClassSummary, run: MadeRun) -> None:
 
 def side_by_side(project: Project, c: ClassSummary, run: MadeRun) -> None:
     """Originals and what was made of them, drawn in the same way."""
-    folder = pictures.class_folder(project, c.slug)
+    folder = manifest.class_folder(project, c.slug)
     originals = [r for r in pictures.originals(project, c.slug) if r.part == "train"][:_SHOWN]
     left, right = st.columns(2, gap="medium")
     for column, title, base, records in (
@@ -213,7 +213,7 @@ def factor_table(project: Project, c: ClassSummary, run: MadeRun) -> None:
 
 def _levels_picture(project: Project, c: ClassSummary, run: MadeRun) -> None:
     """The first wafer of each combination of levels, with the levels below."""
-    first: dict[int, pictures.PictureRecord] = {}
+    first: dict[int, manifest.PictureRecord] = {}
     for record in run.records:
         if "cell" in record.details:
             first.setdefault(int(record.details["cell"]), record)
@@ -221,7 +221,7 @@ def _levels_picture(project: Project, c: ClassSummary, run: MadeRun) -> None:
         st.caption("No factor was varied on purpose: all wafers vary as the class does.")
         return
     chosen = [first[cell] for cell in sorted(first)][:_CELLS_SHOWN]
-    folder = pictures.class_folder(project, c.slug) / run.origin / run.run
+    folder = manifest.class_folder(project, c.slug) / run.origin / run.run
     captions = tuple(
         ", ".join(str(level) for level in r.details["levels"].values()) for r in chosen
     )
@@ -272,7 +272,7 @@ def _steps(run: MadeRun) -> Mapping[str, str]:
 
 
 def _bytes_on_disk(project: Project, c: ClassSummary, run: MadeRun) -> int:
-    folder = pictures.class_folder(project, c.slug) / run.origin / run.run
+    folder = manifest.class_folder(project, c.slug) / run.origin / run.run
     return sum(path.stat().st_size for path in folder.glob("*.png"))
 
 

@@ -13,7 +13,7 @@ import streamlit as st
 from pages.shared import evaluation, guards, hood, jobs_panel, layout, loaders
 from pages.shared.loaders import Judgement
 from wafer_core import metrics, plots
-from wafer_core.data import models, pictures
+from wafer_core.data import manifest, models
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
 
@@ -263,7 +263,7 @@ def cell_pictures(project: Project, report: Mapping[str, Any], truth: int, answe
         f"**{len(mine)}** “{layout.plain(names[truth])}” answered “{layout.plain(names[answer])}”"
     )
     paths = tuple(
-        str(pictures.class_folder(project, p["slug"]) / "originals" / p["file"])
+        str(manifest.class_folder(project, p["slug"]) / "originals" / p["file"])
         for p in mine[:SHOWN_IN_CELL]
     )
     if paths:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.shared import guards, loaders
 from wafer_core import jobs, plots
-from wafer_core.data.pictures import MadeRun
+from wafer_core.data.made_pictures import MadeRun
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary
 from wafer_core.jobs import JobState

@@ -104,12 +104,12 @@ def _factor(given: str) -> tuple[str, list[str | float]]:
 
 def _originals(path: Path, class_name: str) -> tuple[str, list[Any]]:
     """Name and training originals of a class."""
-    from wafer_core.data import pictures
+    from wafer_core.data import manifest, pictures
 
     project = open_project(path)
     found = project.find_class(class_name)
     records = [r for r in pictures.originals(project, found.slug) if r.part == "train"]
-    return found.name, [pictures.load(project, found.slug, record) for record in records]
+    return found.name, [manifest.load(project, found.slug, record) for record in records]
 
 
 def _shown(wafers: Iterable[LevelWafer], total: int, line: Any) -> Iterator[LevelWafer]:

@@ -1,52 +1,31 @@
-"""The pictures of a class: originals, and runs of augmented and generated ones.
+"""Originals of a class: what they are, and how they come, move and go.
 
-    classes/<slug>/originals/<stem>-<sha8>.png     and manifest.json
-    classes/<slug>/augmented/<run>/…               and manifest.json
-    classes/<slug>/generated/<run>/…               and manifest.json
-
-Only what a manifest names exists. Files are written first, then the manifest is replaced at once,
-so a killed import leaves nothing that anybody sees.
+classes/<slug>/originals/<stem>-<sha8>.png     and manifest.json
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
-import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from wafer_core import files, images, names
+from wafer_core import files, images
+from wafer_core.data.manifest import (
+    PictureRecord,
+    class_folder,
+    read_manifest,
+    sync_batch,
+    write_manifest,
+)
 from wafer_core.data.project import Project
-from wafer_core.data.split import PARTS, assign_parts
+from wafer_core.data.split import assign_parts
 from wafer_core.errors import InputError, ProjectError
 from wafer_core.images import Picture
-
-MADE_ORIGINS = ("augmented", "generated")
-MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True)
-class PictureRecord:
-    """One stored picture, as its manifest tells it."""
-
-    file: str
-    sha: str  # images.content_hash
-    height: int
-    width: int
-    kind: str  # "map" or "grey"
-    part: str  # "train", "validation" or "test"; made pictures always train
-    key: str = ""  # what must not be split: the group, or the content in any rotation
-    group: str | None = None  # lot or block given by the source
-    source: str = ""  # file name it came from, for people
-    parent: str | None = None  # made pictures: file of the original
-    details: Mapping[str, Any] = field(default_factory=dict)  # made pictures: drawn parameters
 
 
 @dataclass(frozen=True)
@@ -59,15 +38,6 @@ class NewPicture:
 
 
 @dataclass(frozen=True)
-class MadePicture:
-    """A picture made from an original (augmented) or by a model (generated)."""
-
-    picture: Picture
-    parent: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class AddResult:
     """What became of a batch."""
 
@@ -75,103 +45,12 @@ class AddResult:
     duplicates: tuple[str, ...]  # sources whose picture the class has already
 
 
-@dataclass(frozen=True)
-class MadeRun:
-    """One run of Augment or Generate in one class."""
-
-    run: str
-    origin: str
-    info: Mapping[str, Any]
-    records: tuple[PictureRecord, ...]
-
-
 # -- reading -------------------------------------------------------------------------------------
-
-# Manifests are parsed once for each version on disk: a page asks for them at every rerun.
-_parsed: dict[Path, tuple[tuple[int, int, int], tuple[PictureRecord, ...], dict[str, Any]]] = {}
-_parsed_lock = threading.Lock()
-_PARSED_MOST = 2000
-
-
-def class_folder(project: Project, slug: str) -> Path:
-    """Folder of one class; a slug is one plain folder name.
-
-    Raises:
-        ProjectError: It is not.
-    """
-    if not slug or Path(slug).name != slug or slug.startswith("."):
-        raise ProjectError(f"“{slug}” names no class folder; reload the page.")
-    return project.path / "classes" / slug
 
 
 def originals(project: Project, slug: str) -> tuple[PictureRecord, ...]:
     """Originals of a class in the order they came in."""
-    return _manifest(class_folder(project, slug) / "originals")[0]
-
-
-def made(project: Project, slug: str, origin: str) -> tuple[MadeRun, ...]:
-    """Runs of one origin (``augmented`` or ``generated``) in a class, oldest first."""
-    folder = class_folder(project, slug) / origin
-    if not folder.is_dir():
-        return ()
-    runs = []
-    for path in sorted(folder.iterdir()):
-        if not path.name.startswith(".") and (path / MANIFEST).exists():
-            records, info = _manifest(path)
-            runs.append(MadeRun(path.name, origin, info, records))
-    return tuple(runs)
-
-
-def picture_path(
-    project: Project, slug: str, record: PictureRecord, origin: str = "originals", run: str = ""
-) -> Path:
-    """Where a picture lies."""
-    return class_folder(project, slug) / origin / run / record.file
-
-
-def load(
-    project: Project, slug: str, record: PictureRecord, origin: str = "originals", run: str = ""
-) -> Picture:
-    """Read one stored picture.
-
-    Raises:
-        PictureError: It is gone or damaged.
-    """
-    return images.read_png(picture_path(project, slug, record, origin, run))
-
-
-def _manifest(folder: Path) -> tuple[tuple[PictureRecord, ...], dict[str, Any]]:
-    path = folder / MANIFEST
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return (), {}
-    version = (status.st_mtime_ns, status.st_size, status.st_ino)
-    with _parsed_lock:
-        known = _parsed.get(path)
-    if known and known[0] == version:
-        return known[1], known[2]
-    raw = files.read_json(path)
-    try:
-        records = tuple(PictureRecord(**entry) for entry in raw["pictures"])
-        info = dict(raw.get("info", {}))
-        if any(Path(r.file).name != r.file or r.part not in PARTS for r in records):
-            raise ValueError("a record names a path or an unknown part")
-    except (TypeError, KeyError, AttributeError, ValueError) as exc:
-        raise ProjectError(f"{path} is damaged ({exc}); restore it from a backup.") from exc
-    with _parsed_lock:
-        if len(_parsed) >= _PARSED_MOST:
-            _parsed.clear()
-        _parsed[path] = (version, records, info)
-    return records, info
-
-
-def _write_manifest(
-    folder: Path, records: Iterable[PictureRecord], info: Mapping[str, Any] | None = None
-) -> None:
-    entries = [{k: v for k, v in asdict(r).items() if v not in (None, "", {})} for r in records]
-    value = {"info": dict(info or {}), "pictures": entries}
-    files.write_json(folder / MANIFEST, value, indent=None)
+    return read_manifest(class_folder(project, slug) / "originals")[0]
 
 
 # -- originals -----------------------------------------------------------------------------------
@@ -267,9 +146,9 @@ class Staging:
                         shutil.copyfile(self._folder / f"{record.sha}.png", folder / name)
                 changed.append((folder, have))
                 results[class_name] = AddResult(len(fresh), tuple(duplicates))
-            _sync_batch()
+            sync_batch()
             for folder, have in changed:
-                _write_manifest(folder, have)
+                write_manifest(folder, have)
         return results
 
 
@@ -309,7 +188,7 @@ def delete_pictures(project: Project, slug: str, chosen: Iterable[str]) -> str:
             (trash / "pictures").mkdir()
             for record in gone:
                 shutil.copyfile(source / record.file, trash / "pictures" / record.file)
-        _write_manifest(source, [r for r in have if r.file not in wanted])
+        write_manifest(source, [r for r in have if r.file not in wanted])
         _remove_files(source, gone)
     return trash.name
 
@@ -353,7 +232,7 @@ def move_pictures(project: Project, slug: str, chosen: Iterable[str], target: st
             raise ProjectError("The class to move to was deleted meanwhile; reload the page.")
         source = class_folder(project, slug) / "originals"
         _receive(project, target, moving, source)
-        _write_manifest(source, [r for r in have if r.file not in wanted])
+        write_manifest(source, [r for r in have if r.file not in wanted])
         _remove_files(source, moving)
     return len(moving)
 
@@ -371,8 +250,8 @@ def _receive(project: Project, slug: str, records: Sequence[PictureRecord], sour
             taken.add(name)
             shutil.copyfile(source / record.file, folder / name)
             have.append(PictureRecord(**{**vars(record), "file": name}))
-    _sync_batch()
-    _write_manifest(folder, have)
+    sync_batch()
+    write_manifest(folder, have)
     return len(fresh)
 
 
@@ -404,74 +283,6 @@ def _remove_files(folder: Path, records: Iterable[PictureRecord]) -> None:
             (folder / record.file).unlink(missing_ok=True)
 
 
-def _sync_batch() -> None:
-    """One sync for a batch of files instead of one for each."""
-    if hasattr(os, "sync"):
-        os.sync()
-
-
 def _stem(source: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(source.replace("\\", "/")).stem).strip("-")
     return plain[:40].strip("-") or "picture"
-
-
-# -- augmented and generated ---------------------------------------------------------------------
-
-
-def add_made(
-    project: Project,
-    slug: str,
-    origin: str,
-    pictures: Iterable[MadePicture],
-    info: Mapping[str, Any],
-) -> str:
-    """Store one run of made pictures; they are used for training only.
-
-    Args:
-        origin: ``augmented`` or ``generated``.
-        info: Provenance of the run: parameters, model, seed, threshold, quality figures.
-
-    Returns:
-        The run's name.
-
-    Raises:
-        ProjectError: The class was deleted meanwhile.
-    """
-    if origin not in MADE_ORIGINS:
-        raise InputError(f"“{origin}” is not one of {', '.join(MADE_ORIGINS)}.")
-    if not (class_folder(project, slug) / "class.json").exists():
-        raise ProjectError("The class was deleted meanwhile; nothing was stored.")
-    run = names.timestamp_name("run")
-    folder = class_folder(project, slug) / origin / run
-    folder.parent.mkdir(exist_ok=True)
-    with files.new_folder(folder) as temporary:
-        records = []
-        for index, item in enumerate(pictures):
-            picture = images.check_picture(item.picture, f"{origin} picture {index}")
-            sha = images.content_hash(picture)
-            record = PictureRecord(
-                file=f"{origin[:3]}-{index:05d}-{sha[:8]}.png",
-                sha=sha,
-                height=picture.shape[0],
-                width=picture.shape[1],
-                kind="map" if images.is_map(picture) else "grey",
-                part="train",
-                parent=item.parent,
-                details=dict(item.details),
-            )
-            files.write_bytes(temporary / record.file, images.encode_png(picture), sync=False)
-            records.append(record)
-        _write_manifest(temporary, records, info)
-    return run
-
-
-def delete_run(project: Project, slug: str, origin: str, run: str) -> None:
-    """Remove one run of made pictures (they can be made again)."""
-    if origin not in MADE_ORIGINS or not run or Path(run).name != run or run[0] == ".":
-        raise ProjectError(f"“{run}” names no run; reload the page.")
-    folder = class_folder(project, slug) / origin / run
-    hidden = folder.with_name(f"{files.TEMPORARY_PREFIX}{uuid.uuid4().hex}")
-    with project.lock(), files.storage_errors(folder):
-        if folder.exists():
-            folder.rename(hidden)  # gone at once, however long the removal takes
-        shutil.rmtree(hidden, ignore_errors=True)

@@ -14,7 +14,7 @@ from wafer_core.jobs.kinds.kind import Kind, Parameters, class_list, known_only,
 from wafer_core.jobs.kinds.made import undone_on_error
 
 if TYPE_CHECKING:
-    from wafer_core.data.pictures import MadePicture
+    from wafer_core.data.made_pictures import MadePicture
     from wafer_core.data.project import Project, WaferClass
     from wafer_core.jobs.context import JobContext
     from wafer_core.tasks.augment import AugmentConfig
@@ -68,7 +68,7 @@ def made_by_transforms(
     Args:
         share: Where on the job's way this lies: begin and length, 0..1.
     """
-    from wafer_core.data import pictures
+    from wafer_core.data import made_pictures
 
     def told() -> Iterator[MadePicture]:
         made = transforms_of(context.project, wafer_class, count, config, seed)
@@ -81,7 +81,7 @@ def made_by_transforms(
             yield picture
 
     info = {"method": "transforms", "config": config.to_json(), "seed": seed}
-    return pictures.add_made(context.project, wafer_class.slug, "augmented", told(), info)
+    return made_pictures.add(context.project, wafer_class.slug, "augmented", told(), info)
 
 
 def transforms_of(
@@ -92,7 +92,7 @@ def transforms_of(
     Raises:
         InputError: The class has none.
     """
-    from wafer_core.data import pictures
+    from wafer_core.data import made_pictures, manifest, pictures
     from wafer_core.tasks import augment
 
     slug = wafer_class.slug
@@ -101,9 +101,9 @@ def transforms_of(
         raise InputError(
             f"The class “{wafer_class.name}” has no pictures to train on; add some to it first."
         )
-    originals = [pictures.load(project, slug, record) for record in records]
+    originals = [manifest.load(project, slug, record) for record in records]
     for picture, index, drawn in augment.augment(originals, count, config, seed):
-        yield pictures.MadePicture(picture, records[index].file, drawn)
+        yield made_pictures.MadePicture(picture, records[index].file, drawn)
 
 
 def _describe(parameters: Parameters) -> str:

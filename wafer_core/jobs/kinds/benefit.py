@@ -208,7 +208,7 @@ def _made(
     import numpy as np
 
     from wafer_core import images
-    from wafer_core.data import pictures
+    from wafer_core.data import manifest
     from wafer_core.tasks.studies.arms import MAKERS
     from wafer_core.tasks.studies.benefit_config import MADE as USUAL
 
@@ -221,7 +221,7 @@ def _made(
     if entries:
         count = min(len(entries), config.made or len(entries))
         rng = np.random.default_rng((config.seed, 72))
-        folder = pictures.class_folder(project, slug)
+        folder = manifest.class_folder(project, slug)
         found: list[Picture] = []
         for number in sorted(rng.permutation(len(entries))[:count].tolist()):
             tell(len(found) / count)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from wafer_core.data.pictures import PictureRecord
+    from wafer_core.data.manifest import PictureRecord
     from wafer_core.data.project import Project, WaferClass
     from wafer_core.images import Picture
     from wafer_core.jobs.context import JobContext
@@ -137,9 +137,9 @@ def _order(project: Project, entry: dict[str, Any]) -> _Order:
 def _result(
     context: JobContext, order: _Order, origin: str, run_name: str, more: dict[str, Any]
 ) -> dict[str, Any]:
-    from wafer_core.data import pictures
+    from wafer_core.data import manifest
 
-    folder = pictures.class_folder(context.project, order.wafer_class.slug) / origin / run_name
+    folder = manifest.class_folder(context.project, order.wafer_class.slug) / origin / run_name
     return {
         "name": order.wafer_class.name,
         "generated_image_path": str(folder),
@@ -155,7 +155,7 @@ def _scored(
     context: JobContext, order: _Order, origin: str, run_name: str, share: tuple[float, float]
 ) -> dict[str, Any]:
     """Scores of what was stored; where there are none, the sentence says why."""
-    from wafer_core.data import pictures
+    from wafer_core.data import made_pictures
     from wafer_core.jobs.kinds.score import score_stored, told_scores
 
     wafer_class = order.wafer_class
@@ -165,7 +165,7 @@ def _scored(
         context.progress(share[0] + share[1], f"{wafer_class.name}: scoring")
 
     tell(0.0)
-    runs = pictures.made(context.project, wafer_class.slug, origin)
+    runs = made_pictures.runs(context.project, wafer_class.slug, origin)
     made = next(run for run in runs if run.run == run_name)
     seed = int(context.parameters.get("seed", 0))
     try:
@@ -197,29 +197,29 @@ def _by_physics(context: JobContext, order: _Order, share: tuple[float, float]) 
 
 
 def _by_gan(context: JobContext, order: _Order, share: tuple[float, float]) -> dict[str, Any]:
-    from wafer_core.data import pictures
+    from wafer_core.data import made_pictures
 
     slug = order.wafer_class.slug
     result = _learned(context, order, share)
     info = {"method": "gan", **result.details, "steps": result.steps}
 
-    def made() -> Iterator[pictures.MadePicture]:
+    def made() -> Iterator[made_pictures.MadePicture]:
         for number, (picture, index) in enumerate(
             zip(result.pictures, result.borrowed, strict=True)
         ):
             if number % 100 == 0:
                 context.check_cancelled()
             grid_of = order.records[index].file
-            yield pictures.MadePicture(picture, None, {"grid_of": grid_of})
+            yield made_pictures.MadePicture(picture, None, {"grid_of": grid_of})
 
-    run_name = pictures.add_made(context.project, slug, "generated", made(), info)
+    run_name = made_pictures.add(context.project, slug, "generated", made(), info)
     more = {"steps": {name: round(s, 3) for name, s in result.steps.items()}}
     return _result(context, order, "generated", run_name, more)
 
 
 def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> GenerateResult:
     """Follow the steps of one class and tell them."""
-    from wafer_core.data import pictures
+    from wafer_core.data import manifest
     from wafer_core.tasks.augment import AugmentConfig
     from wafer_core.tasks.generation import generate
     from wafer_core.tasks.generation.gan import GanConfig, GanEpoch, GanProgress
@@ -229,7 +229,7 @@ def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> 
         {**parameters.get("config", {}), "seed": parameters.get("seed", 0)}
     )
     name, slug = order.wafer_class.name, order.wafer_class.slug
-    originals = [pictures.load(context.project, slug, record) for record in order.records]
+    originals = [manifest.load(context.project, slug, record) for record in order.records]
 
     def tell(fraction: float, text: str) -> None:
         context.check_cancelled()

@@ -18,7 +18,7 @@ StoredRun = tuple[str, str, str]  # class slug, origin, run
 @contextmanager
 def undone_on_error(project: Project) -> Iterator[list[StoredRun]]:
     """Yield a list for the runs that were stored; all are removed if the block raises."""
-    from wafer_core.data import pictures
+    from wafer_core.data import made_pictures
 
     stored: list[StoredRun] = []
     try:
@@ -26,5 +26,5 @@ def undone_on_error(project: Project) -> Iterator[list[StoredRun]]:
     except BaseException:
         for slug, origin, run in stored:
             with contextlib.suppress(WaferError):  # the first error is the one to tell
-                pictures.delete_run(project, slug, origin, run)
+                made_pictures.delete(project, slug, origin, run)
         raise

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from wafer_core.errors import ParameterError
 
 if TYPE_CHECKING:
-    from wafer_core.data.pictures import MadePicture, PictureRecord
+    from wafer_core.data.made_pictures import MadePicture
+    from wafer_core.data.manifest import PictureRecord
     from wafer_core.data.project import WaferClass
     from wafer_core.jobs.context import JobContext
     from wafer_core.tasks.generation.making import Step
@@ -70,7 +71,7 @@ def made_by_physics(
     """
     import torch
 
-    from wafer_core.data import pictures
+    from wafer_core.data import made_pictures, manifest
     from wafer_core.tasks.generation.making import Clock, StepInfo
     from wafer_core.tasks.simulation import physics
 
@@ -89,7 +90,7 @@ def made_by_physics(
 
     seed = int(context.parameters.get("seed", 0))
     tell(0.0, "fitting the simulator")
-    originals = [pictures.load(context.project, wafer_class.slug, record) for record in records]
+    originals = [manifest.load(context.project, wafer_class.slug, record) for record in records]
     clock.begin("fit")
     model = physics.fit(originals, seed, wafer_class.name)
     ended(clock.end())
@@ -108,7 +109,7 @@ def made_by_physics(
                 details |= {"cell": wafer.cell, "levels": dict(wafer.levels)}
             if wafer.grid_of is not None:
                 details["grid_of"] = records[wafer.grid_of].file
-            yield pictures.MadePicture(wafer.picture, None, details)
+            yield made_pictures.MadePicture(wafer.picture, None, details)
 
     info = {
         "method": "physics",
@@ -124,7 +125,7 @@ def made_by_physics(
         "steps": {name: round(seconds, 3) for name, seconds in clock.seconds.items()},
         "cost": clock.cost([wafer.picture for wafer in wafers], 0),
     }
-    run_name = pictures.add_made(
+    run_name = made_pictures.add(
         context.project, wafer_class.slug, "generated", made(), info
     )  # fmt: skip
     return run_name, info

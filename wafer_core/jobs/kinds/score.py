@@ -21,7 +21,8 @@ from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
 if TYPE_CHECKING:
     import torch
 
-    from wafer_core.data.pictures import MadeRun, PictureRecord
+    from wafer_core.data.made_pictures import MadeRun
+    from wafer_core.data.manifest import PictureRecord
     from wafer_core.data.project import Project, WaferClass
     from wafer_core.images import Picture
     from wafer_core.jobs.context import JobContext
@@ -120,7 +121,7 @@ def score_stored(
     """
     import numpy as np
 
-    from wafer_core.data import pictures
+    from wafer_core.data import manifest
     from wafer_core.files import write_json
     from wafer_core.tasks.judging.scoring import MOST, score_made
 
@@ -128,7 +129,7 @@ def score_stored(
     chosen = np.random.default_rng((seed, 12)).permutation(count)[: MOST[0]]
     known = originals_of(project, slug)
     scores = score_made(
-        [pictures.load(project, slug, made.records[i], made.origin, made.run) for i in chosen],
+        [manifest.load(project, slug, made.records[i], made.origin, made.run) for i in chosen],
         known.training,
         known.held_out,
         known.others,
@@ -142,7 +143,7 @@ def score_stored(
     )
     logger.info("%d of %d pictures scored in %.1f s", len(chosen), count, scores.seconds)
     value = {"class": wafer_class.name, "run": made.run, **scores.to_json(), "pictures": count}
-    folder = pictures.class_folder(project, slug) / made.origin / made.run
+    folder = manifest.class_folder(project, slug) / made.origin / made.run
     if folder.is_dir():  # else it was deleted meanwhile, and the answer is told all the same
         write_json(folder / FILE.format(features), value)
     return value
@@ -166,9 +167,10 @@ def find_run(project: Project, slug: str, name: str | None) -> MadeRun:
     Raises:
         InputError: There is no such run.
     """
-    from wafer_core.data import pictures
+    from wafer_core.data import made_pictures
 
-    runs = [*pictures.made(project, slug, "augmented"), *pictures.made(project, slug, "generated")]
+    origins = made_pictures.ORIGINS
+    runs = [run for origin in origins for run in made_pictures.runs(project, slug, origin)]
     matching = [run for run in runs if name is None or run.run == name]
     if not matching:
         known = ", ".join(run.run for run in runs) or "none yet: generate some first"
@@ -179,11 +181,11 @@ def find_run(project: Project, slug: str, name: str | None) -> MadeRun:
 
 def stored_scores(project: Project, slug: str, made: MadeRun) -> dict[str, dict[str, Any]]:
     """JSON of the scores of a run, by feature network; empty where it was never scored."""
-    from wafer_core.data import pictures
+    from wafer_core.data import manifest
     from wafer_core.files import read_json
 
     found: dict[str, dict[str, Any]] = {}
-    folder = pictures.class_folder(project, slug) / made.origin / made.run
+    folder = manifest.class_folder(project, slug) / made.origin / made.run
     for path in sorted(folder.glob(FILE.format("*"))):
         value = read_json(path)
         if isinstance(value, dict) and isinstance(value.get("scores"), dict):
@@ -193,12 +195,12 @@ def stored_scores(project: Project, slug: str, made: MadeRun) -> dict[str, dict[
 
 def originals_of(project: Project, slug: str) -> Originals:
     """The originals of a class by what was learned from them, and some of every other class."""
-    from wafer_core.data import pictures
+    from wafer_core.data import manifest, pictures
     from wafer_core.tasks.judging.agreement import Classes
 
     training, held_out, lots = [], [], []
     for record in pictures.originals(project, slug):
-        picture = pictures.load(project, slug, record)
+        picture = manifest.load(project, slug, record)
         if record.part == "train":
             training.append(picture)
         else:
@@ -229,7 +231,7 @@ def evenly(
     """So many pictures of each set of a class at most; none is read twice."""
     import numpy as np
 
-    from wafer_core.data import pictures
+    from wafer_core.data import manifest
 
     loaded: dict[str, Picture] = {}
     found = []
@@ -239,7 +241,7 @@ def evenly(
         chosen = [records[i] for i in np.linspace(0, len(records) - 1, count).round().astype(int)]
         for record in chosen:
             if record.file not in loaded:
-                loaded[record.file] = pictures.load(project, slug, record)
+                loaded[record.file] = manifest.load(project, slug, record)
         found.append([loaded[record.file] for record in chosen])
     return found
 
