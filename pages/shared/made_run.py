@@ -18,6 +18,7 @@ from wafer_core.data.summary import ClassSummary
 from wafer_core.jobs.kinds import score
 from wafer_core.tasks import augment
 from wafer_core.tasks.generation import generate
+from wafer_core.tasks.generation.gan import PRESETS
 from wafer_core.tasks.judging import features
 from wafer_core.tasks.simulation import physics, physics_model
 
@@ -27,7 +28,10 @@ _CELLS_SHOWN = 60  # combinations of levels in one picture
 
 
 def method(run: MadeRun) -> str:
-    """How a run was made, in a word."""
+    """How a run was made, in a word: by transforms, by physics, or by which preset of Auto."""
+    preset = PRESETS.get(str(run.info.get("preset")))
+    if preset is not None:
+        return preset.title
     known = "transforms" if run.origin == "augmented" else "gan"
     return METHODS.get(str(run.info.get("method", known)), METHODS[known])
 
