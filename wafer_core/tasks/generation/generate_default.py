@@ -139,6 +139,8 @@ def make(
             pilot = [picture for part in parts for _, picture in part]
             kids.append(squared_mmd(looking.look(pilot).features, real))
             yield from clock.go_on(len(kids), len(_KEPT), every=1)
+            if kids[-1] <= _GOOD_ENOUGH[1] and fewest_kept(kids) == len(kids) - 1:
+                break  # whatever more of them would bring, this share is chosen
     variation = _with_kept(variation, _KEPT[fewest_kept(kids)])
     yield clock.end()
 
@@ -171,7 +173,10 @@ def make(
         **config.to_json(),
         "variation": asdict(variation),
         "originals": len(pictures),
-        "fit": {"kept": [list(kept) for kept in _KEPT], "kid": [round(kid, 5) for kid in kids]},
+        "fit": {
+            "kept": [list(kept) for kept in _KEPT[: len(kids)]],
+            "kid": [round(kid, 5) for kid in kids],
+        },
         "redrawn": redrawn,
         # those that the classifier would still put elsewhere; None: there was none
         "strangers": strangers if belongs else None,
