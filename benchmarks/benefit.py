@@ -48,7 +48,7 @@ from wafer_core.tasks.classification import networks
 from wafer_core.tasks.classification.networks import NETWORKS, WEIGHTS
 from wafer_core.tasks.classification.training import TrainData
 from wafer_core.tasks.generation.wafergen import shipped
-from wafer_core.tasks.studies.arms import ARMS, MAKERS, StudyData, by_class, train_arm
+from wafer_core.tasks.studies.arms import ARMS, MAKERS, Order, StudyData, by_class, train_arm
 from wafer_core.tasks.studies.benefit_config import BenefitConfig
 
 Labels = npt.NDArray[np.int64]
@@ -176,7 +176,7 @@ def make(
     learned = by_class(originals)
     for label, (name, mine) in enumerate(learned.items()):
         others = {other: each for other, each in learned.items() if other != name}
-        made += MAKERS[kind](mine, count, seed, device, lambda share: None, others)
+        made += MAKERS[kind](Order(mine, count, seed, others), device, lambda share: None)
         labels += [label] * count
     print(f"seed {seed}: {len(made)} by {kind} in {time.perf_counter() - began:.0f} s", flush=True)
     return made, np.array(labels, np.int64)

@@ -12,7 +12,7 @@ import pytest
 from benchmarks import benefit, machine
 from wafer_core.images import FAIL, NO_DIE, PASS
 from wafer_core.simulator import PATTERNS
-from wafer_core.tasks.studies.arms import ARMS, MAKERS, StudyData
+from wafer_core.tasks.studies.arms import ARMS, MAKERS, Order, StudyData
 from wafers import marked
 
 
@@ -39,8 +39,8 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, 
         done.append((arm, data))
         return {k: v for k, v in row(0, arm, 0.5).items() if k not in benefit.KEY}
 
-    def made(originals: Any, count: int, *rest: Any) -> Any:
-        return [marked(9000 + k, 12) for k in range(count)]
+    def made(order: Order, *rest: Any) -> Any:
+        return [marked(9000 + k, 12) for k in range(order.count)]
 
     monkeypatch.setattr(benefit, "one", one)
     monkeypatch.setattr(benefit, "RESULTS", tmp_path / "results")

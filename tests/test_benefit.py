@@ -15,7 +15,7 @@ from wafer_core.metrics.paired import Difference
 from wafer_core.tasks.classification.training import TrainData
 from wafer_core.tasks.studies import advice, arms, benefit
 from wafer_core.tasks.studies.advice import MATTERS, advise, needed
-from wafer_core.tasks.studies.arms import ARMS, MAKERS, StudyData, Training
+from wafer_core.tasks.studies.arms import ARMS, MAKERS, Order, StudyData, Training
 from wafer_core.tasks.studies.benefit import AUTOMATIC, PARAMETERS, Benefit, BenefitConfig
 from wafers import disc, marked
 
@@ -96,13 +96,13 @@ def test_what_is_made_for_a_study() -> None:
     originals = [marked(k, 24) for k in range(4)]
     for kind, make in MAKERS.items():
         told: list[float] = []
-        made = make(originals, 5, 1, CPU, told.append)
+        made = make(Order(originals, 5, 1), CPU, told.append)
         assert len(made) == 5, kind
         assert {picture.shape for picture in made} == {(24, 24)}
         assert told == sorted(told)
         assert told[-1] <= 1
     with pytest.raises(InputError):
-        MAKERS["generated"]([marked(1)], 5, 1, CPU, told.append)
+        MAKERS["generated"](Order([marked(1)], 5, 1), CPU, told.append)
 
 
 # -- settings ------------------------------------------------------------------------------------
@@ -301,6 +301,7 @@ def test_advice_for_a_class_names_it() -> None:
 
 def test_a_blank_wafer_is_a_picture_like_any_other() -> None:
     """All originals alike: the generator cannot be asked, transforms make what they can."""
-    assert len(MAKERS["transforms"]([disc(), disc()], 3, 0, CPU, lambda share: None)) == 3
+    alike = Order([disc(), disc()], 3, 0)
+    assert len(MAKERS["transforms"](alike, CPU, lambda share: None)) == 3
     with pytest.raises(InputError, match="1 different training picture"):
-        MAKERS["generated"]([disc(), disc()], 3, 0, CPU, lambda share: None)
+        MAKERS["generated"](alike, CPU, lambda share: None)

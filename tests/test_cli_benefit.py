@@ -19,7 +19,7 @@ from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_s
 from wafer_core.jobs.kinds import benefit as benefit_job
 from wafer_core.jobs.runner import run_job
 from wafer_core.tasks.studies import benefit
-from wafer_core.tasks.studies.arms import MAKERS, StudyData, Training
+from wafer_core.tasks.studies.arms import MAKERS, Order, StudyData, Training
 from wafers import fill, marked, small_project
 
 NO_DEVICE = {"config": {"seeds": 2, "made": 5}}
@@ -39,9 +39,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[StudyData]:
         count = len(data.learning(arm).train_pictures)
         return Training(arm, config.seed, called, count, 3, 0.1)
 
-    def made(originals: Any, count: int, seed: int, device: Any, tell: Any, others: Any) -> Any:
+    def made(order: Order, device: Any, tell: Any) -> Any:
         tell(0.5)
-        return [marked(5000 + k) for k in range(count)]
+        return [marked(5000 + k) for k in range(order.count)]
 
     monkeypatch.setattr(benefit, "train_arm", train_arm)
     for kind in MAKERS:

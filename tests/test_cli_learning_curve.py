@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from wafer_core.images import Picture
 from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_stop
 from wafer_core.jobs.runner import run_job
 from wafer_core.tasks.studies import learning_curve
-from wafer_core.tasks.studies.arms import StudyData, Training
+from wafer_core.tasks.studies.arms import Order, StudyData, Training
 from wafers import fill, marked, small_project
 
 KIND = "learning_curve"
@@ -34,16 +33,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[StudyData]:
         given.append(data)
         return Training(arm, config.seed, data.test_labels.copy(), 9, 1, 0.1)
 
-    def made(
-        originals: Sequence[Picture],
-        count: int,
-        seed: int,
-        device: Any,
-        tell: Any,
-        others: Any = None,
-    ) -> list[Picture]:
+    def made(order: Order, device: Any, tell: Any) -> list[Picture]:
         tell(0.5)
-        return [marked(5000 + k) for k in range(count)]
+        return [marked(5000 + k) for k in range(order.count)]
 
     monkeypatch.setattr(learning_curve, "train_arm", train_arm)
     monkeypatch.setattr(learning_curve, "by_generator", made)

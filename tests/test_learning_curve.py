@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -18,7 +17,7 @@ from wafer_core.metrics.paired import Difference
 from wafer_core.simulator import simulate_many
 from wafer_core.tasks.classification.training import TrainData
 from wafer_core.tasks.studies import learning_curve
-from wafer_core.tasks.studies.arms import Training
+from wafer_core.tasks.studies.arms import Order, Training
 from wafer_core.tasks.studies.curve import Curve, Point, conclude
 from wafer_core.tasks.studies.curve_config import CurveConfig, sizes_of
 from wafer_core.tasks.studies.learning_curve import CurveData, draw_curve, nested
@@ -48,16 +47,9 @@ def data() -> CurveData:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made pictures are simulated in no time."""
 
-    def made(
-        pictures: Sequence[Picture],
-        count: int,
-        seed: int,
-        device: Any,
-        tell: Any,
-        others: Any = None,
-    ) -> list[Picture]:
+    def made(order: Order, device: Any, tell: Any) -> list[Picture]:
         tell(0.5)
-        return simulate_many("Donut", count, 1000 + seed + len(pictures))
+        return simulate_many("Donut", order.count, 1000 + order.seed + len(order.pictures))
 
     monkeypatch.setattr(learning_curve, "by_generator", made)
 
@@ -189,7 +181,7 @@ def test_it_ends_after_a_repeat_when_asked_and_at_once_when_cancelled(
 def test_where_nothing_can_be_made_originals_alone_are_told(
     data: CurveData, instant: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(pictures: Sequence[Picture], *more: Any) -> list[Picture]:
+    def none(order: Order, *more: Any) -> list[Picture]:
         raise InputError("They are all the same.")
 
     monkeypatch.setattr(learning_curve, "by_generator", none)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from wafer_core import checkpoint
 from wafer_core.errors import InputError, ModelError, ParameterError
@@ -343,3 +345,23 @@ def test_same_seed_same_wafers() -> None:
     for a, b, c in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(a, b)
         assert (a != c).any()
+
+
+def test_small_wafers_are_not_drawn_on_the_canvases_of_large_ones() -> None:
+    """What is drawn beside a wafer is time for nothing."""
+    grids = [disc(height)[:, :width] for height in (16, 24, 40, 64) for width in (16, 24, 64)] * 3
+    canvases: list[tuple[int, ...]] = []
+
+    class Watched(WaferGen):
+        def forward(
+            self, density: Tensor, blurred: Tensor, canvas: Tensor, sizes: Tensor
+        ) -> Tensor:
+            canvases.append(tuple(canvas.shape))
+            return super().forward(density, blurred, canvas, sizes)
+
+    plan = Plan(torch.full((len(grids), CELLS, CELLS), 0.3), torch.ones(len(grids)),
+                torch.zeros(len(grids), 10), torch.zeros(len(grids)))  # fmt: skip
+    parts = list(draw(Watched().eval(), plan, grids, np.random.default_rng(0), CPU, steps=1))
+    assert sorted(number for part in parts for number, _ in part) == list(range(len(grids)))
+    assert sum(map(math.prod, canvases)) <= 1.1 * sum(grid.size for grid in grids)
+    assert len(canvases) < len(grids)

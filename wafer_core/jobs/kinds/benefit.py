@@ -209,7 +209,7 @@ def _made(
 
     from wafer_core import images
     from wafer_core.data import manifest
-    from wafer_core.tasks.studies.arms import MAKERS
+    from wafer_core.tasks.studies.arms import MAKERS, Order
     from wafer_core.tasks.studies.benefit_config import MADE as USUAL
 
     def stored(kind: str) -> list[Entry]:
@@ -235,7 +235,7 @@ def _made(
     count = config.made or beside or USUAL
     tell(0.0)
     try:
-        return MAKERS[kind](originals, count, config.seed, device, tell, others), [], ""
+        return MAKERS[kind](Order(originals, count, config.seed, others), device, tell), [], ""
     except InputError as exc:
         return [], [], f"none could be made ({kind}). {exc}"
 

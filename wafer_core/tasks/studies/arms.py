@@ -166,40 +166,44 @@ def by_class(originals: TrainData) -> dict[str, list[Picture]]:
     return found
 
 
-def by_transforms(
-    pictures: Sequence[Picture],
-    count: int,
-    seed: int,
-    device: torch.device,
-    tell: Tell,
-    others: Others | None = None,
-) -> list[Picture]:
-    """Pictures made by the defaults of Augment, which need no other class.
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What is to be made.
+
+    Attributes:
+        pictures: Training originals of the class.
+        count: How many are made.
+        seed: The same seed, the same pictures.
+        others: What is known of other classes.
+    """
+
+    pictures: Sequence[Picture]
+    count: int
+    seed: int
+    others: Others = field(default_factory=dict)
+
+
+def by_transforms(order: Order, device: torch.device, tell: Tell) -> list[Picture]:
+    """Pictures made by the defaults of Augment, which need no other class and no device.
 
     Raises:
         InputError: There are no originals.
     """
     made: list[Picture] = []
-    for picture, _, _ in augment(pictures, count, AugmentConfig(), seed):
-        tell(len(made) / count)
+    for picture, _, _ in augment(order.pictures, order.count, AugmentConfig(), order.seed):
+        tell(len(made) / order.count)
         made.append(picture)
     return made
 
 
-def by_generator(
-    pictures: Sequence[Picture],
-    count: int,
-    seed: int,
-    device: torch.device,
-    tell: Tell,
-    others: Others | None = None,
-) -> list[Picture]:
+def by_generator(order: Order, device: torch.device, tell: Tell) -> list[Picture]:
     """Pictures drawn by the preset Default of Generate.
 
     Raises:
         InputError: Fewer than two different originals, or they are no wafer maps.
     """
-    events = generate(pictures, count, GanConfig(sweep=False, seed=seed), device, others=others)
+    config = GanConfig(sweep=False, seed=order.seed)
+    events = generate(order.pictures, order.count, config, device, others=order.others)
     with closing(cast("Any", events)):  # a generator: closing it frees the network at once
         for event in events:
             if isinstance(event, GenerateResult):
@@ -210,10 +214,7 @@ def by_generator(
 
 
 # what can be added to originals, and how it is made of them where nothing is stored
-Maker = Callable[
-    [Sequence[Picture], int, int, torch.device, Tell, Others | None], list[Picture]
-]  # fmt: skip
-MAKERS: dict[str, Maker] = {
+MAKERS: dict[str, Callable[[Order, torch.device, Tell], list[Picture]]] = {
     "transforms": by_transforms,
     "generated": by_generator,
 }

@@ -25,7 +25,14 @@ from wafer_core.images import Picture
 from wafer_core.tasks.classification.training import TrainData
 from wafer_core.tasks.judging import comparison
 from wafer_core.tasks.judging import features as feature_networks
-from wafer_core.tasks.studies.arms import Others, StudyData, by_class, by_generator, train_arm
+from wafer_core.tasks.studies.arms import (
+    Order,
+    Others,
+    StudyData,
+    by_class,
+    by_generator,
+    train_arm,
+)
 from wafer_core.tasks.studies.curve import Curve, Point, Quality, conclude
 from wafer_core.tasks.studies.curve_config import (
     FEWEST,
@@ -213,7 +220,7 @@ def _made(
         return []
     try:
         seed = config.seed + repeat
-        return by_generator(subset, config.made[-1], seed, device, within, others)
+        return by_generator(Order(subset, config.made[-1], seed, others), device, within)
     except InputError as exc:
         notes[f"With {len(subset)} originals no wafers could be made. {exc}"] = None
         return []

@@ -28,6 +28,7 @@ from wafer_core.tasks.generation.wafergen.network import (
 )
 
 _AREA = 64 * 32 * 32  # dies of a batch of canvases
+_PADDED = 1.1  # of their own dies: larger wafers wait for the next batch
 # Rounds in which dies are drawn. Twice as many, so that no two dies of a round are neighbours, take
 # twice as long and bring nothing (KID of four classes the same within 0.01).
 STEPS = 8
@@ -282,16 +283,18 @@ def draw(
 
 def _batches(grids: Sequence[Picture]) -> Iterator[tuple[list[int], tuple[int, int]]]:
     """Wafers of about the same size, and the sides of a canvas that takes them all."""
+    sides = [tuple(-(-length // MULTIPLE) * MULTIPLE for length in grid.shape) for grid in grids]
     members: list[int] = []
-    side = (0, 0)
-    for k in sorted(range(len(grids)), key=lambda k: max(grids[k].shape)):
-        H, W = (-(-length // MULTIPLE) * MULTIPLE for length in grids[k].shape)
+    side, filled = (0, 0), 0
+    for k in sorted(range(len(grids)), key=lambda k: sides[k]):
+        H, W = sides[k]
         larger = (max(side[0], H), max(side[1], W))
-        if members and larger[0] * larger[1] * (len(members) + 1) > _AREA:
+        area = larger[0] * larger[1] * (len(members) + 1)
+        if members and (area > _AREA or area > _PADDED * (filled + H * W)):
             yield members, side
-            members, larger = [], (H, W)
+            members, larger, filled = [], (H, W), 0
         members.append(k)
-        side = larger
+        side, filled = larger, filled + H * W
     if members:
         yield members, side
 

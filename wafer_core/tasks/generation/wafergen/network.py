@@ -60,8 +60,9 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         scale, shift = self.steer(condition)[:, :, None, None].chunk(2, 1)
-        y = self.conv1(F.relu(x)) * (1 + scale) + shift
-        out: Tensor = self.short(x) + self.conv2(F.relu(y))
+        # in one pass each, and in place: half of the time goes into moving such numbers about
+        y = torch.addcmul(shift, self.conv1(F.relu(x)), 1 + scale).relu_()
+        out: Tensor = self.conv2(y).add_(self.short(x))
         return out
 
 
