@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from wafer_core import device
-from wafer_core.errors import ParameterError
+from wafer_core.errors import Cancelled, ParameterError
 
 
 @pytest.mark.parametrize("name", ["tpu", "cuda:77", "mps", "", "cpu:x"])
@@ -38,5 +38,28 @@ def test_the_watch_does_not_count_this_process() -> None:
         while time.process_time() < end:
             pass
         assert 1 <= watch.adapt() <= device.available_cores()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_lowest_limit_holds_until_the_last_is_done() -> None:
+    """Two pages at once: the first to end must not take the other's limit, nor leave its own."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        first, second = device.at_most_threads(1), device.at_most_threads(3)
+        first.__enter__()
+        assert torch.get_num_threads() == 1
+        second.__enter__()
+        assert torch.get_num_threads() == 1
+        first.__exit__(None, None, None)
+        assert torch.get_num_threads() == 3
+        with device.at_most_threads(9):
+            assert torch.get_num_threads() == 3
+        second.__exit__(None, None, None)
+        assert torch.get_num_threads() == 4
+        with pytest.raises(Cancelled), device.at_most_threads(2):
+            raise Cancelled("Stop.")
+        assert torch.get_num_threads() == 4
     finally:
         torch.set_num_threads(before)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import psutil
 import torch
@@ -100,6 +102,37 @@ def free_cores(cores: int, mine: int, others: float) -> int:
         others: Cores that other processes keep busy.
     """
     return max(1, min(mine, int(cores - others + 0.4)))
+
+
+_limits: list[
+    int
+] = []  # torch's own number of threads, and those asked for; none: all is as it was
+_limits_lock = threading.Lock()
+
+
+@contextmanager
+def at_most_threads(count: int) -> Iterator[None]:
+    """Let torch use no more threads than this, and leave the setting as it was.
+
+    The number counts for the whole process. Where several ask at once, as pages do that run beside
+    each other, the lowest holds until the last of them is done.
+
+    Args:
+        count: At least 1.
+    """
+    with _limits_lock:
+        if not _limits:
+            _limits.append(torch.get_num_threads())
+        _limits.append(count)
+        torch.set_num_threads(min(_limits))
+    try:
+        yield
+    finally:
+        with _limits_lock:
+            _limits.remove(count)
+            torch.set_num_threads(min(_limits))
+            if len(_limits) == 1:
+                _limits.clear()
 
 
 def autocast(device: torch.device, enabled: bool = True) -> AbstractContextManager[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from wafer_core.device import at_most_threads, available_cores
 from wafer_core.errors import ParameterError, PictureError
 from wafer_core.images import Picture
 from wafer_core.importers import Candidate, Rejected, Upload, scan
@@ -22,6 +22,7 @@ CONFIDENT, REVIEW = "confident", "review"
 # it one in three is wrong: few enough to trust the rest, which are mostly far above.
 REVIEW_BELOW = 0.65
 _CHUNK = 64  # pictures that are decoded while the network looks at the ones before
+_MOST_READERS = 4  # threads that decode: more wait for each other, since one at a time is in Python
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,18 @@ def predict_candidates(
         ParameterError: ``review_below`` is no probability.
     """
     check_threshold(review_below)
+    # Half of the cores compute while the others read. Where torch takes them all, its threads wait
+    # for each other at every layer: on two cores that costs a quarter of the speed.
+    with at_most_threads(max(1, available_cores() // 2)):
+        return _predict(classifier, candidates, review_below, progress)
+
+
+def _predict(
+    classifier: Classifier,
+    candidates: Sequence[Candidate],
+    review_below: float,
+    progress: Callable[[float], None] | None,
+) -> Predictions:
     predictions: list[Prediction] = []
     rejected: list[Rejected] = []
     done = 0
@@ -195,7 +208,7 @@ def _chunks(
         pictures = [value for _, value in chunk if not isinstance(value, Rejected)]
         return chunk, classifier.preparation.prepare(pictures) if pictures else None
 
-    threads = min(4, os.cpu_count() or 1)
+    threads = min(_MOST_READERS, max(2, available_cores() // 2))
     with ThreadPoolExecutor(threads) as pool:
         starts = iter(range(0, len(candidates), _CHUNK))
         waiting: list[Future[tuple[list[_Read], torch.Tensor | None]]] = []

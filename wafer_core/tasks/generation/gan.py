@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -21,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wafer_core.device import autocast, memory_format
+from wafer_core.device import at_most_threads, autocast, memory_format
 from wafer_core.errors import InputError, ParameterError, WaferError
 from wafer_core.images import Picture, to_float
 from wafer_core.tasks.generation.dcgan import Discriminator, Generator, init_weights
@@ -264,7 +263,10 @@ def _train(
             x = real[shuffled[start : start + config.batch_size]]
             if len(x) == 1:  # batch normalisation needs two
                 x = x.repeat(2, 1, 1, 1)
-            with _one_thread():
+            # The networks are so small that threads mostly wait for each other: on two busy cores,
+            # two took ten times as long as one. It also makes the same seed give the same wafers
+            # on machines of any size.
+            with at_most_threads(1):
                 losses += _step(G, D, optimise_g, optimise_d, x, config, random)
             if time.perf_counter() - beat > _HEARTBEAT:
                 beat = time.perf_counter()
@@ -319,21 +321,6 @@ def _step(
     return torch.stack([d_loss.detach(), g_loss.detach()])
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one core, and leave the setting as it was.
-
-    The networks are so small that threads mostly wait for each other: on two busy cores, two took
-    ten times as long as one. It also makes the same seed give the same wafers on any machine size.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _noise(count: int, random: torch.Generator, device: torch.device) -> Tensor:
     return torch.randn(count, Generator.noise, generator=random).to(device)
 
@@ -341,7 +328,7 @@ def _noise(count: int, random: torch.Generator, device: torch.device) -> Tensor:
 @torch.no_grad()
 def _sample(G: nn.Module, z: Tensor, device: torch.device) -> npt.NDArray[np.uint8]:
     G.eval()
-    with _one_thread(), autocast(device):
+    with at_most_threads(1), autocast(device):
         x = G(z)
     G.train()
     grey: npt.NDArray[np.uint8] = ((x[:, 0] + 1) * 127.5).round().byte().cpu().numpy()

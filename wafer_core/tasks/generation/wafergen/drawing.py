@@ -29,9 +29,9 @@ from wafer_core.tasks.generation.wafergen.network import (
 
 _AREA = 64 * 32 * 32  # dies of a batch of canvases
 _PADDED = 1.1  # of their own dies: larger wafers wait for the next batch
-# Rounds in which dies are drawn, each from what the rounds before have left. Twice as many take twice
-# as long and bring nothing: KID, recall and what an independent classifier says differ by no more
-# than between two seeds, on eight classes.
+# Rounds in which dies are drawn, each from what the rounds before have left. Twice as many take
+# twice as long and bring nothing: KID, recall and what an independent classifier says differ by no
+# more than between two seeds, on eight classes.
 STEPS = 4
 
 
