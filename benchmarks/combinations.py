@@ -20,7 +20,7 @@ real    wafers of DATA with one pattern each, laid on each other: a die fails wh
         be seen. No lot is in two of the parts that train, validate and judge.
 
 What the weights of WaferNet know beforehand counts here: pre-training saw wafers of this simulator
-with up to three patterns, and the shipped weights saw most lots of WM-811K. With ``--weights`` of a
+with up to four patterns, and the shipped weights saw most lots of WM-811K. With ``--weights`` of a
 pre-training that left lots out (see ``benchmarks.wafernet``), the real wafers come from those.
 """
 

@@ -21,7 +21,8 @@ from wafer_core.simulator import PATTERNS, WaferConfig, simulate
 PARTS: tuple[str, ...] = tuple(name for name in PATTERNS if name != "none")
 # Near-full and Random cover the whole wafer, and nothing else could be seen below them
 _MIXABLE = tuple(name for name in PARTS if name not in ("Near-full", "Random"))
-_HOW_MANY = (0.62, 0.26, 0.12)  # shares of wafers with one pattern (or none), two, three
+# shares of wafers with one pattern (or none), two, three, four
+_HOW_MANY = (0.45, 0.27, 0.18, 0.10)
 _ROWS = (20.0, 110.0)  # dies from top to bottom; WM-811K has 22 to 212, few above 100
 # wider than real wafers are on the whole, so that a noisy product is nothing new
 _CONFIG = WaferConfig(background=(0.0, 0.3), strength=(0.45, 1.0), test_sites=0.05)
@@ -59,7 +60,7 @@ def composite(patterns: Sequence[str], rng: np.random.Generator) -> Picture:
 
 
 def composites(count: int, seed: int) -> Iterator[tuple[Picture, npt.NDArray[np.float32]]]:
-    """Random wafers with one to three patterns, a ninth of the single ones with none.
+    """Random wafers with one to four patterns, a ninth of the single ones with none.
 
     Args:
         count: How many, 0 or more.

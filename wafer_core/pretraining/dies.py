@@ -74,7 +74,7 @@ def shelf(
 
 
 def simulated(count: int, seed: int) -> Shelf:
-    """Wafers of the simulator with no, one, or up to three patterns."""
+    """Wafers of the simulator with no, one, or up to four patterns."""
     pictures = [picture for picture, _ in composites(count, seed)]
     return shelf(pictures, np.zeros(count, np.int64), np.full(count, -1))
 

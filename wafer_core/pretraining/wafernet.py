@@ -6,7 +6,7 @@ teaches a fresh network on simulated wafers and, where a data file is given, on 
 learns several things at once, so that its features serve patterns it was never told of:
 
     the name of the pattern on a wafer with one at most
-    which of eight patterns are there, on wafers that carry up to three or are merged from two
+    which of eight patterns are there, on wafers that carry up to four or are merged from two
     how the failed dies lie, as the numbers of ``profiles``
     on simulated wafers with shapes that have no name: which lies where, and from which of many
         made-up families the wafer comes (see ``families``)
@@ -71,7 +71,7 @@ class PretrainConfig(LoopConfig):
     warm_up: float = 0.05
     network: str = "wafernet"
     simulated: int = 30_000  # different simulated wafers
-    simulated_share: float = 0.2  # of a batch where there are real ones; else all but the shapes
+    simulated_share: float = 0.3  # of a batch where there are real ones; else all but the shapes
     shapes: int = 20_000  # different wafers with shapes that have no name
     shapes_share: float = 0.25  # of a batch; 0: none
     merged_share: float = 0.3  # wafers that a second one is laid upon

@@ -127,7 +127,7 @@ def labelled(
 def simulated(
     count: int, seed: int, preparation: Preparation, without: Sequence[str] = ()
 ) -> Wafers:
-    """Simulated wafers with no, one, or up to three patterns, but none of ``without``."""
+    """Simulated wafers with no, one, or up to four patterns, but none of ``without``."""
     pictures: list[Picture] = []
     targets = []
     forbidden = np.array([name in without for name in PARTS])
