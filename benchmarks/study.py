@@ -53,6 +53,7 @@ from wafer_core.device import choose_device, describe_device
 from wafer_core.importers import scan
 from wafer_core.metrics import evaluate
 from wafer_core.simulator import PATTERNS
+from wafer_core.tasks.classification import networks
 from wafer_core.tasks.classification.classifier import Classifier, TrainConfig, TrainData, train
 
 CELLS = RESULTS / "study"
@@ -104,6 +105,7 @@ def main() -> None:
     )
     common = {
         "data": fingerprint(given.data), "weights": fingerprint(given.weights),
+        "lots": known and [known["leave_groups_out"], known["seed"]],
         "wafers": given.wafers, "device": device.type,
     }  # fmt: skip
     rows = []
@@ -189,8 +191,10 @@ def judge(classifier: Classifier, wafers: Wafers) -> dict[str, Any]:
 
 
 def cell_name(cell: Cell, config: TrainConfig, common: dict[str, Any]) -> str:
-    """File name of a cell; another one for other settings, data or weights."""
+    """File name of a cell; another one for other settings, data, or weights to start from."""
     settings = {**asdict(cell), "config": asdict(config), **common}
+    if networks.NETWORKS[cell.network].weights is None:
+        del settings["weights"]
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
     words = f"{cell.network}-{cell.treatment}-{cell.protocol}-{common['wafers'] or 'all'}"
     return f"{words.replace(' ', '_')}-seed{cell.seed}-{key}.json"

@@ -380,6 +380,14 @@ def test_a_cell_of_other_settings_data_or_weights_has_another_name() -> None:
     assert all(name.startswith("wafernet-natural-lots_first-100-seed") for name in names)
 
 
+def test_a_network_that_starts_from_nothing_stays_when_wafernet_has_new_weights() -> None:
+    cell_, config = study.Cell(0, "wafer_cnn", "natural", "lots first"), TrainConfig("wafer_cnn")
+    common = {"data": "a", "weights": "v", "lots": [0.5, 0], "wafers": 100, "device": "cpu"}
+    name = study.cell_name(cell_, config, common)
+    assert name == study.cell_name(cell_, config, {**common, "weights": "w"})
+    assert name != study.cell_name(cell_, config, {**common, "lots": [0.4, 0]})
+
+
 @pytest.fixture
 def data_file(tmp_path: Path) -> Path:
     """Nine classes, 30 wafers each, of 45 lots."""
