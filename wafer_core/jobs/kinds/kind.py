@@ -56,6 +56,26 @@ def known_only(parameters: Parameters, names: Iterable[str], kind: str) -> None:
             )
 
 
+def settings_of(parameters: Parameters, names: Iterable[str], of: str) -> dict[str, Any]:
+    """Return the parameter ``config``: settings of a task by their names; none: an empty dict.
+
+    Args:
+        parameters: Of the job.
+        names: Settings that the task has.
+        of: Whose they are, for messages: “a training”.
+
+    Raises:
+        ParameterError: They are no settings, or one is unknown.
+    """
+    from wafer_core.tasks.parameters import check_names
+
+    config = parameters.get("config", {})
+    if not isinstance(config, Mapping):
+        raise ParameterError(f"config is {config!r}; give the settings of {of}.")
+    check_names(config, names)
+    return dict(config)
+
+
 def whole_number(value: Any, name: str, minimum: int, maximum: int) -> int:
     """Return ``value`` if it is a whole number in range.
 

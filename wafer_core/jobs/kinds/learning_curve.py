@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wafer_core.errors import ParameterError
-from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
+from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only, settings_of
 from wafer_core.jobs.kinds.study import StudyJob, is_kept, read_originals
 from wafer_core.jobs.kinds.train import trainable
 
@@ -48,14 +48,9 @@ def config_of(parameters: Parameters) -> CurveConfig:
     Raises:
         ParameterError: A setting is unknown or cannot be used.
     """
-    from wafer_core.tasks.parameters import check_names
     from wafer_core.tasks.studies.curve_config import PARAMETERS, CurveConfig
 
-    config = parameters.get("config", {})
-    if not isinstance(config, Mapping):
-        raise ParameterError(f"config is {config!r}; give the settings of a study.")
-    check_names(config, (*PARAMETERS, "sizes", "made", "seed"))
-    return CurveConfig(**config)
+    return CurveConfig(**settings_of(parameters, (*PARAMETERS, "sizes", "made", "seed"), "a study"))
 
 
 def is_result(found: Mapping[str, Any]) -> bool:

@@ -12,12 +12,11 @@ the end, or when the job is stopped; a cancelled job leaves none. The test part 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from wafer_core.errors import ParameterError
-from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
+from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only, settings_of
 from wafer_core.jobs.kinds.train import trainable
 from wafer_core.names import clean_name
 
@@ -45,14 +44,9 @@ def config_of(parameters: Parameters) -> SearchConfig:
     Raises:
         ParameterError: A setting is unknown or cannot be used.
     """
-    from wafer_core.tasks.parameters import check_names
     from wafer_core.tasks.tuning.searching import PARAMETERS, SearchConfig
 
-    config = parameters.get("config", {})
-    if not isinstance(config, Mapping):
-        raise ParameterError(f"config is {config!r}; give the settings of a search.")
-    check_names(config, (*PARAMETERS, "seed"))
-    return SearchConfig(**config)
+    return SearchConfig(**settings_of(parameters, (*PARAMETERS, "seed"), "a search"))
 
 
 def run(context: JobContext) -> dict[str, Any]:

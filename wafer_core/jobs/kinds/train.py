@@ -23,9 +23,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from wafer_core.errors import InputError, ParameterError
+from wafer_core.errors import InputError
 from wafer_core.jobs.events import plain
-from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only
+from wafer_core.jobs.kinds.kind import Kind, Parameters, known_only, settings_of
 from wafer_core.names import clean_name
 
 if TYPE_CHECKING:
@@ -57,13 +57,8 @@ def config_of(parameters: Parameters) -> TrainConfig:
         ParameterError: One is unknown or cannot be used.
     """
     from wafer_core.tasks.classification.training import PARAMETERS, TrainConfig
-    from wafer_core.tasks.parameters import check_names
 
-    config = parameters.get("config", {})
-    if not isinstance(config, Mapping):
-        raise ParameterError(f"config is {config!r}; give the settings of a training.")
-    check_names(config, (*PARAMETERS, "seed"))
-    return TrainConfig(**config)
+    return TrainConfig(**settings_of(parameters, (*PARAMETERS, "seed"), "a training"))
 
 
 def run(context: JobContext) -> dict[str, Any]:
