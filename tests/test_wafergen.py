@@ -347,21 +347,35 @@ def test_same_seed_same_wafers() -> None:
         assert (a != c).any()
 
 
-def test_small_wafers_are_not_drawn_on_the_canvases_of_large_ones() -> None:
+class Watched(WaferGen):
+    """Keeps the sizes of the canvases that it is asked about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.canvases: list[tuple[int, ...]] = []
+
+    def forward(self, density: Tensor, blurred: Tensor, canvas: Tensor, sizes: Tensor) -> Tensor:
+        self.canvases.append(tuple(canvas.shape))
+        return super().forward(density, blurred, canvas, sizes)
+
+
+def canvases(grids: list[Picture]) -> list[tuple[int, ...]]:
+    network, N = Watched().eval(), len(grids)
+    plan = Plan(torch.full((N, CELLS, CELLS), 0.3), torch.ones(N), torch.zeros(N, 10),
+                torch.zeros(N))  # fmt: skip
+    parts = list(draw(network, plan, grids, np.random.default_rng(0), CPU, steps=1))
+    assert sorted(number for part in parts for number, _ in part) == list(range(N))
+    return network.canvases
+
+
+def test_many_small_wafers_are_not_drawn_on_the_canvases_of_large_ones() -> None:
     """What is drawn beside a wafer is time for nothing."""
-    grids = [disc(height)[:, :width] for height in (16, 24, 40, 64) for width in (16, 24, 64)] * 3
-    canvases: list[tuple[int, ...]] = []
+    grids = [disc(height)[:, :width] for height in (16, 64) for width in (16, 64)] * 12
+    found = canvases(grids)
+    assert len(found) > 1
+    assert sum(map(math.prod, found)) <= 1.1 * sum(grid.size for grid in grids)
 
-    class Watched(WaferGen):
-        def forward(
-            self, density: Tensor, blurred: Tensor, canvas: Tensor, sizes: Tensor
-        ) -> Tensor:
-            canvases.append(tuple(canvas.shape))
-            return super().forward(density, blurred, canvas, sizes)
 
-    plan = Plan(torch.full((len(grids), CELLS, CELLS), 0.3), torch.ones(len(grids)),
-                torch.zeros(len(grids), 10), torch.zeros(len(grids)))  # fmt: skip
-    parts = list(draw(Watched().eval(), plan, grids, np.random.default_rng(0), CPU, steps=1))
-    assert sorted(number for part in parts for number, _ in part) == list(range(len(grids)))
-    assert sum(map(math.prod, canvases)) <= 1.1 * sum(grid.size for grid in grids)
-    assert len(canvases) < len(grids)
+def test_a_few_wafers_are_drawn_together_whatever_their_size() -> None:
+    """A batch of its own would cost more than the room that a small wafer wastes."""
+    assert canvases([disc(16), disc(24), disc(40)]) == [(3, 40, 40)]

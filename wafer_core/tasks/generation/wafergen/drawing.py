@@ -28,7 +28,7 @@ from wafer_core.tasks.generation.wafergen.network import (
 )
 
 _AREA = 64 * 32 * 32  # dies of a batch of canvases
-_PADDED = 1.1  # of their own dies: larger wafers wait for the next batch
+_ALONE = 4096  # dies that could be drawn in the time that one more batch costs, however small
 # Rounds in which dies are drawn, each from what the rounds before have left. Twice as many take
 # twice as long and bring nothing: KID, recall and what an independent classifier says differ by no
 # more than between two seeds, on eight classes.
@@ -286,16 +286,17 @@ def _batches(grids: Sequence[Picture]) -> Iterator[tuple[list[int], tuple[int, i
     """Wafers of about the same size, and the sides of a canvas that takes them all."""
     sides = [tuple(-(-length // MULTIPLE) * MULTIPLE for length in grid.shape) for grid in grids]
     members: list[int] = []
-    side, filled = (0, 0), 0
+    side = (0, 0)
     for k in sorted(range(len(grids)), key=lambda k: sides[k]):
         H, W = sides[k]
         larger = (max(side[0], H), max(side[1], W))
         area = larger[0] * larger[1] * (len(members) + 1)
-        if members and (area > _AREA or area > _PADDED * (filled + H * W)):
+        wasted = area - side[0] * side[1] * len(members) - H * W
+        if members and (area > _AREA or wasted > _ALONE):
             yield members, side
-            members, larger, filled = [], (H, W), 0
+            members, larger = [], (H, W)
         members.append(k)
-        side, filled = larger, filled + H * W
+        side = larger
     if members:
         yield members, side
 
