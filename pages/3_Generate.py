@@ -160,10 +160,11 @@ def live(state: JobState) -> None:
             right.caption(f"Made after epoch {drawn[-1]['epoch']} of {drawn[-1]['epochs']}")
     done = [s for s in steps if s["class"] == name]
     if done:
-        left.dataframe(
+        beside = left if mine else st  # losses and pictures leave room for half a table only
+        beside.dataframe(
             pd.DataFrame({"step": [s["title"] for s in done],
                           "seconds": [round(s["seconds"], 2) for s in done]}),
-            hide_index=True,
+            hide_index=True, width="stretch" if mine else 620,
         )  # fmt: skip
 
 

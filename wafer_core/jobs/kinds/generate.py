@@ -220,6 +220,7 @@ def _by_gan(context: JobContext, order: _Order, share: tuple[float, float]) -> d
 def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> GenerateResult:
     """Follow the steps of one class and tell them."""
     from wafer_core.data import manifest
+    from wafer_core.device import CoreWatch
     from wafer_core.tasks.augment import AugmentConfig
     from wafer_core.tasks.generation import generate
     from wafer_core.tasks.generation.gan import GanConfig, GanEpoch, GanProgress
@@ -231,7 +232,10 @@ def _learned(context: JobContext, order: _Order, share: tuple[float, float]) -> 
     name, slug = order.wafer_class.name, order.wafer_class.slug
     originals = [manifest.load(context.project, slug, record) for record in order.records]
 
+    watch = CoreWatch()
+
     def tell(fraction: float, text: str) -> None:
+        watch.adapt()
         context.check_cancelled()
         context.progress(share[0] + share[1] * fraction, f"{name}: {text}")
 
