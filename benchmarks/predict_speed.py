@@ -28,7 +28,7 @@ from wafer_core.tasks.classification import networks
 from wafer_core.tasks.classification.classifier import Classifier
 from wafer_core.tasks.classification.predict import predict_files
 
-RUNS = 5
+RUNS = 9
 
 
 def main() -> None:
