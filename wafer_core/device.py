@@ -104,9 +104,8 @@ def free_cores(cores: int, mine: int, others: float) -> int:
     return max(1, min(mine, int(cores - others + 0.4)))
 
 
-_limits: list[
-    int
-] = []  # torch's own number of threads, and those asked for; none: all is as it was
+# Torch's own number of threads and then those that were asked for; empty: nobody asks.
+_limits: list[int] = []
 _limits_lock = threading.Lock()
 
 
