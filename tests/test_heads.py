@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from wafer_core.tasks.classification.heads import ANCHORS, BLIND, HeadFit, fit_head
+from wafer_core.tasks.classification.heads import ANCHORS, BLIND, HeadFit, fit_head, whitening
 from wafer_core.tasks.classification.networks import Known, WaferCNN
 
 CLASSES, EACH = 3, 12
@@ -62,7 +62,7 @@ def test_known_names_are_leaned_on_where_they_help() -> None:
         known.bias.zero_()
         known.weight[torch.arange(CLASSES), torch.arange(CLASSES)] = 20.0
     _, alone = fit(200, 45, None)
-    network, told = fit(200, 45, Known(known, CLASSES))
+    network, told = fit(200, 45, Known(known, CLASSES, torch.eye(200)))
     assert told.choice.trust > 0
     right, without = (float((f.scores.argmax(1) == f.labels).mean()) for f in (told, alone))
     assert right > without
@@ -75,9 +75,42 @@ def test_known_names_that_say_nothing_are_not_needed() -> None:
     with torch.no_grad():
         known.weight.zero_()
         known.bias.zero_()
-    network, told = fit(3, 100, Known(known, 2))
+    network, told = fit(3, 100, Known(known, 2, torch.eye(3)))
     assert (told.scores.argmax(1) == told.labels).all()
     assert torch.isfinite(network.head.weight).all()
+
+
+def test_whitened_wafers_of_a_class_differ_by_one_in_every_direction() -> None:
+    within = torch.tensor([[4.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, 3.0]])  # mean variance 3
+    usual = 3 * torch.eye(3)
+    for share in (0.0, 0.3, 1.0):
+        scale = whitening(within, share)
+        drawn = (1 - share) * within + share * usual
+        torch.testing.assert_close(scale.T @ drawn @ scale, torch.eye(3), atol=1e-5, rtol=0)
+
+
+def test_a_direction_in_which_wafers_are_known_to_differ_counts_for_little() -> None:
+    """By chance two pictures a class are told apart by what says nothing: the prior knows better.
+
+    The first feature tells the classes apart by 60, the second by 100, but in the second wafers of
+    one class are known to differ a hundred times as much.
+    """
+    table = torch.full((4, 3, 16, 16), 128, dtype=torch.uint8)
+    flat = table.view(4, -1)
+    flat[:, 0] = torch.tensor([98, 98, 158, 158])
+    flat[:, 1] = torch.tensor([78, 80, 178, 180])
+    labels = torch.tensor([0, 0, 1, 1])
+    asked = torch.full((1, 3, 16, 16), 0.5)
+    asked.view(1, -1)[0, :2] = torch.tensor([98, 178]) / 255  # the two features contradict
+    answers = []
+    for spread in (1.0, 100.0):
+        nothing = nn.Linear(2, 1)
+        nn.init.zeros_(nothing.weight)
+        known = Known(nothing, 1, torch.diag(torch.tensor([1.0, spread**2])) / 1e4)
+        network = _Table(2)
+        fit_head(network, table, labels, None, False, 0, lambda share: None, known)
+        answers.append(int(network.eval()(asked).argmax(1)))
+    assert answers == [1, 0]
 
 
 def test_one_picture_of_a_class_can_be_fitted() -> None:
@@ -146,7 +179,7 @@ def test_a_few_pictures_are_called_as_the_network_knows_them() -> None:
         known.weight.zero_()
         known.bias.fill_(-10.0)
         known.weight[torch.tensor([2, 0, 1]), torch.arange(CLASSES)] = 20.0
-    network, told = fit(200, 45, Known(known, CLASSES))
+    network, told = fit(200, 45, Known(known, CLASSES, torch.eye(200)))
     assert told.choice.anchor == "name"
     batch = torch.full((3, 3, 16, 16), 0.5)
     batch.view(3, -1)[torch.arange(3), torch.arange(3)] += 100 / 255

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from wafer_core import checkpoint
 from wafer_core.errors import InputError, ParameterError
@@ -17,10 +18,12 @@ from wafer_core.preparation import Preparation
 from wafer_core.pretraining import wafernet as pretrain
 from wafer_core.pretraining import wafers as pretrain_wafers
 from wafer_core.pretraining.composites import PARTS, composite, composites
+from wafer_core.pretraining.names import names_layer
 from wafer_core.pretraining.profiles import PROFILE_LENGTH, profile
 from wafer_core.pretraining.wafers import Wafers, labelled, merge, read, split
 from wafer_core.simulator import PATTERNS, simulate_many
 from wafer_core.tasks.classification.classifier import Classifier
+from wafer_core.tasks.classification.networks import WaferCNN
 
 CPU = torch.device("cpu")
 PREPARATION = Preparation(64)
@@ -229,3 +232,34 @@ def test_a_data_file_is_read_with_its_lots(tmp_path: Path) -> None:
     np.savez(path, **arrays)
     with pytest.raises(InputError, match="'Blob'"):
         read(path, PREPARATION)
+
+
+class _Corner(WaferCNN):
+    """A network whose features are the mean of all cells and the first cell."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.head = nn.Linear(2, 2)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([x.mean((1, 2, 3)), x[:, 0, 0, 0]], 1) * 255
+
+
+def test_how_wafers_of_a_class_differ_is_their_covariance_in_all_turns() -> None:
+    inputs = torch.zeros(24, 3, 2, 2, dtype=torch.uint8)
+    inputs[:12, :, 0, 0] = 12  # all alike, but for the corner that a turn brings to the front
+    inputs[12:] = 60 + 10 * torch.arange(12, dtype=torch.uint8)[:, None, None, None]
+    label = torch.tensor([0] * 12 + [3] * 12)
+    wafers = labelled(inputs, label, torch.zeros(24, dtype=torch.int64))
+    names = [nn.Linear(2, 3), nn.Linear(2, 1)]
+    layer = names_layer(_Corner().eval(), names, wafers, 0)
+    torch.testing.assert_close(layer.weight, torch.cat([names[0].weight, names[1].weight]))
+    torch.testing.assert_close(layer.bias, torch.cat([names[0].bias, names[1].bias]))
+    # class 0: mean 3, first cell 12 in one turn of four; class 3: both are 60, 70 … 170
+    first = np.cov(np.tile([12.0, 0, 0, 0], 12))
+    second = np.cov(np.repeat(60.0 + 10 * np.arange(12), 4))
+    expected = [[second / 2, second / 2], [second / 2, (first + second) / 2]]
+    np.testing.assert_allclose(layer.get_buffer("within"), expected, rtol=1e-5)
+    # two wafers of a class say nothing of a covariance
+    few = names_layer(_Corner().eval(), names, wafers.take(torch.tensor([0, 12])), 0)
+    torch.testing.assert_close(few.get_buffer("within"), torch.eye(2))

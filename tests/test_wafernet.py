@@ -73,6 +73,10 @@ def test_the_last_layer_is_fresh_and_of_the_right_size() -> None:
     assert known is not None
     torch.testing.assert_close(known.layer.weight[:9], shipped.get_parameter("head.weight"))
     assert known.exclusive == 9
+    spread = torch.linalg.eigvalsh(known.within.double())
+    assert known.within.shape == (network.head.in_features,) * 2
+    assert spread[0] > -1e-6 * spread[-1]  # a covariance
+    assert known.within.diagonal().mean() > 1e-3
 
 
 def test_other_networks_start_fresh() -> None:

@@ -36,6 +36,7 @@ from wafer_core.preparation import Preparation
 from wafer_core.pretraining.composites import PARTS
 from wafer_core.pretraining.families import FAMILIES, KINDS
 from wafer_core.pretraining.loop import Loop, LoopConfig, Progress
+from wafer_core.pretraining.names import names_layer
 from wafer_core.pretraining.profiles import PROFILE_LENGTH, profile
 from wafer_core.pretraining.wafers import (
     Wafers,
@@ -178,7 +179,9 @@ def pretrain(
         device=device,
     )  # fmt: skip
     classifier.save(output.parent, name=output.stem)
-    known = _names(loop.average)
+    taught_by = kept if kept is not None else lesson.made
+    heads = [loop.average.network.head, loop.average.parts]
+    known = names_layer(average, heads, taught_by, config.seed)
     description = {"names": [*PATTERNS, *(f"{networks.ALSO}{part}" for part in PARTS)]}
     checkpoint.save(output.parent, known, description, networks.names_file(output.stem))
     known_wafers = Fingerprints(kept.fingerprint.numpy() if kept else np.zeros(0, np.int32))
@@ -207,12 +210,12 @@ class Lesson:
             seed: Draws the batches; a run that goes on takes another one and sees other wafers.
         """
         self._config, self._real, self._device = config, real, device
-        self._made = simulated(config.simulated, config.seed, preparation, config.without)
+        self.made = simulated(config.simulated, config.seed, preparation, config.without)
         self._drawn = with_shapes(config.shapes, config.seed, preparation)
         self._generator = torch.Generator().manual_seed(seed)
         self._turns = TrainConfig(seed=config.seed)
         # the numbers of a profile have very different spreads
-        usual = profile(self._made.inputs[:2048].float() / 255).to(device)
+        usual = profile(self.made.inputs[:2048].float() / 255).to(device)
         self._mean, self._spread = usual.mean(0), usual.std(0) + 1e-3
 
     def loss(self, teacher: Teacher) -> torch.Tensor:
@@ -222,7 +225,7 @@ class Lesson:
         n_made = config.batch_size - n_shapes
         if self._real:
             n_made = round(config.batch_size * config.simulated_share)
-        batch = self._made.draw(n_made, generator)
+        batch = self.made.draw(n_made, generator)
         if self._real:
             batch = self._real.draw(config.batch_size - n_shapes - n_made, generator) + batch
         is_made = torch.arange(len(batch)) >= len(batch) - n_made
@@ -255,16 +258,6 @@ class Lesson:
             family = said["family"][len(batch) :]
             loss = loss + config.family_weight * F.cross_entropy(family, unnamed.family.to(device))
         return loss
-
-
-def _names(teacher: Teacher) -> nn.Linear:
-    """All that the teacher names, as one layer: what a later training may lean on."""
-    heads = (teacher.network.head, teacher.parts)
-    known = nn.Linear(teacher.parts.in_features, sum(head.out_features for head in heads))
-    with torch.no_grad():
-        known.weight.copy_(torch.cat([head.weight for head in heads]))
-        known.bias.copy_(torch.cat([head.bias for head in heads]))
-    return known
 
 
 def main() -> int:

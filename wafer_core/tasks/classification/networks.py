@@ -240,10 +240,13 @@ class Known:
         layer: Features to a score for each name.
         exclusive: How many of the first names exclude each other, as in a softmax; each of the
             others may be true or not, as in a sigmoid.
+        within: (F, F) covariance of the features among wafers of one class: what a difference
+            between two wafers means even of patterns that it was not taught.
     """
 
     layer: nn.Linear
     exclusive: int
+    within: torch.Tensor
 
 
 def build_taught(name: str, num_classes: int) -> tuple[nn.Module, Known | None]:
@@ -270,6 +273,7 @@ def build_taught(name: str, num_classes: int) -> tuple[nn.Module, Known | None]:
     try:
         outputs, inputs = names["weight"].shape
         known = nn.Linear(inputs, outputs)
+        known.register_buffer("within", torch.empty(inputs, inputs))
         known.load_state_dict(names)
         exclusive = sum(not title.startswith(ALSO) for title in titles or ())
         network.load_state_dict(
@@ -280,7 +284,7 @@ def build_taught(name: str, num_classes: int) -> tuple[nn.Module, Known | None]:
             f"{WEIGHTS / stored}.safetensors is of another version than the program; install "
             "the program again."
         ) from exc
-    return network, Known(known, exclusive)
+    return network, Known(known, exclusive, known.get_buffer("within"))
 
 
 def names_file(stored: str) -> str:
