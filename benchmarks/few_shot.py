@@ -1,6 +1,7 @@
 """How good, and how fast, is a network that is trained with few pictures a class.
 
     python -m benchmarks.few_shot DATA.npz [--per-class 60] [--seeds 0 1 2] [--whole-file]
+        [--weights HALF.safetensors]
 
 goes the user's own way: the commands ``import`` and ``train`` with their defaults, in processes of
 their own, then judges the model on wafers of other lots (groups).
@@ -15,7 +16,9 @@ interval that the app gives, beside that on other lots: a difference above 0 is 
 
 WaferNet's shipped weights have seen most lots of WM-811K. On that file its figures here are those
 of lots it knows, and too good; ``benchmarks.wafernet`` judges it on lots that it never saw, and
-``--network wafer_cnn`` shows what training from nothing reaches.
+``--network wafer_cnn`` shows what training from nothing reaches. With ``--weights`` of a
+pre-training that left lots out, all wafers here come from those, and WaferNet starts from them: as
+for a user whose wafers nobody has seen.
 """
 
 from __future__ import annotations
@@ -33,10 +36,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import describe_machine, write_results
+from benchmarks.wafernet import left_out
 from wafer_core.files import read_json
 from wafer_core.importers import Candidate, sample, scan
 from wafer_core.metrics import Evaluation, evaluate
 from wafer_core.tasks.classification.classifier import Classifier
+
+# ``python -m wafer_core`` whose WaferNet starts from the weights named first
+_WITH_WEIGHTS = """
+import sys
+from pathlib import Path
+from benchmarks.wafernet import with_weights
+from wafer_core.cli import main
+with_weights(Path(sys.argv.pop(1)))
+sys.exit(main())
+"""
 
 SEEN = (
     "The weights that ship with WaferNet have seen most lots of WM-811K. If this is that data, the "
@@ -52,21 +66,27 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--network", default="wafernet", help="to train (wafernet, the default)")
     parser.add_argument("--whole-file", action="store_true", help="keep no lots away beforehand")
+    parser.add_argument("--weights", type=Path, help="that WaferNet starts from (those shipped)")
     arguments = parser.parse_args()
+    if arguments.weights and arguments.whole_file:
+        parser.error("--weights takes its wafers from the lots left out, not from the whole file")
     rows = []
     for seed in arguments.seeds:
         rows.append(one_seed(arguments, seed))
         print(json.dumps(rows[-1]), flush=True)
     name = f"few_shot-{arguments.network}-{arguments.per_class}"
     name += "-whole_file" if arguments.whole_file else ""
-    write_results(name, rows, table(rows, arguments.per_class, arguments.network))
+    name += "-lots_left_out" if arguments.weights else ""
+    has_seen = arguments.network == "wafernet" and not arguments.weights
+    write_results(name, rows, table(rows, arguments.per_class, arguments.network, has_seen))
 
 
-def command(*words: object) -> tuple[dict[str, Any], float]:
+def command(weights: Path | None, *words: object) -> tuple[dict[str, Any], float]:
     """Run a command of ours; its JSON, and how many seconds it took with everything."""
     started = time.perf_counter()
+    program = ["-c", _WITH_WEIGHTS, str(weights)] if weights else ["-m", "wafer_core"]
     done = subprocess.run(
-        [sys.executable, "-m", "wafer_core", *map(str, words)],
+        [sys.executable, *program, *map(str, words)],
         stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1]), time.perf_counter() - started
@@ -75,6 +95,10 @@ def command(*words: object) -> tuple[dict[str, Any], float]:
 def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Import, train and judge once."""
     candidates = scan([arguments.data]).candidates
+    weights = arguments.weights
+    if weights:
+        config = Classifier.load(weights.parent, name=weights.stem).config
+        candidates = left_out(candidates, config)
     with tempfile.TemporaryDirectory() as folder:
         project, source = Path(folder) / "project", arguments.data
         if arguments.whole_file:
@@ -82,13 +106,13 @@ def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
             known = {c.group for c in sample(candidates, arguments.per_class, seed)}
         else:
             source = Path(folder) / arguments.data.name  # lots carry their file's name
-            known = keep_half(arguments.data, source, seed)
+            known = keep_half(arguments.data, source, seed, {str(c.group) for c in candidates})
         _, import_seconds = command(
-            "import", "--project", project, source,
+            weights, "import", "--project", project, source,
             "--limit-per-class", arguments.per_class, "--seed", seed,
         )  # fmt: skip
         told, train_seconds = command(
-            "train", "--project", project, "--seed", seed, "--model", arguments.network
+            weights, "train", "--project", project, "--seed", seed, "--model", arguments.network
         )
         classifier = Classifier.load(project / "models" / told["run"])
         report = read_json(project / "models" / told["run"] / "report.json")
@@ -112,12 +136,13 @@ def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     }
 
 
-def keep_half(data: Path, half: Path, seed: int) -> set[str]:
-    """Write the wafers of half of the lots to a file of their own; the names of those lots."""
+def keep_half(data: Path, half: Path, seed: int, lots_of: set[str]) -> set[str]:
+    """Write the wafers of half of some lots to a file of their own; the names of those lots."""
     with np.load(data) as arrays:
         dies, offsets, shapes = arrays["dies"], arrays["offsets"], arrays["shapes"]
         label, classes, group = arrays["label"], arrays["classes"], arrays["group"]
-    lots = np.random.default_rng(seed).permutation(np.unique(group))
+    allowed = [lot for lot in np.unique(group) if f"{data.stem}:{lot}" in lots_of]
+    lots = np.random.default_rng(seed).permutation(allowed)
     known = lots[: len(lots) // 2]
     kept = np.flatnonzero(np.isin(group, known))
     sizes = np.diff(offsets)[kept]
@@ -141,13 +166,13 @@ def judge(classifier: Classifier, wafers: Sequence[Candidate]) -> tuple[Evaluati
     return evaluate(labels, probabilities, names), time.perf_counter() - started
 
 
-def table(rows: Sequence[dict[str, Any]], per_class: int, network: str) -> str:
-    """Markdown."""
+def table(rows: Sequence[dict[str, Any]], per_class: int, network: str, has_seen: bool) -> str:
+    """Markdown; ``has_seen`` says that the weights to start from saw such lots."""
     head = ["seed", "macro-F1", "accuracy", "calibration error", "train (s)", "judged"]
     lines = [
         f"# {per_class} wafers a class, {network} with defaults on {describe_machine()}",
         "",
-        *([SEEN, ""] if network == "wafernet" else []),
+        *([SEEN, ""] if has_seen else []),
         "Judged on wafers of other lots. `train` is the whole command, from start to result.",
         "",
         "| " + " | ".join(head) + " |",
