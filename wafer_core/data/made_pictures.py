@@ -90,16 +90,8 @@ def add(
         records = []
         for index, item in enumerate(pictures):
             picture = images.check_picture(item.picture, f"{origin} picture {index}")
-            sha = images.content_hash(picture)
-            record = PictureRecord(
-                file=f"{origin[:3]}-{index:05d}-{sha[:8]}.png",
-                sha=sha,
-                height=picture.shape[0],
-                width=picture.shape[1],
-                kind="map" if images.is_map(picture) else "grey",
-                part="train",
-                parent=item.parent,
-                details=dict(item.details),
+            record = PictureRecord.of(
+                picture, f"{origin[:3]}-{index:05d}", parent=item.parent, details=dict(item.details)
             )
             files.write_bytes(temporary / record.file, images.encode_png(picture), sync=False)
             records.append(record)

@@ -38,6 +38,25 @@ class PictureRecord:
     parent: str | None = None  # made pictures: file of the original
     details: Mapping[str, Any] = field(default_factory=dict)  # made pictures: drawn parameters
 
+    @classmethod
+    def of(cls, picture: Picture, begin: str, **told: Any) -> PictureRecord:
+        """The record of a picture; its file's name ends with the begin of its content's hash.
+
+        Args:
+            picture: Checked, see ``images.check_picture``.
+            begin: Of the file's name.
+            **told: Fields that the picture itself does not tell; ``part`` is "train" if not told.
+        """
+        sha = images.content_hash(picture)
+        return cls(
+            file=f"{begin}-{sha[:8]}.png",
+            sha=sha,
+            height=picture.shape[0],
+            width=picture.shape[1],
+            kind="map" if images.is_map(picture) else "grey",
+            **{"part": "train", **told},
+        )
+
 
 # Manifests are parsed once for each version on disk: a page asks for them at every rerun.
 _parsed: dict[Path, tuple[tuple[int, int, int], tuple[PictureRecord, ...], dict[str, Any]]] = {}

@@ -83,20 +83,13 @@ class Staging:
             StorageError: The disk is full.
         """
         picture = images.check_picture(new.picture, new.source or "picture")
-        sha = images.content_hash(picture)
         waiting = self._waiting.setdefault(class_name, [])
-        record = PictureRecord(
-            file=f"{_stem(new.source)}-{sha[:8]}.png",
-            sha=sha,
-            height=picture.shape[0],
-            width=picture.shape[1],
-            kind="map" if images.is_map(picture) else "grey",
-            part="train",  # decided in commit
-            key=f"group:{new.group}" if new.group else f"content:{images.orbit_hash(picture)[:16]}",
-            group=new.group,
-            source=new.source,
+        key = f"group:{new.group}" if new.group else f"content:{images.orbit_hash(picture)[:16]}"
+        # its part is decided in commit
+        record = PictureRecord.of(
+            picture, _stem(new.source), key=key, group=new.group, source=new.source
         )
-        path = self._folder / f"{sha}.png"
+        path = self._folder / f"{record.sha}.png"
         if not path.exists():
             files.write_bytes(path, images.encode_png(picture), sync=False)
         waiting.append(record)
