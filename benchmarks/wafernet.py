@@ -183,12 +183,11 @@ def table(rows: list[dict[str, Any]], config: dict[str, Any]) -> str:
         "",
         f"Pre-training: {config['real_wafers']} real wafers of "
         f"{100 - 100 * config['leave_groups_out']:.0f} % of the lots, {config['step']} steps; "
-        f"patterns left out of it: {without}. "
-        f"Mean over seeds {sorted({r['seed'] for r in rows})}.",
+        f"patterns left out of it: {without}. Means over so many draws.",
         "",
-        "| a class | network | macro-F1 | lowest | accuracy | calibration error | train (s) "
-        "| judged |",
-        "|---|---|---|---|---|---|---|---|",
+        "| a class | network | draws | macro-F1 | lowest | accuracy | calibration error "
+        "| train (s) | judged |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     classes = ["", "| a class | network | " + " | ".join(PATTERNS) + " |", "|---" * 11 + "|"]
     for per_class, network in dict.fromkeys((r["per_class"], r["network"]) for r in rows):
@@ -198,7 +197,7 @@ def table(rows: list[dict[str, Any]], config: dict[str, Any]) -> str:
             return float(np.mean([r[key] for r in mine]))
 
         lines.append(
-            f"| {per_class} | {network} | {mean('macro_f1'):.3f} | "
+            f"| {per_class} | {network} | {len(mine)} | {mean('macro_f1'):.3f} | "
             f"{min(r['macro_f1'] for r in mine):.3f} | {mean('accuracy'):.3f} | "
             f"{mean('calibration_error'):.3f} | {mean('seconds'):.0f} | {mean('judged'):.0f} |"
         )
