@@ -46,7 +46,7 @@ class Wafers:
 
 
 def by_lots(wafers: Wafers, fractions: dict[str, float], seed: int) -> dict[str, Wafers]:
-    """Whole lots to each part, as an import does it; rare classes choose first.
+    """Whole lots to each part; rare classes choose first.
 
     Args:
         wafers: To split.
@@ -57,7 +57,7 @@ def by_lots(wafers: Wafers, fractions: dict[str, float], seed: int) -> dict[str,
     for label in np.argsort(np.bincount(wafers.labels), kind="stable"):
         keys = wafers.groups[wafers.labels == label].tolist()
         # what lots that were given away hold of this class is counted within
-        known |= assign_parts(keys, known, {}, fractions, seed)
+        known |= assign_parts({str(label): keys}, known, {}, fractions, seed)
     part = np.array([known[group] for group in wafers.groups.tolist()])
     return {name: wafers.take(part == name) for name in PARTS}
 

@@ -37,7 +37,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_five_pictures_split_three_one_one() -> None:
-    parts = assign_parts(list("abcde"), {}, {}, DEFAULT_FRACTIONS, seed=0)
+    parts = assign_parts({"A": "abcde"}, {}, {}, DEFAULT_FRACTIONS, seed=0)
     assert Counter(parts.values()) == {"train": 3, "validation": 1, "test": 1}
 
 
@@ -48,16 +48,46 @@ def test_five_pictures_split_three_one_one() -> None:
 )
 @settings(max_examples=50, deadline=None)
 def test_split_ignores_order_and_keeps_what_was_decided(keys, seed, random) -> None:
-    parts = assign_parts(keys, {}, {}, DEFAULT_FRACTIONS, seed)
+    parts = assign_parts({"A": keys}, {}, {}, DEFAULT_FRACTIONS, seed)
     shuffled = list(keys)
     random.shuffle(shuffled)
-    assert assign_parts(shuffled, {}, {}, DEFAULT_FRACTIONS, seed) == parts
-    later = assign_parts([*keys, "new"], parts, {}, DEFAULT_FRACTIONS, seed)
+    assert assign_parts({"A": shuffled}, {}, {}, DEFAULT_FRACTIONS, seed) == parts
+    later = assign_parts({"A": [*keys, "new"]}, parts, {}, DEFAULT_FRACTIONS, seed)
     assert {k: later[k] for k in parts} == parts
 
 
+def test_lots_of_several_classes_are_shared_out_for_all_classes_at_once() -> None:
+    """Every part gets its share of each class, and of the lots where two classes are mixed.
+
+    Twenty lots hold A alone, twenty B alone, twenty both: taken one class after the other, parts
+    that A has filled would get lots of B alone.
+    """
+    alone_a = [f"a{k}" for k in range(20) for _ in range(6)]
+    alone_b = [f"b{k}" for k in range(20) for _ in range(6)]
+    both = [f"ab{k}" for k in range(20) for _ in range(6)]
+    keys = {"A": [*alone_a, *both], "B": [*alone_b, *both]}
+    mixed = Counter()
+    for seed in range(20):
+        parts = assign_parts(keys, {}, {}, DEFAULT_FRACTIONS, seed)
+        for of_class in keys.values():
+            shares = Counter(parts[key] for key in of_class)
+            for part, share in DEFAULT_FRACTIONS.items():
+                assert shares[part] / 240 == pytest.approx(share, abs=0.026)  # a lot
+        mixed.update(parts[key] for key in set(both))
+    for part, share in DEFAULT_FRACTIONS.items():
+        assert mixed[part] / 400 == pytest.approx(share, abs=0.06)
+
+
+def test_a_lot_that_is_known_stays_and_counts_for_all_classes() -> None:
+    keys = {"A": ["x"] * 10 + ["y"] * 3, "B": ["x"] * 10 + ["z"]}
+    parts = assign_parts(keys, {"x": "test"}, {}, DEFAULT_FRACTIONS, 0)
+    assert parts == {"x": "test", "y": "train", "z": "train"}
+
+
 def test_shares_are_met() -> None:
-    parts = Counter(assign_parts(map(str, range(1000)), {}, {}, DEFAULT_FRACTIONS, 3).values())
+    parts = Counter(
+        assign_parts({"A": map(str, range(1000))}, {}, {}, DEFAULT_FRACTIONS, 3).values()
+    )
     assert parts == {"train": 650, "validation": 200, "test": 150}
 
 

@@ -108,7 +108,9 @@ class Staging:
         with project.lock():
             known = _known_parts(project)
             settings = project.settings
-            changed: list[tuple[Path, list[PictureRecord]]] = []
+            folders: dict[str, Path] = {}
+            had: dict[str, list[PictureRecord]] = {}
+            new: dict[str, list[PictureRecord]] = {}
             # New classes come in the order of their names, whatever order the files had.
             for class_name, waiting in sorted(self._waiting.items()):
                 slug = (slugs or {}).get(class_name) or project.ensure_class(class_name).slug
@@ -116,19 +118,22 @@ class Staging:
                     raise ProjectError(
                         f"The class “{class_name}” was deleted meanwhile; add it again."
                     )
-                have = list(originals(project, slug))
-                fresh, duplicates = _without_duplicates(waiting, {r.sha for r in have})
-                parts = assign_parts(
-                    [r.key for r in fresh],
-                    known,
-                    Counter(r.part for r in have),
-                    settings.fractions,
-                    settings.split_seed,
-                )
-                known |= parts
-                folder = class_folder(project, slug) / "originals"
+                folders[class_name] = class_folder(project, slug) / "originals"
+                had[class_name] = list(originals(project, slug))
+                fresh, duplicates = _without_duplicates(waiting, {r.sha for r in had[class_name]})
+                new[class_name] = fresh
+                results[class_name] = AddResult(len(fresh), tuple(duplicates))
+            parts = assign_parts(
+                {name: [r.key for r in fresh] for name, fresh in new.items()},
+                known,
+                {name: Counter(r.part for r in have) for name, have in had.items()},
+                settings.fractions,
+                settings.split_seed,
+            )
+            for class_name, folder in folders.items():
+                have = had[class_name]
                 taken = {r.file for r in have}
-                for record in fresh:
+                for record in new[class_name]:
                     name = record.file if record.file not in taken else f"{record.sha}.png"
                     taken.add(name)
                     have.append(
@@ -137,11 +142,9 @@ class Staging:
                     with files.storage_errors(folder):
                         folder.mkdir(parents=True, exist_ok=True)
                         shutil.copyfile(self._folder / f"{record.sha}.png", folder / name)
-                changed.append((folder, have))
-                results[class_name] = AddResult(len(fresh), tuple(duplicates))
             sync_batch()
-            for folder, have in changed:
-                write_manifest(folder, have)
+            for class_name, folder in folders.items():
+                write_manifest(folder, had[class_name])
         return results
 
 
