@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from wafer_core.metrics import doubts, evaluate, intervals
+from wafer_core.metrics import design_effect, doubts, evaluate, intervals
 
 MANY = 40_000  # draws: ends within a hundredth of the exact ones
 
@@ -121,3 +121,27 @@ def test_wide_intervals_are_told() -> None:
 def test_nothing_is_told_of_many_good_answers() -> None:
     assert judged([[95, 5], [3, 97]]) == []
     assert judged([[95, 5, 0], [3, 97, 0], [0, 0, 0]]) == []  # a class without wafers is told apart
+
+
+def test_wafers_of_lots_that_fare_alike_count_as_fewer() -> None:
+    lots = np.repeat(list("abcd"), 5).tolist()
+    together = np.repeat([True, True, False, False], 5)
+    assert design_effect(together, lots) == 5  # four lots are four answers, not twenty
+    evenly = np.tile([True, False], 10)
+    assert design_effect(evenly, np.repeat(list("abcde"), 4).tolist()) == 1
+    # 5, 3, 2 and 4 right of five each: 1.5, −0.5, −1.5 and 0.5 off the mean of 3.5
+    some = np.concatenate([np.arange(5) < k for k in (5, 3, 2, 4)])
+    assert design_effect(some, lots) == pytest.approx(4 / 3 * 5 / 400 / (0.7 * 0.3 / 20))
+    assert design_effect(together, [str(k) for k in range(20)]) == 1  # each stands alone
+    assert design_effect(np.ones(20, bool), lots) == 1
+    assert design_effect(np.zeros(0, bool), []) == 1
+
+
+def test_a_design_effect_makes_intervals_those_of_fewer_wafers() -> None:
+    matrix = confusion_of([[80, 20], [30, 70]])
+    fewer = intervals(confusion_of([[20, 5], [0, 0]]))
+    assert intervals(confusion_of([[80, 20], [0, 0]]), effect=4) == fewer
+    narrow, wide = intervals(matrix).macro_f1, intervals(matrix, effect=4).macro_f1
+    assert narrow is not None
+    assert wide is not None
+    assert wide[1] - wide[0] > 1.7 * (narrow[1] - narrow[0])

@@ -163,7 +163,10 @@ def figures(judged: Mapping[str, Any]) -> None:
     names = [n for n, s in judged["per_class"].items() if s["count"]]
     ends = judged["intervals"]
     cells = st.columns(4)
-    between = "In brackets the 95 % interval: where it would lie with other test wafers. "
+    between = (
+        "In brackets the 95 % interval: where it would lie with other test wafers; wafers of one "
+        "lot, which are named rightly or wrongly together, count as fewer. "
+    )
     cells[0].metric(
         "Macro-F1",
         with_interval(judged["macro_f1"], ends["macro_f1"]),

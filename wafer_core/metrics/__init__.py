@@ -16,7 +16,7 @@ from wafer_core.metrics.calibration import (
     log_softmax,
     reliability,
 )
-from wafer_core.metrics.intervals import Intervals, doubts, intervals
+from wafer_core.metrics.intervals import Intervals, design_effect, doubts, intervals
 from wafer_core.metrics.mistakes import Pair, confused_pairs, worst_first
 from wafer_core.metrics.scores import ClassScore, Evaluation, confusion_matrix, evaluate
 from wafer_core.metrics.thresholds import Outcome, lowest_threshold, outcomes
@@ -30,6 +30,7 @@ __all__ = [
     "ReliabilityBin",
     "confused_pairs",
     "confusion_matrix",
+    "design_effect",
     "doubts",
     "evaluate",
     "expected_calibration_error",

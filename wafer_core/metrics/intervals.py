@@ -51,21 +51,41 @@ class Intervals:
         }
 
 
-def intervals(
-    confusion: npt.NDArray[np.int64], level: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> Intervals:
-    """Intervals of macro-F1, accuracy and the F1 of each class, stratified by class.
+def design_effect(right: npt.NDArray[np.bool_], lots: Sequence[str]) -> float:
+    """How many pictures count as one, since those of a lot are named rightly or wrongly together.
 
-    Pictures count as independent of each other; those of one lot are alike, so that with few lots
-    the truth is wider than this.
+    The variance of the accuracy between lots over that of as many independent pictures (Kish 1965,
+    *Survey Sampling*), at least 1, and at most what it is where all pictures of a lot fare alike.
+
+    Args:
+        right: (N,) whether the answer was right.
+        lots: (N,) what each picture hangs together with.
+    """
+    N = len(right)
+    names, lot = np.unique(np.asarray(lots, str), return_inverse=True)
+    G, share = len(names), float(np.mean(right)) if N else 0.0
+    if G < 2 or G == N or share in (0.0, 1.0):
+        return 1.0
+    off = np.bincount(lot, right - share, G)
+    between = G / (G - 1) * float(off @ off) / N**2
+    sizes = np.bincount(lot, minlength=G)
+    return float(np.clip(between / (share * (1 - share) / N), 1.0, float(sizes @ sizes) / N))
+
+
+def intervals(
+    confusion: npt.NDArray[np.int64], level: float = 0.95, resamples: int = 2000, seed: int = 0,
+    effect: float = 1.0,
+) -> Intervals:  # fmt: skip
+    """Intervals of macro-F1, accuracy and the F1 of each class, stratified by class.
 
     Args:
         confusion: Counts (C, C), rows truth, columns answers; all that the figures depend on.
         level: 0 to 1.
         resamples: Draws.
         seed: Same seed, same intervals.
+        effect: So many pictures count as one, see ``design_effect``; 1: all are independent.
     """
-    counts = np.asarray(confusion, np.float64)
+    counts = np.asarray(confusion, np.float64) / effect
     C = len(counts)
     rng = np.random.default_rng(seed)
     are, called, right = counts.sum(1), counts.sum(0), np.diag(counts)

@@ -66,7 +66,7 @@ def run(context: JobContext) -> dict[str, Any]:
     from wafer_core.data import dataset, models
     from wafer_core.device import describe_device
     from wafer_core.files import new_folder, write_bytes, write_json
-    from wafer_core.metrics import doubts, evaluate, intervals
+    from wafer_core.metrics import design_effect, doubts, evaluate, intervals
     from wafer_core.names import timestamp_name
     from wafer_core.tasks.classification import hood, transfer
     from wafer_core.tasks.classification.networks import NETWORKS
@@ -107,8 +107,10 @@ def run(context: JobContext) -> dict[str, Any]:
     if test_pictures:
         probabilities = classifier.predict_proba(test_pictures)
         judged = evaluate(test_labels, probabilities, used.class_names)
-        ends = intervals(judged.confusion).to_json(used.class_names)
-        evaluation = {**judged.to_json(), "intervals": ends}
+        lots, _ = dataset.bonds(project, used, "test")
+        effect = design_effect(probabilities.argmax(1) == test_labels, lots)
+        ends = intervals(judged.confusion, effect=effect).to_json(used.class_names)
+        evaluation = {**judged.to_json(), "intervals": ends, "design_effect": effect}
         unsure = doubts(evaluation, ends)
         told = _told(used, probabilities)
         if start.weights == "wafers":
