@@ -276,15 +276,15 @@ def test_only_a_wafer_that_is_not_sure_is_shown_in_all_turns() -> None:
     classifier = Classifier(network, "wafer_cnn", Preparation(16), ["A", "B"])
     batch = torch.zeros(3, 3, 16, 16)
     batch[0, 1, 0, 0] = 1.0  # 10 against 0: sure at once
-    batch[1, 1, 0, 0] = batch[1, 1, 15, 15] = 0.2  # 2 against 0 in two of the four turns
+    batch[1, 1, 0, 0] = batch[1, 1, 15, 15] = 0.1  # 1 against 0 in two of the four turns
     answer = classifier.predict_prepared(batch)
     assert network.seen == 3 + 2 * 3  # the empty third one is not sure either
-    both = np.log(1 / (1 + np.exp([-2.0, 0, -2, 0]))).mean()
-    other = np.log(1 / (1 + np.exp([2.0, 0, 2, 0]))).mean()
+    both = np.log(1 / (1 + np.exp([-1.0, 0, -1, 0]))).mean()
+    other = np.log(1 / (1 + np.exp([1.0, 0, 1, 0]))).mean()
     expected = [1 / (1 + np.exp(-10.0)), np.exp(both) / (np.exp(both) + np.exp(other)), 0.5]
     np.testing.assert_allclose(answer[:, 0], expected, rtol=1e-6)
     classifier.average_turns, network.seen = False, 0
-    assert classifier.predict_prepared(batch)[1, 0] == pytest.approx(1 / (1 + np.exp(-2.0)))
+    assert classifier.predict_prepared(batch)[1, 0] == pytest.approx(1 / (1 + np.exp(-1.0)))
     assert network.seen == 3
 
 
