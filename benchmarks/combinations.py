@@ -1,17 +1,24 @@
 """38 classes of wafers with none, one, or two to four patterns at once, learned from few of each.
 
     python -m benchmarks.combinations [--per-class 10] [--seeds 0 1] [--networks wafernet wafer_cnn]
-        [--sources plain noisy] [--data DATA.npz] [--weights HALF.safetensors]
+        [--sources clear plain noisy] [--laid yes no]
+        [--data DATA.npz] [--weights HALF.safetensors]
 
 The classes are those of MixedWM38 (J. Wang, C. Xu, Z. Yang, J. Zhang and X. Li, *Deformable
 convolutional networks for efficient mixed-type wafer defect pattern recognition*, IEEE Transactions
 on Semiconductor Manufacturing 33(4), 2020): no pattern, eight alone, and 13 pairs, 12 triples and
 four quadruples of at most one of Center and Donut, one of Edge-Loc and Edge-Ring, Loc, and Scratch.
 
+Training lays wafers of some classes on each other to make more of the others, as their names say
+(``joint``); ``--laid no`` learns from the wafers of a class alone.
+
 Where the wafers come from:
 
-plain   the simulator: 52 by 52 dies as in MixedWM38, few failures besides the patterns, and these
-        strong. A person can name most of them.
+clear   the simulator by process factors, from which pre-training never draws: 52 by 52 dies as in
+        MixedWM38, few failures besides the patterns, single clusters, rings that are closed or
+        nearly so. A person can name most of them.
+plain   the simulator at random, with few failures besides the patterns, and these strong. Rings in
+        lobes and loose clusters look alike: a third of those with a Donut cannot be named.
 noisy   the simulator as pre-training draws from it: 20 to 110 dies a side, up to 30 % of the dies
         failed besides, patterns of half strength. Many cannot be named by anybody.
 real    wafers of DATA with one pattern each, laid on each other: a die fails where it fails on any.
@@ -43,9 +50,16 @@ from wafer_core.errors import InputError
 from wafer_core.images import FAIL, NO_DIE, Picture, content_hash, resize
 from wafer_core.importers import Candidate, sample, scan
 from wafer_core.pretraining.composites import composite
-from wafer_core.simulator import PATTERNS, WaferConfig, simulate
+from wafer_core.simulator import (
+    PATTERNS,
+    WaferConfig,
+    draw_values,
+    factors_of,
+    simulate,
+    simulate_factors,
+)
 from wafer_core.tasks.classification import networks
-from wafer_core.tasks.classification.classifier import Classifier, TrainData
+from wafer_core.tasks.classification.classifier import Classifier, TrainConfig, TrainData
 
 Patterns = tuple[str, ...]
 # one wafer of a class: its patterns, and where chance comes from
@@ -55,9 +69,16 @@ PARTS = {"train": 0.4, "validation": 0.2, "test": 0.4}  # shares of the lots of 
 _PLAIN = WaferConfig(
     rows=(52, 52), aspect=(1, 1), background=(0.01, 0.08), strength=(0.8, 1), test_sites=0
 )
+# ranges of process factors instead of the usual ones; in the units of ``simulator.FACTORS``
+_CLEAR = {
+    "rows": (52, 52), "aspect": (1, 1), "density": (0, 10), "unevenness": (0, 0.3),
+    "rim_weakness": (1, 2), "centre_weakness": (1, 1), "strength": (60, 100),
+    "raggedness": (0.1, 0.6), "cluster_count": (1, 1), "arc": (300, 360),
+}  # fmt: skip
 _QUIET = replace(_PLAIN, background=(0, 0))  # for what is laid upon it: one background is enough
 _KEPT = 300  # wafers of a pattern in a part that are laid on others: more take only time
 _TRIES = 20  # to draw a wafer that is not there yet
+_KEYS = ("source", "per_class", "network", "laid")
 _MEANS = ("macro_f1", "accuracy", "calibration_error", "seconds", "judged")
 
 
@@ -70,15 +91,19 @@ def main() -> None:
     parser.add_argument("--test-per-class", type=int, default=50)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--networks", nargs="+", default=["wafernet", "wafer_cnn"])
+    parser.add_argument(
+        "--laid", nargs="+", choices=("yes", "no"), default=["yes", "no"],
+        help="whether training lays wafers on each other for classes that are several at once",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto")
     parser.add_argument("--name", default="combinations", help="of the table")
     given = parser.parse_args()
     device = choose_device(given.device)
     weights = given.weights or networks.WEIGHTS / "wafernet"
-    config = Classifier.load(weights.parent, name=weights.stem).config
+    taught = Classifier.load(weights.parent, name=weights.stem).config
     candidates = scan([given.data]).candidates if given.data else []
     if given.weights:
-        candidates = left_out(candidates, config)
+        candidates = left_out(candidates, taught)
         with_weights(given.weights)
     rows = []
     for per_class, seed in itertools.product(given.per_class, given.seeds):
@@ -87,12 +112,13 @@ def main() -> None:
             sources["real"] = lay_real(candidates, seed)
         for source, of_parts in sources.items():
             data, judged, truth = draw(of_parts, per_class, given.test_per_class, seed)
-            for network in given.networks:
-                row = one(network, data, judged, truth, device, seed)
-                row = {"source": source, "per_class": per_class, "network": network, **row}
-                rows.append({**row, "seed": seed})
+            for network, laid in itertools.product(given.networks, given.laid):
+                config = TrainConfig(network=network, seed=seed, joint=laid == "yes")
+                row = one(config, data, judged, truth, device)
+                about = {"source": source, "per_class": per_class, "network": network, "laid": laid}
+                rows.append({**about, **row, "seed": seed})
                 print(json.dumps({k: v for k, v in rows[-1].items() if k != "f1"}), flush=True)
-    write_results(given.name, rows, table(rows, known(config, given)))
+    write_results(given.name, rows, table(rows, known(taught, given)))
 
 
 def combinations() -> tuple[Patterns, ...]:
@@ -148,8 +174,25 @@ def different(
     return made
 
 
+def clear(patterns: Patterns, rng: np.random.Generator) -> Picture:
+    """A simulated wafer by process factors, of which a person can say what is on it."""
+    laid = []
+    for name in patterns or ("none",):
+        ranges = {n: r for n, r in _CLEAR.items() if n in factors_of(name)}
+        if name in ("Near-full", "Random"):  # their failures are the pattern
+            del ranges["density"]
+        elif laid:  # one background is enough
+            ranges["density"] = (0.0, 0.0)
+        if name == "Edge-Loc":  # open by its nature
+            del ranges["arc"]
+        fixed = {n: float(rng.uniform(*r)) for n, r in ranges.items()}
+        seed = int(rng.integers(2**31))
+        laid += simulate_factors(name, draw_values(name, 1, seed, fixed), seed)
+    return lay(laid)
+
+
 def plain(patterns: Patterns, rng: np.random.Generator) -> Picture:
-    """A simulated wafer of which a person can say what is on it."""
+    """A simulated wafer at random, its patterns strong."""
     names = patterns or ("none",)
     return lay([simulate(name, rng, _QUIET if k else _PLAIN) for k, name in enumerate(names)])
 
@@ -159,7 +202,7 @@ def noisy(patterns: Patterns, rng: np.random.Generator) -> Picture:
     return composite(patterns or ("none",), rng)
 
 
-SIMULATED: dict[str, Draw] = {"plain": plain, "noisy": noisy}
+SIMULATED: dict[str, Draw] = {"clear": clear, "plain": plain, "noisy": noisy}
 
 
 def lay(pictures: Sequence[Picture]) -> Picture:
@@ -233,22 +276,26 @@ def known(config: dict[str, Any], given: argparse.Namespace) -> str:
 def table(rows: Sequence[dict[str, Any]], told: str) -> str:
     """Markdown: the figures of each source and network, by number of patterns, and each class."""
     counts = sorted({len(patterns) for patterns in combinations()})
-    head = ["wafers", "a class", "network", "macro-F1", "95 %", "accuracy", "calibration error",
-            "train (s)", "judged", *(f"F1, {number} patterns" for number in counts)]  # fmt: skip
+    head = [
+        "wafers", "a class", "network", "laid", "macro-F1", "95 %", "accuracy",
+        "calibration error", "train (s)", "judged",
+        *(f"F1, {number} patterns" for number in counts),
+    ]  # fmt: skip
     lines = [
         f"# 38 classes of wafers with none to four patterns; {describe_machine()}",
         "",
         told,
         "",
         f"Mean over seeds {sorted({row['seed'] for row in rows})}; the interval is that of so many "
-        "judged wafers. The last columns are the mean F1 of the classes with so many patterns.",
+        "judged wafers. *laid*: training also laid wafers on each other. The last columns are the "
+        "mean F1 of the classes with so many patterns.",
         "",
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),
     ]
-    groups: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        groups.setdefault((row["source"], row["per_class"], row["network"]), []).append(row)
+        groups.setdefault(tuple(str(row[name]) for name in _KEYS), []).append(row)
     classes = {}
     for key, mine in groups.items():
         f1 = {name: float(np.mean([r["f1"][name] for r in mine])) for name in mine[0]["f1"]}
@@ -259,12 +306,12 @@ def table(rows: Sequence[dict[str, Any]], told: str) -> str:
             np.mean([f1[title(p)] for p in combinations() if len(p) == number]) for number in counts
         ]
         cells = [
-            *map(str, key), f"{mean['macro_f1']:.3f}", f"{low:.3f}–{high:.3f}",
+            *key, f"{mean['macro_f1']:.3f}", f"{low:.3f}–{high:.3f}",
             f"{mean['accuracy']:.3f}", f"{mean['calibration_error']:.3f}",
             f"{mean['seconds']:.0f}", f"{mean['judged']:.0f}", *(f"{v:.2f}" for v in by_count),
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", "| F1 of | " + " | ".join(f"{s}, {k}, {n}" for s, k, n in classes) + " |"]
+    lines += ["", "| F1 of | " + " | ".join(", ".join(key) for key in classes) + " |"]
     lines.append("|" + "---|" * (1 + len(classes)))
     for patterns in combinations():
         scores = " | ".join(f"{f1[title(patterns)]:.2f}" for f1 in classes.values())

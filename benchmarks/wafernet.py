@@ -64,7 +64,8 @@ def main() -> None:
         for seed in given.seeds:
             data, judged, truth = draw(candidates, per_class, seed)
             for network in given.networks:
-                row = one(network, data, judged, truth, device, seed)
+                config = TrainConfig(network=network, seed=seed)
+                row = one(config, data, judged, truth, device)
                 rows.append({"per_class": per_class, "seed": seed, "network": network, **row})
                 print(json.dumps(rows[-1]), flush=True)
     write_results(given.name, rows, table(rows, half.config))
@@ -155,13 +156,13 @@ def draw(
 
 
 def one(
-    network: str, data: TrainData, judged: list[Any], truth: np.ndarray,
-    device: torch.device, seed: int,
+    config: TrainConfig, data: TrainData, judged: list[Any], truth: np.ndarray,
+    device: torch.device,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train with defaults and judge."""
+    """Train and judge."""
     started = time.perf_counter()
     epochs = 0
-    for result in train(data, TrainConfig(network=network, seed=seed), device):
+    for result in train(data, config, device):
         epochs = result.epoch
     classifier = result.best_classifier()
     seconds = time.perf_counter() - started

@@ -10,7 +10,7 @@ from pages.shared import forms, guards, jobs_panel, layout, loaders, results, se
 from wafer_core import jobs
 from wafer_core.data import models
 from wafer_core.jobs import JobState
-from wafer_core.tasks.classification import classifier, imagenet, networks, policies
+from wafer_core.tasks.classification import classifier, imagenet, joint, networks, policies
 from wafer_core.tasks.parameters import Parameter
 
 SEED = Parameter(
@@ -117,6 +117,12 @@ with right:
             f"Too few wafers to test: {', '.join(untested)}. Their figures will be missing; "
             "five wafers a class are the least.",
             icon=":material/info:",
+        )
+    several = joint.mention([c.name for c in ready]) if config["joint"] else ""
+    if several:
+        st.caption(
+            f"Wafers of other classes are laid on each other for {guards.plain(several)} to "
+            "learn from, as the name says. “Lay wafers on each other” under More switches that off."
         )
     train_tab, search_tab = st.tabs(["Train", "Search"], key="train_tab", on_change="rerun")
     with train_tab:

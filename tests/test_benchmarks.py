@@ -142,14 +142,14 @@ def test_where_there_are_no_more_wafers_there_are_fewer() -> None:
 def test_the_table_of_combinations_means_over_seeds_and_counts() -> None:
     f1 = {combos.title(p): {1: 0.5, 4: 0.25}.get(len(p), 1.0) for p in combos.combinations()}
     row = {
-        "source": "plain", "per_class": 10, "network": "wafernet", "macro_f1": 0.6,
+        "source": "plain", "per_class": 10, "network": "wafernet", "laid": "yes", "macro_f1": 0.6,
         "interval": [0.5, 0.7], "accuracy": 0.61, "calibration_error": 0.02, "seconds": 20.0,
         "judged": 1900, "f1": f1,
     }  # fmt: skip
     rows = [{**row, "seed": 0}, {**row, "seed": 1, "macro_f1": 0.7, "interval": [0.6, 0.8]}]
     text = combos.table(rows, "said of them")
     assert (
-        "| plain | 10 | wafernet | 0.650 | 0.550–0.750 | 0.610 | 0.020 | 20 | 1900 | 1.00 | "
+        "| plain | 10 | wafernet | yes | 0.650 | 0.550–0.750 | 0.610 | 0.020 | 20 | 1900 | 1.00 | "
         in (text)
     )
     assert "| 1.00 | 0.50 | 1.00 | 1.00 | 0.25 |" in text

@@ -241,6 +241,11 @@ def test_the_number_of_epochs_follows_the_number_of_pictures() -> None:
     assert (strange.epochs or 0) > 30
     assert strange.learning_rate == pytest.approx(0.003)
     assert TrainConfig().resolved(350, told_apart=0.8) == taught
+    # with many pictures more is asked of the last layer
+    assert (TrainConfig().resolved(2000, told_apart=0.8).epochs or 0) > 10
+    assert TrainConfig().resolved(2000, told_apart=0.9).epochs == 1
+    laid = TrainConfig().resolved(350, told_apart=0.9, lays_wafers=True)
+    assert (laid.epochs or 0) == 2 * (strange.epochs or 0)
     assert TrainConfig(epochs=2, learning_rate=0.1).resolved(350, told_apart=0.6).epochs == 2
     assert (taught.learning_rate or 0) < 0.003  # and much to forget
 

@@ -66,6 +66,22 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
 # -- train ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("joint", [True, False])
+def test_wafers_are_laid_on_each_other_for_a_class_named_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, joint: bool
+) -> None:
+    monkeypatch.setenv("WAFER_LOCKS", str(tmp_path / "locks"))
+    project = Project.create(tmp_path / "mixed")
+    for seed, name in enumerate(("Center", "Scratch", "Center + Scratch")):
+        made = simulate_many(name.split(" + ")[0], 6, seed)
+        new = [pictures.NewPicture(picture, f"{n}.png") for n, picture in enumerate(made)]
+        pictures.add_originals(project, project.add_class(name).slug, new)
+    config = {"network": "wafer_cnn", **FAST, "joint": joint}
+    result = run_job(create_job(project.path, "train", {"config": config}, "cpu"))
+    told = "Wafers of other classes were laid on each other for “Center + Scratch” to learn from"
+    assert any(told in note for note in result["notes"]) == joint
+
+
 def test_a_run_is_whole_and_current(trained: tuple[Project, dict[str, Any]]) -> None:
     project, result = trained
     [run] = models.list_models(project)

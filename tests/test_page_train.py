@@ -158,6 +158,16 @@ def test_classes_without_or_with_few_wafers_are_told(project: Project) -> None:
     assert "Too few wafers to test: Rare." in texts(at)
 
 
+def test_classes_that_are_several_others_at_once_are_told(project: Project) -> None:
+    assert "laid on each other" not in texts(visit("train", project))
+    fill(project, "Alpha + Beta", 5, start=60)
+    at = with_more("train", project)
+    told = r"laid on each other for “Alpha \+ Beta” to learn from"
+    assert told in texts(at)
+    run(at.toggle(key="train_joint").set_value(False))
+    assert told not in texts(at)
+
+
 def test_a_running_training_shows_its_curves_and_can_be_stopped(project: Project) -> None:
     folder = jobs.create_job(project.path, "train", {"name": "*Night* $x$"})
     writer = EventWriter(folder)

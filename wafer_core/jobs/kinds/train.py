@@ -262,11 +262,17 @@ def _notes(
     curve: Sequence[Mapping[str, Any]], data: TrainData, config: TrainConfig, stopped: bool
 ) -> list[str]:
     """What the user should know about how it went."""
+    from wafer_core.tasks.classification.joint import mention
     from wafer_core.tasks.classification.networks import NETWORKS
     from wafer_core.tasks.classification.training import FINE_TUNE_FROM
     from wafer_core.tasks.classification.transfer import FINE_TUNED
 
     notes = []
+    if config.joint and (config.epochs or 0) > 1 and (joint := mention(data.class_names)):
+        notes.append(
+            f"Wafers of other classes were laid on each other for {joint} to learn from, as the "
+            "name says."
+        )
     best = max((row["epoch"] for row in curve if row["is_best"]), default=0)
     if not data.validation_pictures:
         notes.append(

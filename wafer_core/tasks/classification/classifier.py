@@ -29,6 +29,7 @@ from wafer_core.preparation import Preparation
 from wafer_core.tasks.classification import networks, transfer
 from wafer_core.tasks.classification.classify import Classifier, many_scores
 from wafer_core.tasks.classification.heads import HeadFit, fit_head
+from wafer_core.tasks.classification.joint import JointWafers
 from wafer_core.tasks.classification.optimize import (
     EMA_DECAY,
     freeze_norms,
@@ -132,6 +133,10 @@ def train(
     inputs = preparation.prepare_compact(data.train_pictures)
     labels = torch.from_numpy(data.train_labels)
     validation = preparation.prepare_compact(data.validation_pictures)
+    joint = JointWafers(
+        data.class_names if config.joint else (), data.train_pictures, data.train_labels,
+        preparation, inputs,
+    )  # fmt: skip
     frequency = data.train_counts() / len(labels)
     weights = None
     if config.balancing == "weighted":
@@ -151,7 +156,7 @@ def train(
             network, inputs, labels, weights, config.turns, config.seed, tell,
             begun.known, data.train_keys, data.train_made, change,
         )  # fmt: skip
-        config = asked.resolved(len(labels), fitted.told_apart)
+        config = asked.resolved(len(labels), fitted.told_apart, bool(joint.classes))
     if is_frozen:
         config = replace(config, epochs=1)
     epochs, batch_size = config.epochs or 1, config.batch_size or 1
@@ -215,7 +220,8 @@ def train(
         for chosen in () if is_fitted else torch.tensor_split(order, steps_per_epoch):
             for group in optimizer().param_groups:
                 group["lr"] = rate * rate_factor(step / steps)
-            batch = inputs[chosen].to(device).float().div_(255)
+            batch = inputs[chosen].float().div_(255)
+            batch = joint.lay(batch, labels[chosen], config.turns, generator).to(device)
             batch = transform(batch, config, generator).contiguous(memory_format=memory_format)
             with half(device, network):
                 logits = network(batch)
@@ -252,7 +258,7 @@ def train(
                 fitted
                 and epoch == 1
                 and len(validation)
-                and not config.is_strange(fitted.told_apart)
+                and not config.is_strange(len(labels), fitted.told_apart)
             ):
                 best += _EARNED * _standard_error(evaluation)
             kept, kept_epoch = copy.deepcopy(average.state_dict()), epoch

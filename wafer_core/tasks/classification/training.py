@@ -25,7 +25,10 @@ BALANCING = {
 # pictures in all; measured on real wafers: with 2,600 and with 13,000 none beat the last layer
 FINE_TUNE_FROM = 10_000
 STRANGE_BELOW = 0.7  # of the pictures named right by a last layer that did not see them
+# with so many pictures the features can be learned anew, and more is asked of the last layer
+STRANGE_MANY, STRANGE_BELOW_OF_MANY = 1000, 0.85
 STRANGE_EPOCHS = 40  # at 350 of them
+JOINT_EPOCHS = 80  # the same where wafers are laid on each other: new ones come in every epoch
 STRANGE_RATE = 3e-3  # peak learning rate for such patterns, with 16 pictures a batch
 
 PARAMETERS: dict[str, Parameter] = {
@@ -78,6 +81,13 @@ PARAMETERS: dict[str, Parameter] = {
         + "; ".join(f"{name}: {rule.help}" for name, rule in RULES.items())
         + ". Or a policy that a search found for your wafers.",
         DEFAULT, choices=tuple(RULES),
+    ),
+    "joint": Parameter(
+        "Lay wafers on each other",
+        "A class that is named after several others, such as “Center + Scratch”, also learns from "
+        "wafers of those laid on each other: ten of each pattern make thousands of combinations. "
+        "Does nothing where no class has such a name.",
+        True,
     ),
     "rotation_share": Parameter(
         "Free rotation, share of pictures",
@@ -137,6 +147,7 @@ class TrainConfig:
     transfer: str = FINE_TUNED  # frozen is faster and, with WaferNet on few pictures, near
     turns: bool = True
     policy: str = DEFAULT
+    joint: bool = True
     rotation_share: float = 0.3  # measured on real wafers, 39 a class: 0.3 to 0.5 beat 1
     zoom: float = 0.08
     shift: float = 0.02
@@ -159,11 +170,14 @@ class TrainConfig:
         object.__setattr__(self, "seed", check_seed(self.seed))
 
     @staticmethod
-    def is_strange(told_apart: float | None) -> bool:
+    def is_strange(pictures: int, told_apart: float | None) -> bool:
         """Whether a fitted last layer tells so few apart that the features do not suit them."""
-        return told_apart is not None and told_apart < STRANGE_BELOW
+        enough = STRANGE_BELOW if pictures < STRANGE_MANY else STRANGE_BELOW_OF_MANY
+        return told_apart is not None and told_apart < enough
 
-    def resolved(self, pictures: int, told_apart: float | None = None) -> TrainConfig:
+    def resolved(
+        self, pictures: int, told_apart: float | None = None, lays_wafers: bool = False
+    ) -> TrainConfig:
         """The same with every ``None`` replaced, for a number of training pictures.
 
         Few pictures are looked at often, many seldom: work grows with the square root of their
@@ -171,19 +185,23 @@ class TrainConfig:
 
         A network that knows wafers learns with its last layer first. Where that tells few pictures
         apart well, it stays at this: measured, fine-tuning takes from it what it knew. Where it
-        does not, the patterns are strange to it, and it learns with large steps.
+        does not, the patterns are strange to it, and it learns with large steps. So it does where
+        wafers are laid on each other.
 
         Args:
             pictures: Training pictures.
             told_apart: Share of pictures that the last layer alone named right without having seen
                 them; None: not known yet.
+            lays_wafers: See ``joint``.
         """
         epochs, batch_size, rate = self.epochs, self.batch_size, self.learning_rate
         knows_wafers = NETWORKS[self.network].weights is not None and self.transfer == FINE_TUNED
-        is_strange = knows_wafers and self.is_strange(told_apart)
+        is_strange = knows_wafers and (lays_wafers or self.is_strange(pictures, told_apart))
         if epochs is None and knows_wafers and not is_strange and pictures < FINE_TUNE_FROM:
             epochs = 1
-        usual = STRANGE_EPOCHS if is_strange else NETWORKS[self.network].epochs
+        usual = NETWORKS[self.network].epochs
+        if is_strange:
+            usual = JOINT_EPOCHS if lays_wafers else STRANGE_EPOCHS
         if epochs is None:
             least = max(6, 0.12 * usual)
             epochs = round(min(2 * usual, max(least, usual * math.sqrt(350 / max(pictures, 1)))))

@@ -1,0 +1,144 @@
+"""Classes that are several others at once, and new wafers of them.
+
+Where a project has the classes Center, Loc and “Center + Loc”, a wafer of Center laid upon one of
+Loc is a wafer of the third. With ten of each, turned and mirrored, that makes thousands of them,
+where the class itself has ten. Training lays them anew for each batch; no other part ever sees one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.ndimage import convolve
+
+from wafer_core.images import FAIL, PASS, Picture, is_map
+from wafer_core.preparation import Preparation
+
+SHARE = 0.8  # of the pictures of such a class in a batch that are laid anew
+# no hyphen: Edge-Loc is no Edge and Loc
+_JOINT = re.compile(r"\s*[+&,/]\s*|\s+and\s+|\s*(?:및|그리고)\s*")
+_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]])
+_MOST = 300  # wafers of a class that are laid: more take only memory
+_LONELY = 2  # a failed die with fewer failed neighbours belongs to no pattern
+
+
+def joint_classes(names: Sequence[str]) -> dict[int, list[tuple[int, int]]]:
+    """The classes that are named after several others, and which two classes make each of them.
+
+    “A + B + C” is made of A and “B + C” as well as of B and “A + C”, as far as there are such
+    classes. Names are joined by +, &, a comma, a stroke, or a word for “and”.
+    """
+    parts = [_parts(name) for name in names]
+    found = {}
+    for index, whole in enumerate(parts):
+        pairs = [
+            (a, b)
+            for a in range(len(names))
+            for b in range(a)
+            if parts[a] and parts[b] and parts[a] | parts[b] == whole and not parts[a] & parts[b]
+        ]
+        if pairs:
+            found[index] = pairs
+    return found
+
+
+def mention(names: Sequence[str]) -> str:
+    """Those classes for a sentence, “Center + Loc” and 28 more; empty where there is none."""
+    found = [names[index] for index in joint_classes(names)]
+    if not found:
+        return ""
+    others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"“{found[0]}”{others}"
+
+
+def _parts(name: str) -> frozenset[str]:
+    return frozenset(part.casefold() for part in _JOINT.split(name.strip()) if part)
+
+
+def quiet(picture: Picture) -> Picture:
+    """A wafer map without failed dies that stand alone: the noise of one wafer is enough for two.
+
+    Args:
+        picture: (H, W) wafer map.
+    """
+    failed = picture == FAIL
+    around = convolve(failed.astype(np.uint8), _NEIGHBOURS, mode="constant")
+    return np.where(failed & (around < _LONELY), PASS, picture).astype(np.uint8)
+
+
+class JointWafers:
+    """Lays training wafers on each other, for the classes that are several others at once."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        pictures: Sequence[Picture],
+        labels: npt.NDArray[np.int64],
+        preparation: Preparation,
+        inputs: torch.Tensor,
+    ) -> None:
+        """Find the classes, and prepare what is laid upon others.
+
+        Args:
+            names: Of the classes.
+            pictures: N training pictures; only wafer maps are laid.
+            labels: (N,) index into ``names``.
+            preparation: How a picture becomes an input.
+            inputs: uint8 (N, 3, S, S) of the pictures.
+        """
+        self.classes = joint_classes(names)
+        parts = {part for pairs in self.classes.values() for pair in pairs for part in pair}
+        maps = np.array([is_map(p) for p in pictures]) if parts else np.zeros(len(labels), bool)
+        self._of = {part: np.flatnonzero(maps & (labels == part))[:_MOST] for part in parts}
+        self.classes = {
+            label: kept
+            for label, pairs in self.classes.items()
+            if (kept := [p for p in pairs if len(self._of[p[0]]) and len(self._of[p[1]])])
+        }
+        used = {part for pairs in self.classes.values() for pair in pairs for part in pair}
+        above = np.sort(np.concatenate([self._of[part] for part in used] or [np.zeros(0, int)]))
+        self._place = {int(index): place for place, index in enumerate(above)}
+        self._above = preparation.prepare_compact([quiet(pictures[index]) for index in above])
+        self._inputs = inputs
+
+    def lay(
+        self, batch: torch.Tensor, labels: torch.Tensor, turns: bool, generator: torch.Generator
+    ) -> torch.Tensor:
+        """A batch of which some wafers of joint classes are laid anew.
+
+        Args:
+            batch: float32 (N, 3, S, S) in [0, 1]; changed in place.
+            labels: (N,) of the same.
+            turns: Whether the upper wafer may lie turned or mirrored.
+            generator: On the CPU.
+        """
+
+        def one_of(count: int) -> int:
+            return int(torch.randint(count, (), generator=generator))
+
+        for row, label in enumerate(labels.tolist()):
+            pairs = self.classes.get(label)
+            if not pairs or float(torch.rand((), generator=generator)) >= SHARE:
+                continue
+            pair = pairs[one_of(len(pairs))]
+            upper = one_of(2)
+            low, high = (self._of[part] for part in (pair[1 - upper], pair[upper]))
+            below = self._inputs[low[one_of(len(low))]].float() / 255
+            above = self._above[self._place[int(high[one_of(len(high))])]].float() / 255
+            if turns:
+                above = torch.rot90(above, one_of(4), (1, 2))
+                above = above.flip(2) if one_of(2) else above
+            batch[row] = _laid(below, above)
+        return batch
+
+
+def _laid(below: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
+    """(3, S, S) of two such inputs: a die fails where it fails on either; see ``Preparation``."""
+    wafer = below[:1]
+    failed = 1 - (1 - below[1:2]) * (1 - above[1:2])
+    touched = torch.maximum(below[2:], above[2:])
+    return torch.cat([wafer, torch.cat([failed, touched]) * (wafer > 0)])
