@@ -104,7 +104,7 @@ def main() -> None:
         [c.load().picture for c in candidates], labels, np.array([str(c.group) for c in candidates])
     )
     common = {
-        "data": fingerprint(given.data), "weights": fingerprint(given.weights),
+        "data": fingerprint(given.data), "weights": given.weights and fingerprints(given.weights),
         "lots": known and [known["leave_groups_out"], known["seed"]],
         "wafers": given.wafers, "device": device.type,
     }  # fmt: skip
@@ -200,9 +200,15 @@ def cell_name(cell: Cell, config: TrainConfig, common: dict[str, Any]) -> str:
     return f"{words.replace(' ', '_')}-seed{cell.seed}-{key}.json"
 
 
-def fingerprint(path: Path | None) -> str | None:
+def fingerprint(path: Path) -> str:
     """SHA-256 of a file."""
-    return path and hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fingerprints(weights: Path) -> list[str]:
+    """Those of weights to start from, and of the names on which a last layer leans."""
+    names = weights.with_name(f"{networks.names_file(weights.stem)}.safetensors")
+    return [fingerprint(weights), fingerprint(names)]
 
 
 def named_number(text: str) -> tuple[str, int]:
