@@ -97,7 +97,8 @@ def _wafers(
 ) -> None:
     """The wafers of a pair, the surest answer first."""
     if pair is None:
-        st.markdown(f"**All {len(told):,} mistakes**, wrong and sure first")
+        all_of_them = f"All {len(told):,} mistakes" if len(told) > 1 else "The only mistake"
+        st.markdown(f"**{all_of_them}**, wrong and sure first")
     else:
         truth, answer = layout.plain(names[pair.truth]), layout.plain(names[pair.answer])
         other = f"{pair.reverse:,} the other way round" if pair.reverse else "none the other way"
