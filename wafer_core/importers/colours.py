@@ -213,7 +213,7 @@ def own_resolution(picture: Picture, exact: bool) -> Picture:
         exact: ``False`` tolerates a little noise in where the changes lie.
     """
     rows = _grid(picture, exact)
-    columns = _grid(picture.T, exact)
+    columns = None if rows is None else _grid(picture.T, exact)
     if rows is None or columns is None:
         return picture
     # Every die takes the value of most of its pixels.
@@ -230,10 +230,10 @@ def own_resolution(picture: Picture, exact: bool) -> Picture:
 def _grid(picture: Picture, exact: bool) -> npt.NDArray[np.int64] | None:
     """First rows of the dies, or ``None`` if a die is not at least two rows high."""
     H = len(picture)
-    changes = (picture[1:] != picture[:-1]).sum(axis=1)  # (H − 1,) at rows 1 … H − 1
-    changed = np.flatnonzero(changes) + 1
-    if exact and 2 * len(changed) > H:
+    differs = picture[1:] != picture[:-1]  # (H − 1, W) at rows 1 … H − 1
+    if exact and 2 * differs.any(axis=1).sum() > H:
         return None
+    changes = differs.sum(axis=1)
     total = changes.sum()
     smallest_die = 2 if exact else 3
     for count in range(8, H // smallest_die + 1):

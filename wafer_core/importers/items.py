@@ -107,7 +107,10 @@ class SourceFile:
             raise too_large
         try:
             with self.open() as stream:
-                data = stream.read(limit + 1)
+                # as much as it should hold: what is asked for is set aside, read or not
+                data = stream.read(self.size + 1)
+                if len(data) > self.size:  # it grew
+                    data += stream.read(limit + 1 - len(data))
         except OSError as exc:
             raise PictureError(
                 f"{self.name}: the file cannot be read ({exc.strerror or exc}); "

@@ -26,7 +26,6 @@ from wafer_core.images import (
     Picture,
     check_picture,
     from_die_codes,
-    is_map,
     resize,
 )
 from wafer_core.importers.colours import (
@@ -127,7 +126,7 @@ def _damaged(name: str) -> PictureError:
 def _pixels(image: Image.Image) -> tuple[Pixels | Picture, np.ndarray | None]:
     """(H, W) grey or (H, W, 3) colours, and a mask (H, W) of what is transparent, if anything."""
     if image.mode in ("1", "L") and "transparency" not in image.info:
-        return np.asarray(image.convert("L")), None
+        return np.asarray(image if image.mode == "L" else image.convert("L")), None
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"))
         transparent = rgba[:, :, 3] < 128
@@ -160,7 +159,7 @@ def interpret(
         grey = pixels
     if grey is not None:
         values = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
-        if colours is None and not set(values.tolist()) - {NO_DIE, PASS, FAIL} and is_map(grey):
+        if colours is None and PASS in values and not set(values.tolist()) - {NO_DIE, PASS, FAIL}:
             return Loaded(storable(own_resolution(grey, exact=True), name))
         if colours is None and values[-1] in (1, 2):
             return Loaded(storable(from_die_codes(grey, name), name))
