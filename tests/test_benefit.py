@@ -113,6 +113,7 @@ def test_without_turns_nothing_varies_but_the_pictures() -> None:
     assert (as_usual.turns, as_usual.seed, as_usual.network) == (True, 6, "wafernet")
     bare = BenefitConfig(network="wafer_cnn", turns=False).training(0)
     assert not bare.turns
+    assert not bare.joint
     assert not bare.average_turns
     assert bare.rotation_share == 0
 

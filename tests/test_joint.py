@@ -10,7 +10,7 @@ from wafer_core.images import FAIL, NO_DIE, PASS, Picture
 from wafer_core.preparation import Preparation
 from wafer_core.tasks.classification import joint
 from wafer_core.tasks.classification.classifier import TrainConfig, TrainData, train
-from wafer_core.tasks.classification.joint import JointWafers, joint_classes, mention, quiet
+from wafer_core.tasks.classification.joint import JointWafers, joint_classes, mention, quiet, with_maps
 
 SIDE = 16
 
@@ -101,6 +101,8 @@ def test_only_wafer_maps_are_laid_and_other_classes_stay() -> None:
     grey = np.tile(np.arange(SIDE, dtype=np.uint8) * 9, (SIDE, 1))
     both = laid([wafer(TOP), grey, wafer()], ["A", "B", "A + B"])
     assert not both[:, 1].any()
+    assert with_maps([wafer(TOP), grey, wafer()], np.arange(3)) == {0, 2}
+    assert mention(["A", "B", "A + B"], {0, 2}) == ""
     alone = laid([wafer(TOP), wafer(LEFT), wafer()], ["A", "B", "C"])
     assert not alone[:, 1].any()
 

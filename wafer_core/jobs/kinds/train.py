@@ -262,13 +262,15 @@ def _notes(
     curve: Sequence[Mapping[str, Any]], data: TrainData, config: TrainConfig, stopped: bool
 ) -> list[str]:
     """What the user should know about how it went."""
-    from wafer_core.tasks.classification.joint import mention
+    from wafer_core.tasks.classification.joint import mention, with_maps
     from wafer_core.tasks.classification.networks import NETWORKS
     from wafer_core.tasks.classification.training import FINE_TUNE_FROM
     from wafer_core.tasks.classification.transfer import FINE_TUNED
 
     notes = []
-    if config.joint and (config.epochs or 0) > 1 and (joint := mention(data.class_names)):
+    lays = config.joint and (config.epochs or 0) > 1 and mention(data.class_names)
+    maps = with_maps(data.train_pictures, data.train_labels) if lays else ()
+    if lays and (joint := mention(data.class_names, maps)):
         notes.append(
             f"Wafers of other classes were laid on each other for {joint} to learn from, as the "
             "name says."

@@ -8,7 +8,7 @@ where the class itself has ten. Training lays them anew for each batch; no other
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,33 +26,45 @@ _MOST = 300  # wafers of a class that are laid: more take only memory
 _LONELY = 2  # a failed die with fewer failed neighbours belongs to no pattern
 
 
-def joint_classes(names: Sequence[str]) -> dict[int, list[tuple[int, int]]]:
+def joint_classes(
+    names: Sequence[str], usable: Collection[int] | None = None
+) -> dict[int, list[tuple[int, int]]]:
     """The classes that are named after several others, and which two classes make each of them.
 
     “A + B + C” is made of A and “B + C” as well as of B and “A + C”, as far as there are such
     classes. Names are joined by +, &, a comma, a stroke, or a word for “and”.
+
+    Args:
+        names: Of all classes.
+        usable: Those that have wafers to lay; None: all.
     """
     parts = [_parts(name) for name in names]
+    lend = [k for k in range(len(names)) if parts[k] and (usable is None or k in usable)]
     found = {}
     for index, whole in enumerate(parts):
         pairs = [
             (a, b)
-            for a in range(len(names))
-            for b in range(a)
-            if parts[a] and parts[b] and parts[a] | parts[b] == whole and not parts[a] & parts[b]
+            for a in lend
+            for b in lend
+            if b < a and parts[a] | parts[b] == whole and not parts[a] & parts[b]
         ]
         if pairs:
             found[index] = pairs
     return found
 
 
-def mention(names: Sequence[str]) -> str:
+def mention(names: Sequence[str], usable: Collection[int] | None = None) -> str:
     """Those classes for a sentence, “Center + Loc” and 28 more; empty where there is none."""
-    found = [names[index] for index in joint_classes(names)]
+    found = [names[index] for index in joint_classes(names, usable)]
     if not found:
         return ""
     others = f" and {len(found) - 1} more" if len(found) > 1 else ""
     return f"“{found[0]}”{others}"
+
+
+def with_maps(pictures: Sequence[Picture], labels: npt.NDArray[np.int64]) -> set[int]:
+    """The classes that have wafer maps; other pictures are not laid on each other."""
+    return {label for label, p in zip(labels.tolist(), pictures, strict=True) if is_map(p)}
 
 
 def _parts(name: str) -> frozenset[str]:
@@ -90,17 +102,12 @@ class JointWafers:
             preparation: How a picture becomes an input.
             inputs: uint8 (N, 3, S, S) of the pictures.
         """
-        self.classes = joint_classes(names)
+        named = joint_classes(names)
+        self.classes = named and joint_classes(names, with_maps(pictures, labels))
         parts = {part for pairs in self.classes.values() for pair in pairs for part in pair}
-        maps = np.array([is_map(p) for p in pictures]) if parts else np.zeros(len(labels), bool)
+        maps = np.array([bool(parts) and is_map(p) for p in pictures], bool)
         self._of = {part: np.flatnonzero(maps & (labels == part))[:_MOST] for part in parts}
-        self.classes = {
-            label: kept
-            for label, pairs in self.classes.items()
-            if (kept := [p for p in pairs if len(self._of[p[0]]) and len(self._of[p[1]])])
-        }
-        used = {part for pairs in self.classes.values() for pair in pairs for part in pair}
-        above = np.sort(np.concatenate([self._of[part] for part in used] or [np.zeros(0, int)]))
+        above = np.sort(np.concatenate([*self._of.values(), np.zeros(0, np.int64)]))
         self._place = {int(index): place for place, index in enumerate(above)}
         self._above = preparation.prepare_compact([quiet(pictures[index]) for index in above])
         self._inputs = inputs

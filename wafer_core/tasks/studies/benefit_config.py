@@ -77,7 +77,9 @@ class BenefitConfig:
             repeat: From 0.
         """
         # without turns nothing but the pictures varies: neither in training nor when answering
-        bare: dict[str, Any] = {"turns": False, "rotation_share": 0.0, "average_turns": False}
+        bare: dict[str, Any] = {
+            "turns": False, "joint": False, "rotation_share": 0.0, "average_turns": False,
+        }  # fmt: skip
         return TrainConfig(
             network=self.network,
             epochs=self.epochs,
