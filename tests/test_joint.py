@@ -10,7 +10,13 @@ from wafer_core.images import FAIL, NO_DIE, PASS, Picture
 from wafer_core.preparation import Preparation
 from wafer_core.tasks.classification import joint
 from wafer_core.tasks.classification.classifier import TrainConfig, TrainData, train
-from wafer_core.tasks.classification.joint import JointWafers, joint_classes, mention, quiet, with_maps
+from wafer_core.tasks.classification.joint import (
+    JointWafers,
+    joint_classes,
+    mention,
+    quiet,
+    with_maps,
+)
 
 SIDE = 16
 
