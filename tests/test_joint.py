@@ -34,7 +34,7 @@ TOP, LEFT = (slice(0, 4), slice(0, SIDE)), (slice(0, SIDE), slice(0, 3))
 
 @pytest.mark.parametrize(
     "name",
-    ["A + B", "a+b", "B & A", "A, B", "A/B", "B and A", "A 및 B", "A그리고 B"],
+    ["A + B", "a+b", "B & A", "A, B", "A_B", "A/B", "B and A", "A 및 B", "A그리고 B"],
 )
 def test_a_class_named_after_two_others_is_made_of_them(name: str) -> None:
     assert joint_classes(["A", name, "B"]) == {1: [(2, 0)]}

@@ -20,7 +20,7 @@ from wafer_core.preparation import Preparation
 
 SHARE = 0.8  # of the pictures of such a class in a batch that are laid anew
 # no hyphen: Edge-Loc is no Edge and Loc
-_JOINT = re.compile(r"\s*[+&,/]\s*|\s+and\s+|\s*(?:및|그리고)\s*")
+_JOINT = re.compile(r"\s*[+&,/_]\s*|\s+and\s+|\s*(?:및|그리고)\s*")
 _NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]])
 _MOST = 300  # wafers of a class that are laid: more take only memory
 _LONELY = 2  # a failed die with fewer failed neighbours belongs to no pattern
@@ -32,7 +32,7 @@ def joint_classes(
     """The classes that are named after several others, and which two classes make each of them.
 
     “A + B + C” is made of A and “B + C” as well as of B and “A + C”, as far as there are such
-    classes. Names are joined by +, &, a comma, a stroke, or a word for “and”.
+    classes. Names are joined by +, &, _, a comma, a stroke, or a word for “and”.
 
     Args:
         names: Of all classes.
