@@ -39,13 +39,17 @@ def joint_classes(
         usable: Those that have wafers to lay; None: all.
     """
     parts = [_parts(name) for name in names]
-    lend = [k for k in range(len(names)) if parts[k] and (usable is None or k in usable)]
     found = {}
     for index, whole in enumerate(parts):
+        if len(whole) < 2:
+            continue
+        # what shows only some of its patterns; few do, so that pairs of them are few
+        some = [k for k, part in enumerate(parts) if part and part < whole]
+        some = [k for k in some if usable is None or k in usable]
         pairs = [
             (a, b)
-            for a in lend
-            for b in lend
+            for a in some
+            for b in some
             if b < a and parts[a] | parts[b] == whole and not parts[a] & parts[b]
         ]
         if pairs:
