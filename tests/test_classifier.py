@@ -21,6 +21,7 @@ from wafer_core.tasks.classification.classifier import (
     rate_factor,
     train,
 )
+from wafer_core.tasks.classification.training import are_strange
 from wafer_core.tasks.classification.turns import quarter_turns, transform
 
 CPU = torch.device("cpu")
@@ -237,17 +238,24 @@ def test_the_number_of_epochs_follows_the_number_of_pictures() -> None:
     assert TrainConfig().resolved(9_999).epochs == 1
     assert 1 < (TrainConfig().resolved(10_000).epochs or 0) < 30
     assert (TrainConfig(transfer="scratch").resolved(350).epochs or 0) > 1
-    strange = TrainConfig().resolved(350, told_apart=0.6)
+    strange = TrainConfig().resolved(350, is_strange=True)
     assert (strange.epochs or 0) > 30
     assert strange.learning_rate == pytest.approx(0.003)
-    assert TrainConfig().resolved(350, told_apart=0.8) == taught
-    # with many pictures more is asked of the last layer
-    assert (TrainConfig().resolved(2000, told_apart=0.8).epochs or 0) > 10
-    assert TrainConfig().resolved(2000, told_apart=0.9).epochs == 1
-    laid = TrainConfig().resolved(350, told_apart=0.9, lays_wafers=True)
+    laid = TrainConfig().resolved(350, lays_wafers=True)
     assert (laid.epochs or 0) == 2 * (strange.epochs or 0)
-    assert TrainConfig(epochs=2, learning_rate=0.1).resolved(350, told_apart=0.6).epochs == 2
+    assert TrainConfig(epochs=2, learning_rate=0.1).resolved(350, is_strange=True).epochs == 2
     assert (taught.learning_rate or 0) < 0.003  # and much to forget
+
+
+@pytest.mark.parametrize(
+    ("told_apart", "originals", "strange"),
+    [(0.69, 90, True), (0.71, 90, False), (0.84, 999, False), (0.84, 1000, True),
+     (0.86, 5000, False), (None, 5000, False)],
+)  # fmt: skip
+def test_more_is_asked_of_a_last_layer_with_many_originals(
+    told_apart: float | None, originals: int, strange: bool
+) -> None:
+    assert are_strange(told_apart, originals) == strange
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

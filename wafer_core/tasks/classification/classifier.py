@@ -39,7 +39,12 @@ from wafer_core.tasks.classification.optimize import (
     update_average,
 )
 from wafer_core.tasks.classification.policies import DEFAULT, apply_policy
-from wafer_core.tasks.classification.training import PARAMETERS, TrainConfig, TrainData
+from wafer_core.tasks.classification.training import (
+    PARAMETERS,
+    TrainConfig,
+    TrainData,
+    are_strange,
+)
 from wafer_core.tasks.classification.turns import transform
 
 __all__ = [
@@ -143,6 +148,7 @@ def train(
         weights = torch.tensor(frequency**-0.5 / (frequency**0.5).sum(), dtype=torch.float32)
         weights = weights.to(device)
     fitted: HeadFit | None = None
+    is_strange = False
     if begun.weights is not None:
 
         def tell(share: float) -> None:
@@ -156,7 +162,8 @@ def train(
             network, inputs, labels, weights, config.turns, config.seed, tell,
             begun.known, data.train_keys, data.train_made, change,
         )  # fmt: skip
-        config = asked.resolved(len(labels), fitted.told_apart, bool(joint.classes))
+        is_strange = are_strange(fitted.told_apart, len(fitted.labels))
+        config = asked.resolved(len(labels), is_strange, bool(joint.classes))
     if is_frozen:
         config = replace(config, epochs=1)
     epochs, batch_size = config.epochs or 1, config.batch_size or 1
@@ -254,12 +261,7 @@ def train(
         stale = 0 if macro_f1 is None or smooth > best + _PROGRESS else stale + 1
         if is_best:
             best = smooth
-            if (
-                fitted
-                and epoch == 1
-                and len(validation)
-                and not config.is_strange(len(labels), fitted.told_apart)
-            ):
+            if fitted and epoch == 1 and len(validation) and not is_strange:
                 best += _EARNED * _standard_error(evaluation)
             kept, kept_epoch = copy.deepcopy(average.state_dict()), epoch
         yield EpochResult(

@@ -25,7 +25,7 @@ BALANCING = {
 # pictures in all; measured on real wafers: with 2,600 and with 13,000 none beat the last layer
 FINE_TUNE_FROM = 10_000
 STRANGE_BELOW = 0.7  # of the pictures named right by a last layer that did not see them
-# with so many pictures the features can be learned anew, and more is asked of the last layer
+# with so many originals the features can be learned anew, and more is asked of the last layer
 STRANGE_MANY, STRANGE_BELOW_OF_MANY = 1000, 0.85
 STRANGE_EPOCHS = 40  # at 350 of them
 JOINT_EPOCHS = 80  # the same where wafers are laid on each other: new ones come in every epoch
@@ -169,14 +169,8 @@ class TrainConfig:
         check_all(self, given)
         object.__setattr__(self, "seed", check_seed(self.seed))
 
-    @staticmethod
-    def is_strange(pictures: int, told_apart: float | None) -> bool:
-        """Whether a fitted last layer tells so few apart that the features do not suit them."""
-        enough = STRANGE_BELOW if pictures < STRANGE_MANY else STRANGE_BELOW_OF_MANY
-        return told_apart is not None and told_apart < enough
-
     def resolved(
-        self, pictures: int, told_apart: float | None = None, lays_wafers: bool = False
+        self, pictures: int, is_strange: bool = False, lays_wafers: bool = False
     ) -> TrainConfig:
         """The same with every ``None`` replaced, for a number of training pictures.
 
@@ -190,17 +184,16 @@ class TrainConfig:
 
         Args:
             pictures: Training pictures.
-            told_apart: Share of pictures that the last layer alone named right without having seen
-                them; None: not known yet.
+            is_strange: See ``are_strange``; False also where that is not known yet.
             lays_wafers: See ``joint``.
         """
         epochs, batch_size, rate = self.epochs, self.batch_size, self.learning_rate
         knows_wafers = NETWORKS[self.network].weights is not None and self.transfer == FINE_TUNED
-        is_strange = knows_wafers and (lays_wafers or self.is_strange(pictures, told_apart))
-        if epochs is None and knows_wafers and not is_strange and pictures < FINE_TUNE_FROM:
+        learns_anew = knows_wafers and (lays_wafers or is_strange)
+        if epochs is None and knows_wafers and not learns_anew and pictures < FINE_TUNE_FROM:
             epochs = 1
         usual = NETWORKS[self.network].epochs
-        if is_strange:
+        if learns_anew:
             usual = JOINT_EPOCHS if lays_wafers else STRANGE_EPOCHS
         if epochs is None:
             least = max(6, 0.12 * usual)
@@ -209,9 +202,20 @@ class TrainConfig:
             batch_size = 16 if pictures < 2000 else 64
         if rate is None:
             # √(batch) follows the noise of Adam's steps (Malladi et al. 2022, arXiv:2205.10287)
-            usual_rate = STRANGE_RATE if is_strange else NETWORKS[self.network].learning_rate
+            usual_rate = STRANGE_RATE if learns_anew else NETWORKS[self.network].learning_rate
             rate = min(0.1, usual_rate * math.sqrt(batch_size / 16))
         return replace(self, epochs=epochs, batch_size=batch_size, learning_rate=rate)
+
+
+def are_strange(told_apart: float | None, originals: int) -> bool:
+    """Whether a last layer tells so few pictures apart that the features do not suit them.
+
+    Args:
+        told_apart: Share of originals that it named right without having seen them; None: unknown.
+        originals: How many these were.
+    """
+    enough = STRANGE_BELOW if originals < STRANGE_MANY else STRANGE_BELOW_OF_MANY
+    return told_apart is not None and told_apart < enough
 
 
 @dataclass(frozen=True, eq=False)
