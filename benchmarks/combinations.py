@@ -18,7 +18,7 @@ clear   the simulator by process factors, from which pre-training never draws: 5
         MixedWM38, few failures besides the patterns, single clusters, rings that are closed or
         nearly so. A person can name most of them.
 plain   the simulator at random, with few failures besides the patterns, and these strong. Rings in
-        lobes and loose clusters look alike: a third of those with a Donut cannot be named.
+        lobes and loose clusters look alike: not every one with a Donut can be named.
 noisy   the simulator as pre-training draws from it: 20 to 110 dies a side, up to 30 % of the dies
         failed besides, patterns of half strength. Many cannot be named by anybody.
 real    wafers of DATA with one pattern each, laid on each other: a die fails where it fails on any.

@@ -76,9 +76,9 @@ def laid(pictures: list[Picture], names: list[str], turns: bool = False) -> torc
     inputs = preparation.prepare_compact(pictures)
     labels = np.arange(len(names))
     found = JointWafers(names, pictures, labels, preparation, inputs)
-    batch = inputs[[len(names) - 1] * 60].float() / 255
+    batch = inputs[[len(names) - 1] * 60]
     label = torch.full((60,), len(names) - 1)
-    return found.lay(batch, label, turns, torch.Generator().manual_seed(0))
+    return found.lay(batch, label, turns, torch.Generator().manual_seed(0)).float() / 255
 
 
 def test_a_wafer_is_laid_upon_another(monkeypatch: pytest.MonkeyPatch) -> None:

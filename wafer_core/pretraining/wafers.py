@@ -17,6 +17,7 @@ from wafer_core.preparation import Preparation
 from wafer_core.pretraining.composites import PARTS, composites
 from wafer_core.pretraining.families import shapes
 from wafer_core.simulator import PATTERNS
+from wafer_core.tasks.classification.joint import lay
 from wafer_core.tasks.classification.seen import fingerprints
 
 _NONE = PATTERNS.index("none")
@@ -227,10 +228,7 @@ def merge(
     full = torch.tensor([name in ("Near-full", "Random") for name in PARTS])
     chosen = torch.rand(len(batch), generator=generator) < share
     chosen &= ~(batch.parts[:, full].any(1) | parts[:, full].any(1))  # they would hide the rest
-    wafer = own[:, :1]
-    failed = 1 - (1 - own[:, 1:2]) * (1 - other[:, 1:2])
-    touched = torch.maximum(own[:, 2:], other[:, 2:]) * (wafer > 0)
-    both = torch.cat([wafer, failed * (wafer > 0), touched], 1)
+    both = lay(own, other)
     inputs = torch.where(chosen[:, None, None, None], both, own)
     noise = parts.sum(1) == 0
     clean = torch.where((chosen & ~noise)[:, None, None, None], both, own)

@@ -227,8 +227,8 @@ def train(
         for chosen in () if is_fitted else torch.tensor_split(order, steps_per_epoch):
             for group in optimizer().param_groups:
                 group["lr"] = rate * rate_factor(step / steps)
-            batch = inputs[chosen].float().div_(255)
-            batch = joint.lay(batch, labels[chosen], config.turns, generator).to(device)
+            batch = joint.lay(inputs[chosen], labels[chosen], config.turns, generator)
+            batch = batch.to(device).float().div_(255)
             batch = transform(batch, config, generator).contiguous(memory_format=memory_format)
             with half(device, network):
                 logits = network(batch)

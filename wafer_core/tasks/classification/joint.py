@@ -122,7 +122,7 @@ class JointWafers:
         """A batch of which some wafers of joint classes are laid anew.
 
         Args:
-            batch: float32 (N, 3, S, S) in [0, 1]; changed in place.
+            batch: uint8 (N, 3, S, S) as the inputs; changed in place.
             labels: (N,) of the same.
             turns: Whether the upper wafer may lie turned or mirrored.
             generator: On the CPU.
@@ -143,13 +143,16 @@ class JointWafers:
             if turns:
                 above = torch.rot90(above, one_of(4), (1, 2))
                 above = above.flip(2) if one_of(2) else above
-            batch[row] = _laid(below, above)
+            batch[row] = lay(below, above).mul_(255).round_().to(torch.uint8)
         return batch
 
 
-def _laid(below: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
-    """(3, S, S) of two such inputs: a die fails where it fails on either; see ``Preparation``."""
-    wafer = below[:1]
-    failed = 1 - (1 - below[1:2]) * (1 - above[1:2])
-    touched = torch.maximum(below[2:], above[2:])
-    return torch.cat([wafer, torch.cat([failed, touched]) * (wafer > 0)])
+def lay(below: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
+    """Two inputs (…, 3, S, S) in [0, 1] as one: a die fails where it fails on either.
+
+    The wafer is the lower one's; see ``Preparation`` for the channels.
+    """
+    wafer = below[..., :1, :, :]
+    failed = 1 - (1 - below[..., 1:2, :, :]) * (1 - above[..., 1:2, :, :])
+    touched = torch.maximum(below[..., 2:, :, :], above[..., 2:, :, :])
+    return torch.cat([wafer, torch.cat([failed, touched], -3) * (wafer > 0)], -3)
