@@ -1,7 +1,7 @@
 """38 classes of wafers with none, one, or two to four patterns at once, learned from few of each.
 
     python -m benchmarks.combinations [--per-class 10] [--seeds 0 1] [--networks wafernet wafer_cnn]
-        [--sources clear plain noisy] [--laid yes no]
+        [--sources geometry clear plain noisy] [--laid yes no]
         [--data DATA.npz] [--weights HALF.safetensors]
 
 The classes are those of MixedWM38 (J. Wang, C. Xu, Z. Yang, J. Zhang and X. Li, *Deformable
@@ -14,19 +14,21 @@ Training lays wafers of some classes on each other to make more of the others, a
 
 Where the wafers come from:
 
-clear   the simulator by process factors, from which pre-training never draws: 52 by 52 dies as in
-        MixedWM38, few failures besides the patterns, single clusters, rings that are closed or
-        nearly so. A person can name most of them.
+geometry  discs, rings, sectors and lines with ruler and compasses (``benchmarks.geometry``), with
+        which nothing was taught: 52 by 52 dies as in MixedWM38, few failures besides. The honest
+        one.
+clear   the simulator by process factors: 52 by 52 dies, few failures besides the patterns, single
+        clusters, rings that are closed or nearly so. A person can name most of them.
 plain   the simulator at random, with few failures besides the patterns, and these strong. Rings in
         lobes and loose clusters look alike: not every one with a Donut can be named.
-noisy   the simulator as pre-training draws from it: 20 to 110 dies a side, up to 30 % of the dies
-        failed besides, patterns of half strength. Many cannot be named by anybody.
+noisy   both simulators as pre-training draws from them: 20 to 110 dies a side, up to 30 % of the
+        dies failed besides, patterns of half strength. Many cannot be named by anybody.
 real    wafers of DATA with one pattern each, laid on each other: a die fails where it fails on any.
         They come from one die grid where there is one, which the rarest pattern chooses; else the
         others are brought to it. Each brings its own noise, so that with four of them little can
         be seen. No lot is in two of the parts that train, validate and judge.
 
-What the weights of WaferNet know beforehand counts here: pre-training saw wafers of this simulator
+What the weights of WaferNet know beforehand counts here: pre-training saw wafers of both simulators
 with up to four patterns, and the shipped weights saw most lots of WM-811K. With ``--weights`` of a
 pre-training that left lots out (see ``benchmarks.wafernet``), the real wafers come from those.
 """
@@ -43,6 +45,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import geometry
 from benchmarks.machine import describe_machine, write_results
 from benchmarks.wafernet import left_out, one, with_weights
 from wafer_core.device import choose_device
@@ -202,7 +205,9 @@ def noisy(patterns: Patterns, rng: np.random.Generator) -> Picture:
     return composite(patterns or ("none",), rng)
 
 
-SIMULATED: dict[str, Draw] = {"clear": clear, "plain": plain, "noisy": noisy}
+SIMULATED: dict[str, Draw] = {
+    "geometry": geometry.draw, "clear": clear, "plain": plain, "noisy": noisy,
+}  # fmt: skip
 
 
 def lay(pictures: Sequence[Picture]) -> Picture:
@@ -260,7 +265,7 @@ def known(config: dict[str, Any], given: argparse.Namespace) -> str:
     """What the weights of WaferNet know beforehand."""
     told = (
         f"WaferNet starts from weights of {config['step']} steps on {config['real_wafers']} real "
-        f"wafers and {config['simulated']} of the simulator"
+        f"wafers and {config['simulated']} simulated ones"
     )
     if not given.data:
         return f"{told}."

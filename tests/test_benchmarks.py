@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import combinations as combos
-from benchmarks import few_shot, machine, study
+from benchmarks import few_shot, geometry, machine, study
 from benchmarks.study_table import chart, figures, leak, macro_f1, summary, table
 from benchmarks.study_wafers import (
     DEFAULT_FRACTIONS,
@@ -76,6 +76,29 @@ def test_no_simulated_wafer_is_in_two_parts(name: str) -> None:
     assert len(set(hashes)) == len(hashes)
     again = combos.draw(sources, 3, 2, seed=5)
     assert [content_hash(p) for p in again[1]] == hashes[-len(judged) :]
+
+
+def test_geometry_fails_where_its_shapes_lie() -> None:
+    line = (2 * np.arange(geometry.SIDE) + 1) / geometry.SIDE - 1
+    radius = np.hypot(*np.meshgrid(line, line))
+
+    def share(patterns: combos.Patterns, low: float, high: float) -> float:
+        """Of the dies in a ring that fail, on the mean of 30 wafers."""
+        rng = np.random.default_rng(0)
+        ring = (radius >= low) & (radius < high)
+        return float(
+            np.mean([(geometry.draw(patterns, rng) == FAIL)[ring].mean() for _ in range(30)])
+        )
+
+    noise = share((), 0, 1)
+    assert 0.01 <= noise <= 0.08
+    assert share(("Center",), 0, 0.05) > 0.7 > 0.1 > share(("Center",), 0.5, 1)
+    assert share(("Donut",), 0, 0.1) < 0.1 < 0.3 < share(("Donut",), 0.4, 0.45)
+    assert share(("Edge-Ring",), 0.95, 1) > 0.7 > 0.1 > share(("Edge-Ring",), 0, 0.8)
+    assert share(("Edge-Loc",), 0.9, 1) > noise > share(("Edge-Loc",), 0, 0.7) - 0.02
+    both = share(("Center", "Edge-Ring"), 0, 0.05), share(("Center", "Edge-Ring"), 0.95, 1)
+    assert min(both) > 0.7
+    assert 0.2 < share(("Random",), 0, 1) < 0.5 < 0.6 < share(("Near-full",), 0, 1)
 
 
 def test_more_failures_lie_on_a_plain_wafer_with_more_patterns() -> None:
@@ -160,7 +183,7 @@ def test_the_table_of_combinations_means_over_seeds_and_counts() -> None:
 def test_the_table_says_what_the_weights_have_seen() -> None:
     config = {"step": 7, "real_wafers": 80, "simulated": 30, "leave_groups_out": 0.5}
     given = argparse.Namespace(data=None, weights=None)
-    alone = "WaferNet starts from weights of 7 steps on 80 real wafers and 30 of the simulator"
+    alone = "WaferNet starts from weights of 7 steps on 80 real wafers and 30 simulated ones"
     assert combos.known(config, given) == f"{alone}."
     given.data = Path("d.npz")
     assert "too good" in combos.known(config, given)
