@@ -123,13 +123,15 @@ def test_same_seed_same_wafers(originals: list[Picture]) -> None:
 
 def test_as_few_dies_come_along_as_is_good_enough(result: GenerateResult) -> None:
     fewest = generate_default.fewest_kept
-    assert fewest([]) == 1  # nothing was compared
-    assert fewest([0.10, 0.02, -0.01]) == 0  # all are good
-    assert fewest([1.9, 1.1, 0.8]) == 1  # within one and a half of the best
-    assert fewest([1.9, 1.3, 0.2]) == 2
+    assert fewest([], 0.0) == 1  # nothing was compared
+    assert fewest([0.10, 0.02, -0.01], 0.15) == 0  # all are good
+    assert fewest([0.10, 0.02, -0.01], 0.05) == 1
+    assert fewest([1.9, 1.1, 0.8], 0.15) == 1  # within one and a half of the best
+    assert fewest([1.9, 1.3, 0.2], 0.15) == 2
     told = result.details["fit"]
     chosen = result.details["variation"]["kept"]
-    assert list(chosen) == told["kept"][fewest(told["kid"])]
+    assert list(chosen) == told["kept"][fewest(told["kid"], told["good"])]
+    assert told["good"] > 0
 
 
 def test_densities_are_compared_with_the_originals(originals: list[Picture]) -> None:

@@ -38,6 +38,20 @@ def test_squared_mmd_by_hand() -> None:
     assert value == pytest.approx(1 + 27 - 2 * (1 + 1 + 8 + 27) / 4)
 
 
+def test_kernel_spread_by_hand() -> None:
+    """{0, 1}: 1 and 8 by themselves, 1 together."""
+    assert generation.kernel_spread([[0.0], [1.0]]) == pytest.approx((1 + 8) / 2 - 1)
+    assert generation.kernel_spread(np.ones((3, 4))) == pytest.approx(0)
+    # two sets of one picture each, drawn from the set: half of their squared distance, on the mean
+    points = cloud(5, 6)
+    apart = [
+        generation.squared_mmd(np.repeat(a[None], 2, 0), np.repeat(b[None], 2, 0)) / 2
+        for k, a in enumerate(points)
+        for b in points[:k]
+    ]
+    assert generation.kernel_spread(points) == pytest.approx(np.mean(apart))
+
+
 def test_inception_score_by_hand() -> None:
     sure = np.eye(4)
     assert generation.inception_score(sure, 1)[0] == pytest.approx(4)  # all classes, each sure

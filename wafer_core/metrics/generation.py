@@ -79,6 +79,25 @@ def squared_mmd(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
     )
 
 
+def kernel_spread(features: npt.ArrayLike) -> float:
+    """How far members of one set lie apart, in the unit of ``squared_mmd``.
+
+    Half of the squared distance of two of them in the kernel's space, on the mean: what a set's
+    squared MMD can be measured by, whatever the scale of the features.
+
+    Args:
+        features: (N, D), N at least 2.
+
+    Raises:
+        InputError: Too few pictures, or values that are no numbers.
+    """
+    a = _features(features, 2)
+    N = len(a)
+    within = _kernel(a, a)
+    alone = float(np.trace(within))
+    return alone / N - (float(within.sum()) - alone) / (N * (N - 1))
+
+
 def _kernel(a: Floats, b: Floats) -> Floats:
     value: Floats = (a @ b.T / a.shape[1] + 1) ** 3
     return value

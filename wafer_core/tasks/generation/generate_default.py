@@ -26,7 +26,7 @@ import torch
 from wafer_core.errors import InputError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map
 from wafer_core.metrics import copies
-from wafer_core.metrics.generation import squared_mmd
+from wafer_core.metrics.generation import kernel_spread, squared_mmd
 from wafer_core.tasks.augment import AugmentConfig
 from wafer_core.tasks.generation import sweep
 from wafer_core.tasks.generation.diversity import as_vectors, compare_forms, report
@@ -61,7 +61,9 @@ _COMPARED = 24  # pictures at each density, and at each share of dies that come 
 _KEPT = ((0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9))
 _LOOKED_AT = 300  # originals
 _FITTED, _KEPT_UNFITTED = 16, 1  # of so many pictures the shares are compared; else the second
-_GOOD_ENOUGH = 1.5, 0.15  # of the lowest KID of all shares; and what is good whatever is lower
+# A share is good within so many times the lowest KID of all; and so far as a share of what the
+# originals differ by among themselves, whatever is lower.
+_WITHIN_BEST, _WITHIN_SPREAD = 1.5, 0.1
 _PART = 1000  # pictures planned at once: what a large run holds in memory
 
 
@@ -130,18 +132,20 @@ def make(
                 yield done
 
     kids: list[float] = []
+    good = 0.0
     if count >= _FITTED:
         looking = features.load("wafernet", device)
         real = looking.look(pictures[:_LOOKED_AT]).features
+        good = _WITHIN_SPREAD * kernel_spread(real)
         for kept in _KEPT:
             how = _with_kept(variation, kept)
             parts = drawn(borrowed[:_COMPARED], how)
             pilot = [picture for part in parts for _, picture in part]
             kids.append(squared_mmd(looking.look(pilot).features, real))
             yield from clock.go_on(len(kids), len(_KEPT), every=1)
-            if kids[-1] <= _GOOD_ENOUGH[1] and fewest_kept(kids) == len(kids) - 1:
+            if kids[-1] <= good and fewest_kept(kids, good) == len(kids) - 1:
                 break  # whatever more of them would bring, this share is chosen
-    variation = _with_kept(variation, _KEPT[fewest_kept(kids)])
+    variation = _with_kept(variation, _KEPT[fewest_kept(kids, good)])
     yield clock.end()
 
     yield clock.begin("draw")
@@ -176,6 +180,7 @@ def make(
         "fit": {
             "kept": [list(kept) for kept in _KEPT[: len(kids)]],
             "kid": [round(kid, 5) for kid in kids],
+            "good": round(good, 5),
         },
         "redrawn": redrawn,
         # those that the classifier would still put elsewhere; None: there was none
@@ -208,16 +213,16 @@ def _with_kept(variation: Variation, kept: tuple[float, float]) -> Variation:
     return replace(variation, kept=kept, mixed=variation.mixed * (1 - kept[1]))
 
 
-def fewest_kept(kids: Sequence[float]) -> int:
+def fewest_kept(kids: Sequence[float], good: float) -> int:
     """The first of the shares that is as good as any: the fewer dies come along, the newer.
 
     Args:
         kids: Of each share in ``_KEPT``, against the originals; none: nothing was compared.
+        good: What is good enough, whatever is lower.
     """
     if not kids:
         return _KEPT_UNFITTED
-    factor, good = _GOOD_ENOUGH
-    bar = max(factor * min(kids), good)
+    bar = max(_WITHIN_BEST * min(kids), good)
     return next(number for number, kid in enumerate(kids) if kid <= bar)
 
 
