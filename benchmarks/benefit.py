@@ -194,7 +194,11 @@ def one(
         seed=seed,
     ).training(0)
     watch = CoreWatch()
-    done = train_arm(data, arm, config, device, lambda share: watch.adapt())
+
+    def adapt(_share: float) -> None:
+        watch.adapt()
+
+    done = train_arm(data, arm, config, device, adapt)
     names = data.originals.class_names
     found = evaluate(data.test_labels, np.eye(len(names))[done.called], names)
     return {

@@ -179,7 +179,7 @@ def different(
 
 def clear(patterns: Patterns, rng: np.random.Generator) -> Picture:
     """A simulated wafer by process factors, of which a person can say what is on it."""
-    laid = []
+    laid: list[Picture] = []
     for name in patterns or ("none",):
         ranges = {n: r for n, r in _CLEAR.items() if n in factors_of(name)}
         if name in ("Near-full", "Random"):  # their failures are the pattern

@@ -103,7 +103,7 @@ def one_seed(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
         project, source = Path(folder) / "project", arguments.data
         if arguments.whole_file:
             # the same draw as the command's
-            known = {c.group for c in sample(candidates, arguments.per_class, seed)}
+            known = {str(c.group) for c in sample(candidates, arguments.per_class, seed)}
         else:
             source = Path(folder) / arguments.data.name  # lots carry their file's name
             known = keep_half(arguments.data, source, seed, {str(c.group) for c in candidates})

@@ -38,7 +38,6 @@ from wafer_core.pretraining.dies import lots_left_out
 from wafer_core.simulator import PATTERNS
 from wafer_core.tasks.augment import AugmentConfig, augment
 from wafer_core.tasks.classification.networks import WEIGHTS
-from wafer_core.tasks.generation import generate_default
 from wafer_core.tasks.generation.gan import GanConfig
 from wafer_core.tasks.generation.generate import GenerateResult, generate
 from wafer_core.tasks.generation.wafergen import shipped
@@ -66,7 +65,7 @@ def main() -> None:
     device = choose_device(given.device)
     taught = checkpoint.read_description(given.weights.parent, given.weights.stem)["config"]
     network = shipped.load(device, given.weights.parent, given.weights.stem)
-    generate_default.shipped.load = lambda _: network  # type: ignore[assignment]
+    shipped.load = lambda _: network  # type: ignore[assignment, misc]
     classes = draw(scan([given.data]).candidates, taught, given.originals, given.seed)
     rows: list[dict[str, Any]] = []
     for name in given.classes:

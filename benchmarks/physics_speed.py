@@ -25,7 +25,10 @@ from wafer_core.tasks.simulation.levels import level_grid
 from wafer_core.tasks.simulation.physics import fit
 from wafer_core.tasks.simulation.physics_model import simulate_class
 
-LEVELS = {"density": ["low", "mid", "high"], "notch_rotation": [0, 45, 90, 135]}
+LEVELS: dict[str, list[str | float]] = {
+    "density": ["low", "mid", "high"],
+    "notch_rotation": [0, 45, 90, 135],
+}
 
 
 def main() -> None:

@@ -46,9 +46,10 @@ import torch
 
 from benchmarks.machine import RESULTS, describe_machine, write_results
 from benchmarks.study_table import chart, summary, table
-from benchmarks.study_wafers import DEFAULT_FRACTIONS, PROTOCOLS, TREATMENTS, Wafers, by_lots, thin
+from benchmarks.study_wafers import PROTOCOLS, TREATMENTS, Wafers, by_lots, thin
 from benchmarks.wafernet import left_out, with_weights
 from wafer_core import files
+from wafer_core.data.split import DEFAULT_FRACTIONS
 from wafer_core.device import choose_device, describe_device
 from wafer_core.importers import scan
 from wafer_core.metrics import evaluate

@@ -174,9 +174,9 @@ def table(rows: Sequence[Row], about: Sequence[str], is_seen: bool) -> str:
             f"{beside} |"
         )
     for is_balanced in (False, True):
-        mix = "balanced" if is_balanced else "natural"
+        called = "balanced" if is_balanced else "natural"
         lines += [
-            "", f"## Precision / recall / F1 of each class, split by lots, {mix} mix", "",
+            "", f"## Precision / recall / F1 of each class, split by lots, {called} mix", "",
             "| network | wafers | " + " | ".join(PATTERNS) + " |", "|" + "---|" * 11,
         ]  # fmt: skip
         for (network, treatment), mine in honest.items():

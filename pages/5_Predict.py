@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import gallery, guards, layout, loaders, results, upload
+from pages.shared import gallery, guards, layout, loaders, results, upload, waiting
 from wafer_core import drawing, metrics, plots
 from wafer_core.data import manifest, models, pictures
 from wafer_core.errors import PictureError
@@ -102,9 +102,8 @@ def ask(run: models.ModelRun, candidates: Sequence[Candidate], rejected: list[Re
     """Answer all of them and keep the answers for the reruns."""
     classifier = load_classifier(run)
     below = threshold(run)
-    bar = st.progress(0.0, f"Asking about {len(candidates):,} wafers …")
-    done = predict.predict_candidates(classifier, candidates, below, bar.progress)
-    bar.empty()
+    with waiting.bar(f"Asking about {len(candidates):,} wafers …") as tell:
+        done = predict.predict_candidates(classifier, candidates, below, tell)
     st.session_state[ASKED] = {
         "candidates": list(candidates),
         "answers": done.predictions,
@@ -244,7 +243,8 @@ def csv(asked: dict[str, Any]) -> bytes:
     answers: list[predict.Prediction] = asked["answers"]
     table = table_of(asked)
     more = pd.DataFrame([a.probabilities for a in answers]).add_prefix("p ")
-    return pd.concat([table, more], axis=1).to_csv(index=False).encode("utf-8-sig")
+    text: str = pd.concat([table, more], axis=1).to_csv(index=False)
+    return text.encode("utf-8-sig")
 
 
 def judged(asked: dict[str, Any]) -> None:

@@ -16,7 +16,6 @@ from benchmarks import combinations as combos
 from benchmarks import few_shot, geometry, machine, study
 from benchmarks.study_table import chart, figures, leak, macro_f1, summary, table
 from benchmarks.study_wafers import (
-    DEFAULT_FRACTIONS,
     PROTOCOLS,
     TREATMENTS,
     Wafers,
@@ -25,6 +24,7 @@ from benchmarks.study_wafers import (
     by_lots,
     thin,
 )
+from wafer_core.data.split import DEFAULT_FRACTIONS
 from wafer_core.errors import InputError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture, content_hash
 from wafer_core.importers import Candidate

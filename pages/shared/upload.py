@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.shared import guards, jobs_panel
+from pages.shared import guards, jobs_panel, waiting
 from wafer_core import drawing, jobs
 from wafer_core.data import ingest
 from wafer_core.data.project import Project
@@ -202,15 +202,10 @@ def _store(
         )
         jobs.start(job)
     else:
-        bar = st.progress(0.0, "Importing …")
-
-        def told(share: float, text: str) -> None:
-            bar.progress(share, text)
-
-        st.session_state[REPORT] = ingest.import_candidates(
-            project, ready, class_name, told,
-            rejected=found.rejected,
-        )  # fmt: skip
+        with waiting.bar("Importing …") as tell:
+            st.session_state[REPORT] = ingest.import_candidates(
+                project, ready, class_name, tell, rejected=found.rejected
+            )
     st.session_state["upload_turn"] = st.session_state.get("upload_turn", 0) + 1
     st.session_state.pop("upload_scans", None)
     st.rerun()
