@@ -139,8 +139,8 @@ def train(
     labels = torch.from_numpy(data.train_labels)
     validation = preparation.prepare_compact(data.validation_pictures)
     joint = JointWafers(
-        data.class_names if config.joint else (), data.train_pictures, data.train_labels,
-        preparation, inputs,
+        data.class_names if config.joint and not is_frozen else (),  # a last layer alone lays none
+        data.train_pictures, data.train_labels, preparation, inputs,
     )  # fmt: skip
     frequency = data.train_counts() / len(labels)
     weights = None

@@ -106,10 +106,10 @@ class JointWafers:
             preparation: How a picture becomes an input.
             inputs: uint8 (N, 3, S, S) of the pictures.
         """
-        named = joint_classes(names)
-        self.classes = named and joint_classes(names, with_maps(pictures, labels))
+        named = bool(joint_classes(names))  # most projects have none: then no picture is looked at
+        maps = np.array([named and is_map(p) for p in pictures], bool)
+        self.classes = joint_classes(names, set(labels[maps].tolist())) if named else {}
         parts = {part for pairs in self.classes.values() for pair in pairs for part in pair}
-        maps = np.array([bool(parts) and is_map(p) for p in pictures], bool)
         self._of = {part: np.flatnonzero(maps & (labels == part))[:_MOST] for part in parts}
         above = np.sort(np.concatenate([*self._of.values(), np.zeros(0, np.int64)]))
         self._place = {int(index): place for place, index in enumerate(above)}
