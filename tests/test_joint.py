@@ -55,6 +55,22 @@ def test_other_names_are_left_alone(names: list[str]) -> None:
     assert mention(names) == ""
 
 
+def test_whole_names_joined_by_hyphens_or_spaces_count_where_that_is_the_habit() -> None:
+    names = ["Center", "Loc", "Edge-Loc", "Center-Loc", "Center-Edge-Loc", "Center Edge Loc-Loc"]
+    assert joint_classes(names) == {3: [(1, 0)], 4: [(2, 0)], 5: [(3, 2), (4, 1)]}
+    assert joint_classes(names[:5]) == {}  # two could be chance
+    # one that is made of names only in part is a name of its own
+    assert 5 not in joint_classes(["A", "B", "C", "A-B", "B-C", "A-X", "A-C"])
+
+
+def test_a_pattern_may_be_spelled_with_a_space_in_a_joint_name() -> None:
+    assert joint_classes(["Edge-Loc", "Center", "Edge Loc + Center"]) == {2: [(1, 0)]}
+
+
+def test_many_hyphens_take_no_time() -> None:
+    assert joint_classes(["a", "a-a", "-".join("a" * 300), "-".join("a" * 300 + "b")]) == {}
+
+
 def test_they_are_mentioned_by_the_first_and_how_many() -> None:
     assert mention(["A", "B", "A+B"]) == "“A+B”"
     assert mention(["A", "B", "C", "A+B", "A+C", "B+C"]) == "“A+B” and 2 more"

@@ -7,6 +7,7 @@ where the class itself has ten. Training lays them anew for each batch; no other
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Sequence
 
@@ -19,8 +20,9 @@ from wafer_core.images import FAIL, PASS, Picture, is_map
 from wafer_core.preparation import Preparation
 
 SHARE = 0.8  # of the pictures of such a class in a batch that are laid anew
-# no hyphen: Edge-Loc is no Edge and Loc
 _JOINT = re.compile(r"\s*[+&,/_]\s*|\s+and\s+|\s*(?:및|그리고)\s*")
+_LOOSE = re.compile(r"[\s-]+")
+_HABIT = 3  # classes named so with a hyphen or a space: Edge-Loc by itself is no Edge and Loc
 _NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]])
 _MOST = 300  # wafers of a class that are laid: more take only memory
 _LONELY = 2  # a failed die with fewer failed neighbours belongs to no pattern
@@ -32,13 +34,14 @@ def joint_classes(
     """The classes that are named after several others, and which two classes make each of them.
 
     “A + B + C” is made of A and “B + C” as well as of B and “A + C”, as far as there are such
-    classes. Names are joined by +, &, _, a comma, a stroke, or a word for “and”.
+    classes. Names are joined by +, &, _, a comma, a stroke, or a word for “and”; by a hyphen or a
+    space too where three classes or more are named so, of whole names of others.
 
     Args:
         names: Of all classes.
         usable: Those that have wafers to lay; None: all.
     """
-    parts = [_parts(name) for name in names]
+    parts = _all_parts(names)
     found = {}
     for index, whole in enumerate(parts):
         if len(whole) < 2:
@@ -71,8 +74,43 @@ def with_maps(pictures: Sequence[Picture], labels: npt.NDArray[np.int64]) -> set
     return {label for label, p in zip(labels.tolist(), pictures, strict=True) if is_map(p)}
 
 
+def _all_parts(names: Sequence[str]) -> list[frozenset[str]]:
+    """What each name is made of; a name that is nothing but itself is its only part."""
+    parts = [_parts(name) for name in names]
+    single = {next(iter(part)) for part in parts if len(part) == 1}
+    loose = {
+        index: pieces
+        for index, part in enumerate(parts)
+        if len(part) == 1 and (pieces := _pieces(next(iter(part)), single))
+    }
+    if len(loose) >= _HABIT:
+        for index, pieces in loose.items():
+            parts[index] = frozenset(pieces)
+    return parts
+
+
 def _parts(name: str) -> frozenset[str]:
-    return frozenset(part.casefold() for part in _JOINT.split(name.strip()) if part)
+    return frozenset(
+        _LOOSE.sub("-", part.casefold()) for part in _JOINT.split(name.strip()) if part
+    )
+
+
+def _pieces(name: str, known: Collection[str]) -> list[str]:
+    """The names of others that make up a name, joined by hyphens; none: it is not made of any."""
+    words = name.split("-")
+
+    @functools.cache  # each place is tried once, however many ways lead there
+    def rest(start: int) -> list[str] | None:
+        if start == len(words):
+            return []
+        for end in range(start + 1, len(words) + 1):
+            piece = "-".join(words[start:end])
+            if piece != name and piece in known and (more := rest(end)) is not None:
+                return [piece, *more]
+        return None
+
+    found = rest(0) or []
+    return found if len(set(found)) > 1 else []
 
 
 def quiet(picture: Picture) -> Picture:
