@@ -25,7 +25,8 @@ READ_MOVEMENT = (
     "Often the first layers stay and the last ones move: edges are edges everywhere, your classes "
     "are yours. From chance, bars of a half and more are usual, and a low one is a layer that "
     "hardly learned. A norm behind a layer undoes its length, so single figures are coarse; see "
-    "how the bars compare. A last layer that started fresh is drawn in grey."
+    "how the bars compare. A last layer that started fresh is drawn in "
+    "grey and may reach out of the chart."
 )
 READ_DEAD = (
     "**How to read it.** A channel is dead when none of the wafers that were looked at makes it "
@@ -73,7 +74,7 @@ def under_the_hood(project: Project, run: ModelRun) -> None:
         shown.append(other)
     _headline(shown)
     st.markdown("##### How far the weights moved")
-    _side_by_side(run, shown, "moved", "moved, in lengths of the weights before", _movement_bars)
+    _side_by_side(run, shown, "moved", "moved: ‖w − w₀‖ / ‖w₀‖", _movement_bars)
     st.caption(READ_MOVEMENT)
     st.markdown("##### Dead channels")
     _side_by_side(run, shown, "dead", "share of channels that are dead", _dead_bars)
@@ -219,7 +220,13 @@ def _side_by_side(
     bars: Callable[[Mapping[str, Any]], Bars],
 ) -> None:
     drawn = [bars(each.hood) for each in shown]
-    heights = [value for _, values, _, _ in drawn for value in values if value is not None]
+    heights = [
+        value
+        for _, values, _, grey in drawn
+        for value, is_fresh in zip(values, grey, strict=True)
+        # a last layer that started small moves by many times its length and may leave the chart
+        if value is not None and not is_fresh
+    ]
     if not heights:
         st.info("There were no validation wafers to look at.")
         return
