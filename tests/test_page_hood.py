@@ -122,8 +122,9 @@ def test_a_noted_run_is_shown_without_loading_the_network(trained: Project, name
     assert "weights that had seen wafers" in texts(at)
     assert "train the same network once more" in texts(at)
     movement, dead, flat = chart_values(at)
-    assert movement["layout"]["yaxis"]["title"]["text"].startswith("moved, in lengths")
+    assert movement["layout"]["yaxis"]["title"]["text"] == "moved: ‖w − w₀‖ / ‖w₀‖"
     assert movement["data"][0]["marker"]["color"] == [plots.BLUE, plots.BLUE, plots.GREY]
+    assert movement["layout"]["yaxis"]["range"][1] == pytest.approx(1.05 * 0.25)  # not of the head
     assert movement["layout"]["xaxis"]["ticktext"] == ["stem", "middle", "head"]
     assert dead["layout"]["yaxis"]["title"]["text"] == "share of channels that are dead"
     assert flat["layout"]["xaxis"]["title"]["text"].startswith("straight-line distance")
