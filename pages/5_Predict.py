@@ -270,7 +270,9 @@ def judged(asked: dict[str, Any]) -> None:
             results.per_class(evaluation, "per_class.csv", "predict")
         with right:
             st.plotly_chart(
-                plots.confusion(np.array(evaluation["confusion"]), names),
+                plots.confusion(
+                    np.array(evaluation["confusion"]), names, text=layout.text_colour()
+                ),
                 key="predict_confusion",
                 config={"displayModeBar": False},
             )

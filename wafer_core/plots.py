@@ -57,14 +57,16 @@ def curves(
 
 
 def confusion(
-    matrix: npt.NDArray[np.int64], class_names: Sequence[str], percent: bool = False
-) -> go.Figure:
+    matrix: npt.NDArray[np.int64], class_names: Sequence[str], percent: bool = False,
+    text: str | None = None,
+) -> go.Figure:  # fmt: skip
     """Confusion matrix whose cells can be clicked.
 
     Args:
         matrix: (C, C) counts, rows truth, columns prediction.
         class_names: C names.
         percent: Show each row's percentages instead of counts.
+        text: Colour of the figures on pale cells; None: as the page's other small print.
     """
     counts = np.asarray(matrix, np.int64)
     C = len(class_names)
@@ -88,7 +90,7 @@ def confusion(
         for r, c in zip(y, x, strict=True)
     ]
     dark = share.ravel() > 0.55
-    for cells, colour in ((~dark, None), (dark, "#FFFFFF")):
+    for cells, colour in ((~dark, text), (dark, "#FFFFFF")):
         figure.add_scatter(
             x=x[cells], y=y[cells], mode="text", hoverinfo="skip",
             text=[value for value, chosen in zip(values, cells, strict=True) if chosen],
@@ -253,6 +255,7 @@ def reliability(
     most = max(counts, default=1)
     figure.add_scatter(
         x=list(confidence), y=list(accuracy), mode="markers+text", name="this model",
+        cliponaxis=False,
         text=[f"{count:,}" for count in counts], textposition="middle right",
         textfont={"size": 11, "color": GREY},
         marker={"color": BLUE, "size": [8 + 18 * (c / most) ** 0.5 for c in counts]},
@@ -264,7 +267,7 @@ def reliability(
         customdata=list(counts),
         hovertemplate="%{customdata} wafers: says %{x:.0%}, right %{y:.0%}<extra></extra>",
     )  # fmt: skip
-    axis = {"range": [-0.02, 1.04], "tickformat": ".0%", "fixedrange": True}
+    axis = {"range": [-0.02, 1.06], "tickformat": ".0%", "dtick": 0.25, "fixedrange": True}
     return figure.update_layout(
         height=height,
         margin=_MARGIN,
@@ -336,6 +339,7 @@ def trials(
     figure.add_scatter(
         x=list(numbers), y=list(scores), name="trial", mode="markers", customdata=list(hover),
         marker={"color": BLUE, "size": 9}, hovertemplate="%{customdata}<br>%{y:.3f}<extra></extra>",
+        cliponaxis=False,
     )  # fmt: skip
     figure.add_hline(
         y=default, line={"dash": "dot", "color": GREY}, annotation_text="default",

@@ -112,3 +112,10 @@ def _done(summary: Summary) -> dict[str, str]:
         "train": trained,
         "predict": ready,
     }
+
+
+def text_colour() -> str | None:
+    """The colour of the page's text, for charts that write upon colours; None: nobody knows yet."""
+    theme = st.context.theme.type
+    colour: str | None = theme and st.get_option(f"theme.{theme}.textColor")
+    return colour

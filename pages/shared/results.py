@@ -246,7 +246,7 @@ def confusion(project: Project, report: Mapping[str, Any], shown: ModelRun) -> N
         )  # fmt: skip
     matrix = np.array(report["evaluation"]["confusion"])
     event = st.plotly_chart(
-        plots.confusion(matrix, names, unit == "row %"),
+        plots.confusion(matrix, names, unit == "row %", layout.text_colour()),
         key=f"results_confusion_{shown.run}_{unit}",
         on_select="rerun",
         selection_mode="points",
