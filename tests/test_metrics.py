@@ -75,6 +75,14 @@ def test_temperature_makes_an_overconfident_network_honest() -> None:
     assert fit_temperature(honest * 3, labels) == pytest.approx(3, rel=0.08)
 
 
+@pytest.mark.parametrize("factor", [0.05, 20.0])
+def test_scores_that_are_far_too_small_or_large_become_honest(factor: float) -> None:
+    random = np.random.default_rng(1)
+    honest = random.normal(0, 2, (2000, 3))
+    labels = (log_softmax(honest) + random.gumbel(size=honest.shape)).argmax(1)
+    assert fit_temperature(honest * factor, labels) == pytest.approx(factor, rel=0.1)
+
+
 def test_a_handful_of_right_answers_does_not_make_it_sure() -> None:
     assert 0.3 < fit_temperature(np.array([[2.0, 0.0], [0.0, 2.0]]), np.array([0, 1])) <= 1
 

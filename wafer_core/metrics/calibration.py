@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 BINS = 15  # as in Guo et al. 2017, so that figures compare
 
+# A network that hardly learned says almost nothing of everything: its scores need a wide reach.
+_LOG_T = (-4.0, 4.0)
+
 
 @dataclass(frozen=True)
 class ReliabilityBin:
@@ -103,7 +106,7 @@ def fit_temperature(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.int6
         logs = log_softmax(scores / math.exp(log_t))
         return float(-logs[rows, labels].sum()) + 4 * log_t**2
 
-    return math.exp(float(minimize_scalar(cost, bounds=(-2.0, 2.0), method="bounded").x))
+    return math.exp(float(minimize_scalar(cost, bounds=_LOG_T, method="bounded").x))
 
 
 def log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
