@@ -1,7 +1,8 @@
 """The preset Default: wafers drawn by the generator that ships, without any training.
 
-    read where the originals fail → see how many dies must come along → turn, bend and mix, and draw
-    dies → redraw what repeats an original or looks like another class
+    read where the originals fail → see how many dies must come along → learn what tells the class
+    from the others → turn, bend and mix, and draw dies → redraw what repeats an original or looks
+    like another class
 
 Each new wafer descends from one original: its blurred density of failed dies is turned, mirrored,
 bent and mixed with one that is like it; a share of its dies comes along, turned and bent like the
@@ -46,7 +47,8 @@ from wafer_core.tasks.judging import agreement, features
 STEPS = {
     "read": StepInfo("Read where the originals fail", 0.05),
     "fit": StepInfo("See how many dies must come along", 0.15),
-    "draw": StepInfo("Turn, bend and mix, and draw dies round by round", 0.4),
+    "learn": StepInfo("Learn what tells this class from the others", 0.1),
+    "draw": StepInfo("Turn, bend and mix, and draw dies round by round", 0.3),
     "check": StepInfo("Redraw what repeats an original or looks like another class", 0.25),
     "sweep": StepInfo("Compare densities of failed dies", 0.15),
 }
@@ -148,8 +150,11 @@ def make(
     variation = _with_kept(variation, _KEPT[fewest_kept(kids, good)])
     yield clock.end()
 
-    yield clock.begin("draw")
+    yield clock.begin("learn")
     belongs = agreement.membership(pictures, others, device=device, seed=config.seed)
+    yield clock.end()
+
+    yield clock.begin("draw")
     made = [pictures[index] for index in borrowed]
     factors = random.permutation(np.resize(_SPREAD if belongs else _UNSEEN, count))
     for done in redraw(np.arange(count)):
