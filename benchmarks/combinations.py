@@ -15,22 +15,24 @@ Training lays wafers of some classes on each other to make more of the others, a
 Where the wafers come from:
 
 geometry  discs, rings, sectors and lines with ruler and compasses (``benchmarks.geometry``), with
-        which nothing was taught: 52 by 52 dies as in MixedWM38, few failures besides. The honest
-        one.
-clear   the simulator by process factors: 52 by 52 dies, few failures besides the patterns, single
-        clusters, rings that are closed or nearly so. A person can name most of them.
+        which nothing was taught: 52 by 52 dies as in MixedWM38, few failures besides.
+clear   the simulator by process factors, from which pre-training never draws: 52 by 52 dies, few
+        failures besides the patterns, single clusters, rings that are closed or nearly so. A person
+        can name most of them.
 plain   the simulator at random, with few failures besides the patterns, and these strong. Rings in
         lobes and loose clusters look alike: not every one with a Donut can be named.
-noisy   both simulators as pre-training draws from them: 20 to 110 dies a side, up to 30 % of the
-        dies failed besides, patterns of half strength. Many cannot be named by anybody.
+noisy   the simulator as pre-training draws from it: 20 to 110 dies a side, up to 30 % of the dies
+        failed besides, patterns of half strength. Many cannot be named by anybody.
 real    wafers of DATA with one pattern each, laid on each other: a die fails where it fails on any.
         They come from one die grid where there is one, which the rarest pattern chooses; else the
         others are brought to it. Each brings its own noise, so that with four of them little can
         be seen. No lot is in two of the parts that train, validate and judge.
 
-What the weights of WaferNet know beforehand counts here: pre-training saw wafers of both simulators
-with up to four patterns, and the shipped weights saw most lots of WM-811K. With ``--weights`` of a
-pre-training that left lots out (see ``benchmarks.wafernet``), the real wafers come from those.
+What the weights of WaferNet know beforehand counts here: pre-training saw wafers of *plain* and
+*noisy* with up to four patterns, and the shipped weights saw most lots of WM-811K. With
+``--weights`` of a pre-training that left lots out (see ``benchmarks.wafernet``), the real wafers
+come from those. (Teaching WaferNet with the simulator of *clear* as well brought nothing there and
+cost half a point to a point on real wafers.)
 """
 
 from __future__ import annotations

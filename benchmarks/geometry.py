@@ -1,7 +1,7 @@
 """Wafers drawn with ruler and compasses: a simulator that nothing here has learned from.
 
-WaferNet is taught with both of the program's simulators, so their wafers say little about those of
-anyone else. These are drawn by other rules on purpose: shapes of plain geometry with sharp borders,
+WaferNet is taught with a simulator of the program, so its wafers say little about those of anyone
+else. These are drawn by other rules on purpose: shapes of plain geometry with sharp borders,
 all of whose dies fail equally often. For benchmarks alone: nothing may learn from it beforehand.
 """
 

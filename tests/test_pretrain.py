@@ -13,7 +13,7 @@ from torch import nn
 
 from wafer_core import checkpoint
 from wafer_core.errors import InputError, ParameterError
-from wafer_core.images import FAIL, NO_DIE, Picture, is_map
+from wafer_core.images import FAIL, NO_DIE, is_map
 from wafer_core.preparation import Preparation
 from wafer_core.pretraining import wafernet as pretrain
 from wafer_core.pretraining import wafers as pretrain_wafers
@@ -21,7 +21,7 @@ from wafer_core.pretraining.composites import PARTS, composite, composites
 from wafer_core.pretraining.names import names_layer
 from wafer_core.pretraining.profiles import PROFILE_LENGTH, profile
 from wafer_core.pretraining.wafers import Wafers, labelled, merge, read, split
-from wafer_core.simulator import PATTERNS, Values, simulate_factors, simulate_many
+from wafer_core.simulator import PATTERNS, simulate_many
 from wafer_core.tasks.classification.classifier import Classifier
 from wafer_core.tasks.classification.networks import WaferCNN
 
@@ -50,28 +50,6 @@ def test_a_composite_fails_where_any_of_its_patterns_fails() -> None:
         return float(np.mean([(p == FAIL).sum() / (p != NO_DIE).sum() for p in pictures]))
 
     assert share(both) > share(alone)
-
-
-def test_patterns_of_a_composite_come_from_either_simulator(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked = []
-
-    def recorded(pattern: str, values: Values, seed: int) -> list[Picture]:
-        asked.append((pattern, {name: float(value[0]) for name, value in values.items()}))
-        return simulate_factors(pattern, values, seed)
-
-    monkeypatch.setattr("wafer_core.pretraining.composites.simulate_factors", recorded)
-    rng = np.random.default_rng(0)
-    for _ in range(100):
-        composite(["Center", "Scratch"], rng)
-    assert 70 < len(asked) < 130
-    # what is laid upon another wafer brings no background of its own
-    densities = {
-        name: [v["density"] for n, v in asked if n == name] for name in ("Center", "Scratch")
-    }
-    assert set(densities["Scratch"]) == {0.0}
-    assert max(densities["Center"]) > 1
 
 
 def test_composites_say_what_they_carry_and_repeat_themselves() -> None:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wafer_core.errors import ParameterError
-from wafer_core.images import FAIL, NO_DIE, Picture, resize
-from wafer_core.simulator import PATTERNS, WaferConfig, draw_values, simulate, simulate_factors
+from wafer_core.images import FAIL, NO_DIE, Picture
+from wafer_core.simulator import PATTERNS, WaferConfig, simulate
 
 # “none” is the absence of these; a multi-label target has one number for each
 PARTS: tuple[str, ...] = tuple(name for name in PATTERNS if name != "none")
@@ -26,9 +26,6 @@ _HOW_MANY = (0.45, 0.27, 0.18, 0.10)
 _ROWS = (20.0, 110.0)  # dies from top to bottom; WM-811K has 22 to 212, few above 100
 # wider than real wafers are on the whole, so that a noisy product is nothing new
 _CONFIG = WaferConfig(background=(0.0, 0.3), strength=(0.45, 1.0), test_sites=0.05)
-# patterns drawn by process factors: what one simulator alone teaches holds less for the other
-_BY_FACTORS = 0.5
-_OWN_DENSITY = ("Near-full", "Random")  # the failures there are the pattern
 
 
 def composite(patterns: Sequence[str], rng: np.random.Generator) -> Picture:
@@ -51,29 +48,15 @@ def composite(patterns: Sequence[str], rng: np.random.Generator) -> Picture:
     aspect = rng.uniform(*_CONFIG.aspect)
     # low backgrounds are the common ones
     background = _CONFIG.background[1] * rng.uniform() ** 2
-    picture = _single(patterns[0], rng, rows, aspect, background, _CONFIG.test_sites)
-    for name in patterns[1:]:  # one background is enough
-        other = _single(name, rng, rows, aspect, 0.0, 0.0)
-        picture[(resize(other, picture.shape) == FAIL) & (picture != NO_DIE)] = FAIL
+    config = replace(
+        _CONFIG, rows=(rows, rows), aspect=(aspect, aspect), background=(background, background)
+    )
+    picture = simulate(patterns[0], rng, config)
+    config = replace(config, background=(0.0, 0.0), test_sites=0.0)  # one background is enough
+    for name in patterns[1:]:
+        other = simulate(name, rng, config)
+        picture[(other == FAIL) & (picture != NO_DIE)] = FAIL
     return picture
-
-
-def _single(
-    pattern: str, rng: np.random.Generator, rows: int, aspect: float, background: float,
-    test_sites: float,
-) -> Picture:  # fmt: skip
-    """A wafer with one pattern, by either simulator."""
-    if rng.uniform() >= _BY_FACTORS:
-        config = replace(
-            _CONFIG, rows=(rows, rows), aspect=(aspect, aspect),
-            background=(background, background), test_sites=test_sites,
-        )  # fmt: skip
-        return simulate(pattern, rng, config)
-    fixed = {"rows": rows, "aspect": aspect}
-    if pattern not in _OWN_DENSITY:
-        fixed["density"] = 100 * background
-    seed = int(rng.integers(2**31))
-    return simulate_factors(pattern, draw_values(pattern, 1, seed, fixed), seed)[0]
 
 
 def composites(count: int, seed: int) -> Iterator[tuple[Picture, npt.NDArray[np.float32]]]:

@@ -71,7 +71,7 @@ class PretrainConfig(LoopConfig):
     weight_decay: float = 0.05
     warm_up: float = 0.05
     network: str = "wafernet"
-    simulated: int = 60_000  # different simulated wafers
+    simulated: int = 30_000  # different simulated wafers
     simulated_share: float = 0.3  # of a batch where there are real ones; else all but the shapes
     shapes: int = 20_000  # different wafers with shapes that have no name
     shapes_share: float = 0.25  # of a batch; 0: none
