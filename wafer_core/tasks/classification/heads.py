@@ -124,11 +124,8 @@ def fit_head(
     """
     head = imagenet.last_layer(network)[1]
     C = head.out_features
-    generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(labels), generator=generator)
     is_made = np.zeros(len(labels), bool) if made is None else made
-    # originals first: they alone say which way of fitting is best
-    chosen = chosen[np.argsort(is_made[chosen.numpy()], kind="stable")][:_MOST]
+    chosen = torch.from_numpy(_some(labels.numpy(), is_made, seed))
     is_made = is_made[chosen.numpy()]
     copies = min(4, max(1, _MOST // len(chosen)))
     forms = copies if turns else 1  # those that are judged by, too
@@ -144,7 +141,11 @@ def fit_head(
     standardised = ((features - mean) @ scale).double().cpu().numpy()
     said = names.double().cpu().numpy()
     target = labels[chosen].numpy()
-    weight_of = np.ones(C) if weights is None else weights.double().cpu().numpy()
+    # each stands for as many as its class has more of
+    counts, some = (np.bincount(each, minlength=C) for each in (labels.numpy(), target))
+    weight_of = (counts / np.maximum(some, 1)) * (len(target) / len(labels))
+    if weights is not None:
+        weight_of *= weights.double().cpu().numpy()
 
     def fit(choice: Choice, rows: npt.NDArray[np.bool_], steps: int) -> tuple[_Array, _Array]:
         centre = None
@@ -193,6 +194,24 @@ def fit_head(
         head.weight.copy_(total)
     told = scores[best][asked] if numbers else np.zeros((0, C))
     return HeadFit(float(loss), told, target[asked], best)
+
+
+def _some(
+    labels: npt.NDArray[np.int64], is_made: npt.NDArray[np.bool_], seed: int
+) -> npt.NDArray[np.int64]:
+    """Indices of at most ``_MOST`` pictures, by chance; originals before those that were made.
+
+    Half of the places go to all classes alike: a rare class among many pictures is taken whole.
+    """
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).numpy()
+    order = order[np.argsort(is_made[order], kind="stable")]
+    if len(order) <= _MOST:
+        return order
+    of_class = [order[labels[order] == label] for label in np.unique(labels)]
+    each = _MOST // (2 * len(of_class))
+    first = np.concatenate([some[:each] for some in of_class])
+    others = order[~np.isin(order, first)]
+    return np.concatenate([first, others[: _MOST - len(first)]])
 
 
 def _standard(features: torch.Tensor) -> torch.Tensor:
