@@ -249,7 +249,7 @@ def test_the_number_of_epochs_follows_the_number_of_pictures() -> None:
 
 @pytest.mark.parametrize(
     ("told_apart", "originals", "strange"),
-    [(0.69, 90, True), (0.71, 90, False), (0.84, 999, False), (0.84, 1000, True),
+    [(0.69, 90, True), (0.71, 90, False), (0.84, 299, False), (0.84, 300, True),
      (0.86, 5000, False), (None, 5000, False)],
 )  # fmt: skip
 def test_more_is_asked_of_a_last_layer_with_many_originals(

@@ -41,6 +41,7 @@ from wafer_core.tasks.classification.optimize import (
 from wafer_core.tasks.classification.policies import DEFAULT, apply_policy
 from wafer_core.tasks.classification.training import (
     PARAMETERS,
+    STRANGE_BELOW,
     TrainConfig,
     TrainData,
     are_strange,
@@ -148,7 +149,7 @@ def train(
         weights = torch.tensor(frequency**-0.5 / (frequency**0.5).sum(), dtype=torch.float32)
         weights = weights.to(device)
     fitted: HeadFit | None = None
-    is_strange = False
+    is_strange = tells_well = False
     if begun.weights is not None:
 
         def tell(share: float) -> None:
@@ -163,6 +164,7 @@ def train(
             begun.known, data.train_keys, data.train_made, change,
         )  # fmt: skip
         is_strange = are_strange(fitted.told_apart, len(fitted.labels))
+        tells_well = fitted.told_apart is None or fitted.told_apart >= STRANGE_BELOW
         config = asked.resolved(len(labels), is_strange, bool(joint.classes))
     if is_frozen:
         config = replace(config, epochs=1)
@@ -261,7 +263,7 @@ def train(
         stale = 0 if macro_f1 is None or smooth > best + _PROGRESS else stale + 1
         if is_best:
             best = smooth
-            if fitted and epoch == 1 and len(validation) and not is_strange:
+            if tells_well and epoch == 1 and len(validation):
                 best += _EARNED * _standard_error(evaluation)
             kept, kept_epoch = copy.deepcopy(average.state_dict()), epoch
         yield EpochResult(
