@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import combinations as combos
-from benchmarks import few_shot, geometry, machine, study
+from benchmarks import few_shot, geometry, machine, study, whole_file
 from benchmarks.study_table import chart, figures, leak, macro_f1, summary, table
 from benchmarks.study_wafers import (
     PROTOCOLS,
@@ -496,3 +496,36 @@ def test_what_the_app_reports_stands_beside_other_lots() -> None:
         "| 1 | 0.900 | 0.840–0.930 | 81 | 0.830 | +7.0 | no | 0.050 | 0.030 |",
         "| mean | 0.900 | | | 0.840 | +6.0 | | 0.050 | 0.030 |",
     ]
+
+
+# ---- the whole file ----
+
+
+def test_rows_of_the_whole_file_are_means_over_seeds_in_both_mixes() -> None:
+    nine = np.diag([100] * 8 + [1000])
+    worse = nine.copy()
+    worse[8, 0] = 100  # of 1100 without a pattern, a hundred are called Center
+    rows = [
+        {"network": "as it is", "seed": 0, "trained_on": 0,
+         "other_lots": {"confusion": nine.tolist(), "calibration_error": 0.01}},
+        *(
+            {"network": "wafernet", "seed": seed, "trained_on": 70, "epochs": 6, "seconds": 12.0,
+             "own_test": {"confusion": nine.tolist()},
+             "other_lots": {"confusion": found.tolist(), "calibration_error": 0.02}}
+            for seed, found in enumerate((nine, worse))
+        ),
+    ]  # fmt: skip
+    assert whole_file.summary(rows[0]["other_lots"]) == {"natural": 1, "balanced": 1}
+    found = whole_file.summary(rows[2]["other_lots"])
+    # F1 of Center is 2/3 where it is drowned, 22/23 where each class counts the same
+    assert found["natural"] == pytest.approx((7 + 2 / 3 + 2000 / 2100) / 9)
+    assert found["balanced"] == pytest.approx((7 + 22 / 23 + 20 / 21) / 9)
+    text = whole_file.table(rows, [100] * 8 + [1100])
+    assert "1900 wafers of lots that neither" in text
+    natural, balanced = ((1 + found[mix]) / 2 for mix in ("natural", "balanced"))
+    line = next(line for line in text.splitlines() if line.startswith("| wafernet | 2 | 70 | 6 |"))
+    assert f"| {natural:.3f} | {found['natural']:.3f} | " in line
+    assert f"| {balanced:.3f} | {found['balanced']:.3f} | " in line
+    assert line.endswith("| 0.020 | 1.000 | 12 |")
+    assert "| as it is | 1 | 0 | 0 | 1.000 | 1.000 | " in text
+    assert "| wafernet | natural | 0.75 / 1.00 / 0.83 | " in text
