@@ -3,12 +3,15 @@
     python -m wafer_core.pretraining.wafernet --output HALF.safetensors --data DATA.npz \\
         --leave-groups-out 0.5
     python -m benchmarks.whole_file DATA.npz HALF.safetensors [--seeds 0 1 2]
-        [--networks wafernet wafer_cnn]
+        [--networks wafernet wafer_cnn] [--judged-by 0.25]
 
 So it is for WM-811K and the weights that ship. The lots that taught the pre-training are split
 65 / 20 / 15 % by lots, as an import of them is, and trained on with the program's defaults. All
 lots that it left out judge: as many wafers of rare classes as there can be. Figures are those of
 their natural mix, and of a balanced mix: each class weighted to count the same.
+
+What would more lots bring? With ``--judged-by`` the same lots, the last to be taken in, judge
+pre-trainings that left out more or fewer.
 
 *own test part* is what the app would say of it. For WaferNet that is too good, since the weights
 have seen these lots; Train says so where that is the case.
@@ -45,17 +48,20 @@ def main() -> None:
     parser.add_argument("weights", type=Path, help="of a pre-training with lots left out")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--networks", nargs="+", default=["wafernet"])
+    parser.add_argument("--judged-by", type=float, help="share of all lots (those left out)")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--name", default="whole_file", help="of the table (whole_file)")
     given = parser.parse_args()
     device = choose_device(given.device)
-    half = Classifier.load(given.weights.parent, name=given.weights.stem)
+    start = Classifier.load(given.weights.parent, name=given.weights.stem)
     candidates = [c for c in scan([given.data]).candidates if c.class_name in PATTERNS and c.group]
-    unknown = left_out(candidates, half.config)
-    away = {id(c) for c in unknown}
-    judging = load(unknown)
+    away = {id(c) for c in left_out(candidates, start.config)}
+    share = given.judged_by or start.config["leave_groups_out"]
+    if share > start.config["leave_groups_out"]:
+        parser.error(f"some of these lots taught {given.weights}; --judged-by a smaller share")
+    judging = load(left_out(candidates, {**start.config, "leave_groups_out": share}))
     taught = load([c for c in candidates if id(c) not in away])
-    as_it_is = judge(half, judging)
+    as_it_is = judge(start, judging)
     rows: list[dict[str, Any]] = [
         {"network": "wafernet as it is", "seed": 0, "trained_on": 0, "other_lots": as_it_is}
     ]
@@ -81,7 +87,7 @@ def main() -> None:
                 }
             )  # fmt: skip
             print(network, seed, json.dumps(summary(rows[-1]["other_lots"])), flush=True)
-    write_results(given.name, rows, table(rows, judging.counts(len(PATTERNS))))
+    write_results(given.name, rows, table(rows, judging.counts(len(PATTERNS)), start.config))
 
 
 def load(candidates: Sequence[Candidate]) -> Wafers:
@@ -99,11 +105,19 @@ def summary(judged: dict[str, Any]) -> dict[str, float]:
     return {mix: float(macro_f1(confusion, even)) for mix, even in MIXES.items()}
 
 
-def table(rows: Sequence[dict[str, Any]], counts: Sequence[int]) -> str:
-    """Markdown; rows of a network that differ in their seed become one, of means."""
+def table(rows: Sequence[dict[str, Any]], counts: Sequence[int], taught: dict[str, Any]) -> str:
+    """Markdown; rows of a network that differ in their seed become one, of means.
+
+    Args:
+        rows: One a training.
+        counts: Wafers of each pattern that judged.
+        taught: Settings of the pre-training.
+    """
     lines = [
         f"# All the wafers of a file; {describe_machine()}",
         "",
+        f"Pre-training: {taught['real_wafers']} wafers, "
+        f"{100 - 100 * taught['leave_groups_out']:.0f} % of the lots, {taught['step']} steps.",
         f"Judged by {sum(counts)} wafers of lots that neither pre-training nor training has seen. "
         "Macro-F1, 0 to 1, higher is better; the 95 % interval is that of the first seed, from "
         "which wafers judged, not from which taught.",

@@ -520,7 +520,9 @@ def test_rows_of_the_whole_file_are_means_over_seeds_in_both_mixes() -> None:
     # F1 of Center is 2/3 where it is drowned, 22/23 where each class counts the same
     assert found["natural"] == pytest.approx((7 + 2 / 3 + 2000 / 2100) / 9)
     assert found["balanced"] == pytest.approx((7 + 22 / 23 + 20 / 21) / 9)
-    text = whole_file.table(rows, [100] * 8 + [1100])
+    taught = {"real_wafers": 90, "leave_groups_out": 0.25, "step": 80}
+    text = whole_file.table(rows, [100] * 8 + [1100], taught)
+    assert "90 wafers, 75 % of the lots, 80 steps." in text
     assert "1900 wafers of lots that neither" in text
     natural, balanced = ((1 + found[mix]) / 2 for mix in ("natural", "balanced"))
     line = next(line for line in text.splitlines() if line.startswith("| wafernet | 2 | 70 | 6 |"))
