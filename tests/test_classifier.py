@@ -21,7 +21,7 @@ from wafer_core.tasks.classification.classifier import (
     rate_factor,
     train,
 )
-from wafer_core.tasks.classification.training import are_strange
+from wafer_core.tasks.classification.training import Familiarity
 from wafer_core.tasks.classification.turns import quarter_turns, transform
 
 CPU = torch.device("cpu")
@@ -238,12 +238,14 @@ def test_the_number_of_epochs_follows_the_number_of_pictures() -> None:
     assert TrainConfig().resolved(9_999).epochs == 1
     assert 1 < (TrainConfig().resolved(10_000).epochs or 0) < 30
     assert (TrainConfig(transfer="scratch").resolved(350).epochs or 0) > 1
-    strange = TrainConfig().resolved(350, is_strange=True)
+    known = Familiarity(0.94, 4000), Familiarity(0.96, 4000)
+    assert [(TrainConfig().resolved(10_000, f).epochs or 0) > 1 for f in known] == [True, False]
+    strange = TrainConfig().resolved(350, Familiarity(0.5, 350))
     assert (strange.epochs or 0) > 30
     assert strange.learning_rate == pytest.approx(0.003)
     laid = TrainConfig().resolved(350, lays_wafers=True)
     assert (laid.epochs or 0) == 2 * (strange.epochs or 0)
-    assert TrainConfig(epochs=2, learning_rate=0.1).resolved(350, is_strange=True).epochs == 2
+    assert TrainConfig(epochs=2, learning_rate=0.1).resolved(350, Familiarity(0.5, 350)).epochs == 2
     assert (taught.learning_rate or 0) < 0.003  # and much to forget
 
 
@@ -255,7 +257,7 @@ def test_the_number_of_epochs_follows_the_number_of_pictures() -> None:
 def test_more_is_asked_of_a_last_layer_with_many_originals(
     told_apart: float | None, originals: int, strange: bool
 ) -> None:
-    assert are_strange(told_apart, originals) == strange
+    assert Familiarity(told_apart, originals).is_strange == strange
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

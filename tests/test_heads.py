@@ -164,7 +164,7 @@ def test_where_nothing_can_be_asked_about_a_usual_choice_is_taken() -> None:
         _Table(5), inputs, torch.arange(3), None, True, 0, lambda share: None,
     )  # fmt: skip
     assert told.choice == BLIND
-    assert told.told_apart is None
+    assert told.familiarity.told_apart is None
     assert np.isfinite(told.loss)
 
 
@@ -182,17 +182,17 @@ def test_copies_of_a_picture_do_not_ask_about_it() -> None:
 
     apart = told(None, None)
     together = told([str(k) for k in range(24)] * 4, None)
-    assert apart.told_apart is not None
-    assert together.told_apart is not None
-    assert apart.told_apart > 0.9
-    assert together.told_apart < 0.7
+    assert apart.familiarity.told_apart is not None
+    assert together.familiarity.told_apart is not None
+    assert apart.familiarity.told_apart > 0.9
+    assert together.familiarity.told_apart < 0.7
     # what was made is not asked about at all, whether its original is known or not
     made = np.arange(96) >= 24
     for keys in ([str(k) for k in range(24)] * 4, [str(k) for k in range(24)] + [""] * 72):
         fitted = told(keys, made)
         assert len(fitted.labels) == 24
-        assert fitted.told_apart is not None
-        assert fitted.told_apart < 0.7
+        assert fitted.familiarity.told_apart is not None
+        assert fitted.familiarity.told_apart < 0.7
 
 
 def test_anchors_are_the_names_that_most_pictures_are_called() -> None:

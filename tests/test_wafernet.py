@@ -12,7 +12,7 @@ import torch
 from wafer_core.errors import ModelError
 from wafer_core.images import Picture
 from wafer_core.simulator import PATTERNS, simulate_many
-from wafer_core.tasks.classification import networks
+from wafer_core.tasks.classification import classifier, networks
 from wafer_core.tasks.classification.classifier import TrainConfig, TrainData, train
 from wafer_core.tasks.classification.training import PARAMETERS
 from wafer_core.tasks.classification.wafernet import standard_classifier
@@ -140,3 +140,24 @@ def test_the_first_epoch_fits_the_last_layer_alone() -> None:
     assert second.epoch == 2
     assert seen == sorted(seen)
     assert seen[-1] == pytest.approx(1)
+
+
+def test_fine_tuning_is_kept_only_where_the_loss_is_no_greater_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    losses = iter([1.0, 1.2, 0.9])
+    monkeypatch.setattr(classifier, "_calibrated_loss", lambda *_: next(losses))
+    monkeypatch.setattr(classifier, "_standard_error", lambda _: -2.0)  # any macro-F1 will do
+    pictures, labels = simulated(2, 7)
+    data = TrainData(PATTERNS, pictures, labels, pictures, labels)
+    config = TrainConfig(epochs=3, batch_size=9, patience=0)
+    assert [result.is_best for result in train(data, config, CPU)] == [True, False, True]
+
+
+def test_the_calibrated_loss_is_that_of_the_best_temperature() -> None:
+    labels = np.tile([0, 1, 0, 1], 2000)  # so many that nobody's first guess counts
+    assert classifier._calibrated_loss(np.zeros((8000, 2)), labels) == pytest.approx(np.log(2))
+    # three of four are right: ±s with σ(s) = 3/4 is best, however sure the scores were
+    scores = np.tile([[30.0, 0], [0, 30], [30, 0], [30, 0]], (2000, 1))
+    best = -(3 * np.log(0.75) + np.log(0.25)) / 4
+    assert classifier._calibrated_loss(scores, labels) == pytest.approx(best, abs=1e-3)

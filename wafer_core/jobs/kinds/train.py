@@ -264,7 +264,6 @@ def _notes(
     """What the user should know about how it went."""
     from wafer_core.tasks.classification.joint import mention, with_maps
     from wafer_core.tasks.classification.networks import NETWORKS
-    from wafer_core.tasks.classification.training import FINE_TUNE_FROM
     from wafer_core.tasks.classification.transfer import FINE_TUNED
 
     notes = []
@@ -291,9 +290,9 @@ def _notes(
     if config.transfer == FINE_TUNED and NETWORKS[config.network].weights and best == 1:
         if config.epochs == 1:
             notes.append(
-                "Only the last layer learned: the network knows wafers already, and fine-tuning "
-                f"with fewer than {FINE_TUNE_FROM:,} training pictures rather takes from that. Set "
-                "the epochs by hand to try."
+                "Only the last layer learned: it tells these wafers apart well already, and "
+                "fine-tuning rather takes from what the network knows. Set the epochs by hand to "
+                "try."
             )
         elif data.validation_pictures:
             notes.append(

@@ -41,10 +41,9 @@ from wafer_core.tasks.classification.optimize import (
 from wafer_core.tasks.classification.policies import DEFAULT, apply_policy
 from wafer_core.tasks.classification.training import (
     PARAMETERS,
-    STRANGE_BELOW,
+    Familiarity,
     TrainConfig,
     TrainData,
-    are_strange,
 )
 from wafer_core.tasks.classification.turns import transform
 
@@ -104,9 +103,10 @@ def train(
     """Train, from fresh weights or from those that a network comes with.
 
     With the latter the first epoch fits a last layer to the features as they are. The others train
-    everything; there are none if the network is frozen. They are kept if they beat the first, where
-    it told the pictures apart well by half a standard error of its macro-F1: as good as the
-    features are then, a change must be earned.
+    everything; there are none if the network is frozen. They are kept if they beat the first. Where
+    that told the pictures apart well, a change must be earned: by half a standard error of its
+    macro-F1, which hangs on a few pictures of rare classes, and with no greater loss on the
+    validation part, which hangs on all of them, each at its best temperature.
 
     The weights that are judged and kept are a running mean over the last steps. The best epoch is
     the one with the highest macro-F1 on the validation part, smoothed over a few epochs, since on
@@ -149,7 +149,7 @@ def train(
         weights = torch.tensor(frequency**-0.5 / (frequency**0.5).sum(), dtype=torch.float32)
         weights = weights.to(device)
     fitted: HeadFit | None = None
-    is_strange = tells_well = False
+    familiarity = Familiarity()
     if begun.weights is not None:
 
         def tell(share: float) -> None:
@@ -163,9 +163,8 @@ def train(
             network, inputs, labels, weights, config.turns, config.seed, tell,
             begun.known, data.train_keys, data.train_made, change,
         )  # fmt: skip
-        is_strange = are_strange(fitted.told_apart, len(fitted.labels))
-        tells_well = fitted.told_apart is None or fitted.told_apart >= STRANGE_BELOW
-        config = asked.resolved(len(labels), is_strange, bool(joint.classes))
+        familiarity = fitted.familiarity
+        config = asked.resolved(len(labels), familiarity, bool(joint.classes))
     if is_frozen:
         config = replace(config, epochs=1)
     epochs, batch_size = config.epochs or 1, config.batch_size or 1
@@ -179,7 +178,7 @@ def train(
 
     steps_per_epoch = max(1, round(len(labels) / batch_size))
     steps, step = steps_per_epoch * epochs, 0
-    smooth, best, stale = -1.0, -1.0, 0
+    smooth, best, stale, most_loss = -1.0, -1.0, 0, math.inf
     kept, kept_epoch = copy.deepcopy(average.state_dict()), 0
 
     def advance() -> None:
@@ -260,10 +259,14 @@ def train(
         if macro_f1 is not None:
             smooth = macro_f1 if epoch == 1 else smooth + _SMOOTHING * (macro_f1 - smooth)
         is_best = smooth >= best if macro_f1 is not None else epoch == 1 or fitted is None
+        if is_best and fitted and familiarity.tells_well and len(validation):
+            calibrated = _calibrated_loss(scores, data.validation_labels)
+            most_loss = calibrated if epoch == 1 else most_loss
+            is_best = calibrated <= most_loss
         stale = 0 if macro_f1 is None or smooth > best + _PROGRESS else stale + 1
         if is_best:
             best = smooth
-            if tells_well and epoch == 1 and len(validation):
+            if familiarity.tells_well and fitted and epoch == 1 and len(validation):
                 best += _EARNED * _standard_error(evaluation)
             kept, kept_epoch = copy.deepcopy(average.state_dict()), epoch
         yield EpochResult(
@@ -279,6 +282,12 @@ def _judge(scores: npt.NDArray[np.float64], data: TrainData) -> tuple[float, Eva
     logs = log_softmax(scores)
     loss = float(-logs[np.arange(len(logs)), data.validation_labels].mean())
     return loss, evaluate(data.validation_labels, np.exp(logs), data.class_names)
+
+
+def _calibrated_loss(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
+    """Mean cross-entropy in nats at the temperature that makes it least."""
+    logs = log_softmax(scores / fit_temperature(scores, labels))
+    return -float(logs[np.arange(len(logs)), labels].mean())
 
 
 def _standard_error(evaluation: Evaluation) -> float:

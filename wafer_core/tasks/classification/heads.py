@@ -25,6 +25,7 @@ from wafer_core.device import memory_format
 from wafer_core.metrics import fit_temperature, log_softmax
 from wafer_core.tasks.classification import imagenet, networks, transfer
 from wafer_core.tasks.classification.folds import folds
+from wafer_core.tasks.classification.training import Familiarity
 
 _Array = npt.NDArray[np.float64]
 _BATCH = 128
@@ -82,15 +83,13 @@ class HeadFit:
     choice: Choice
 
     @property
-    def told_apart(self) -> float | None:
-        """Share of those pictures that ``scores`` name right, each class counting the same.
-
-        None where there are none.
-        """
+    def familiarity(self) -> Familiarity:
+        """How well ``scores`` name those pictures."""
         if not len(self.labels):
-            return None
+            return Familiarity()
         right = self.scores.argmax(1) == self.labels
-        return float(np.mean([right[self.labels == label].mean() for label in set(self.labels)]))
+        each = [right[self.labels == label].mean() for label in set(self.labels.tolist())]
+        return Familiarity(float(np.mean(each)), len(self.labels))
 
 
 def fit_head(

@@ -22,13 +22,15 @@ BALANCING = {
     "balanced": "Each round draws every class equally often; rare pictures repeat.",
 }
 
-# pictures in all; measured on real wafers: with 2,600 and with 13,000 none beat the last layer
+# Pictures in all. On real wafers, with 2,600 and with 13,000, fine-tuning beat no last layer; with
+# patterns that are nobody's it may.
 FINE_TUNE_FROM = 10_000
 STRANGE_BELOW = 0.7  # of the pictures named right by a last layer that did not see them
 # With so many originals the features can be learned anew, and more is asked of the last layer: 38
 # classes of ten wafers by another simulator, 73 % told apart, gain seven points. Of the nine
 # patterns of WM-811K 91 to 95 % are told apart with 40 wafers of each.
 STRANGE_MANY, STRANGE_BELOW_OF_MANY = 300, 0.85
+NO_ROOM_FROM = 0.95  # named right, above which fine-tuning is not tried with many pictures either
 STRANGE_EPOCHS = 40  # at 350 of them
 JOINT_EPOCHS = 80  # the same where wafers are laid on each other: new ones come in every epoch
 STRANGE_RATE = 3e-3  # peak learning rate for such patterns, with 16 pictures a batch
@@ -44,7 +46,7 @@ PARAMETERS: dict[str, Parameter] = {
         "Epochs",
         "How many times every training picture is looked at. More takes longer and helps up to a "
         "point; left empty, it is chosen by the number of pictures and by how well WaferNet tells "
-        "them apart already: for fewer than ten thousand a single one may do.",
+        "them apart already: a single one may do.",
         100, 1, 2000, 1, main=True,
     ),
     "batch_size": Parameter(
@@ -135,6 +137,36 @@ PARAMETERS: dict[str, Parameter] = {
 
 
 @dataclass(frozen=True)
+class Familiarity:
+    """How well a network that comes with weights knows pictures before it learns from them.
+
+    Attributes:
+        told_apart: Share of originals that a fitted last layer names right without having seen
+            them, each class counting the same; None: unknown.
+        originals: How many these were.
+    """
+
+    told_apart: float | None = None
+    originals: int = 0
+
+    @property
+    def is_strange(self) -> bool:
+        """The features do not suit such pictures and are learned anew, with large steps."""
+        enough = STRANGE_BELOW if self.originals < STRANGE_MANY else STRANGE_BELOW_OF_MANY
+        return self.told_apart is not None and self.told_apart < enough
+
+    @property
+    def tells_well(self) -> bool:
+        """So well that a change of the features must be earned."""
+        return self.told_apart is None or self.told_apart >= STRANGE_BELOW
+
+    @property
+    def has_room(self) -> bool:
+        """There is something to gain by fine-tuning, where the pictures are many."""
+        return self.told_apart is None or self.told_apart < NO_ROOM_FROM
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Settings of one training; ``PARAMETERS`` says what each means and may be.
 
@@ -172,7 +204,10 @@ class TrainConfig:
         object.__setattr__(self, "seed", check_seed(self.seed))
 
     def resolved(
-        self, pictures: int, is_strange: bool = False, lays_wafers: bool = False
+        self,
+        pictures: int,
+        familiarity: Familiarity = Familiarity(),
+        lays_wafers: bool = False,
     ) -> TrainConfig:
         """The same with every ``None`` replaced, for a number of training pictures.
 
@@ -180,19 +215,20 @@ class TrainConfig:
         number. Large batches save time only where there are many; the learning rate follows.
 
         A network that knows wafers learns with its last layer first. Where that tells few pictures
-        apart well, it stays at this: measured, fine-tuning takes from it what it knew. Where it
-        does not, the patterns are strange to it, and it learns with large steps. So it does where
-        wafers are laid on each other.
+        apart well, or many very well, it stays at this: measured, fine-tuning takes from it what it
+        knew. Where it does not, the patterns are strange to it, and it learns with large steps. So
+        it does where wafers are laid on each other.
 
         Args:
             pictures: Training pictures.
-            is_strange: See ``are_strange``; False also where that is not known yet.
+            familiarity: Of the network with them, as far as it is known yet.
             lays_wafers: See ``joint``.
         """
         epochs, batch_size, rate = self.epochs, self.batch_size, self.learning_rate
         knows_wafers = NETWORKS[self.network].weights is not None and self.transfer == FINE_TUNED
-        learns_anew = knows_wafers and (lays_wafers or is_strange)
-        if epochs is None and knows_wafers and not learns_anew and pictures < FINE_TUNE_FROM:
+        learns_anew = knows_wafers and (lays_wafers or familiarity.is_strange)
+        is_enough = pictures < FINE_TUNE_FROM or not familiarity.has_room
+        if epochs is None and knows_wafers and not learns_anew and is_enough:
             epochs = 1
         usual = NETWORKS[self.network].epochs
         if learns_anew:
@@ -207,17 +243,6 @@ class TrainConfig:
             usual_rate = STRANGE_RATE if learns_anew else NETWORKS[self.network].learning_rate
             rate = min(0.1, usual_rate * math.sqrt(batch_size / 16))
         return replace(self, epochs=epochs, batch_size=batch_size, learning_rate=rate)
-
-
-def are_strange(told_apart: float | None, originals: int) -> bool:
-    """Whether a last layer tells so few pictures apart that the features do not suit them.
-
-    Args:
-        told_apart: Share of originals that it named right without having seen them; None: unknown.
-        originals: How many these were.
-    """
-    enough = STRANGE_BELOW if originals < STRANGE_MANY else STRANGE_BELOW_OF_MANY
-    return told_apart is not None and told_apart < enough
 
 
 @dataclass(frozen=True, eq=False)
