@@ -101,32 +101,40 @@ def job_card(state: JobState, key: str, stoppable: bool = False) -> None:
             with right.container(horizontal=True, horizontal_alignment="right"):
                 if state.wish:
                     st.caption("stopping …" if state.wish == "stop" else "cancelling …")
-                if stoppable and st.button(
-                    "Stop and keep the best",
-                    key=f"{key}_stop_{state.id}",
-                    disabled=state.wish is not None,
-                    help="End now, or after this epoch, and keep the best so far.",
-                ):
-                    _ask(jobs.request_stop, state)
-                if st.button(
+                if stoppable:
+                    st.button(
+                        "Stop and keep the best",
+                        key=f"{key}_stop_{state.id}",
+                        disabled=state.wish is not None,
+                        help="End now, or after this epoch, and keep the best so far.",
+                        on_click=_ask,
+                        args=(jobs.request_stop, state),
+                    )
+                st.button(
                     "Cancel",
                     key=f"{key}_cancel_{state.id}",
                     disabled=state.wish == "cancel",
                     help="Stop; the project stays as it was before.",
-                ):
-                    _ask(jobs.cancel, state)
+                    on_click=_ask,
+                    args=(jobs.cancel, state),
+                )
+            if fault := st.session_state.pop(_fault_of(state), None):
+                st.error(fault)
         elif state.status == "failed" and state.log_tail:
             with st.expander("End of its log"):
                 st.code(state.log_tail, language=None)
 
 
 def _ask(action: Callable[..., None], state: JobState) -> None:
+    """A callback runs before the page: a press cannot be lost to a page that begins anew."""
     try:
         action(state.folder)
     except WaferError as exc:
-        st.error(str(exc))
-        return
-    st.rerun()  # of all: a press may also come with a rerun of the whole page
+        st.session_state[_fault_of(state)] = str(exc)
+
+
+def _fault_of(state: JobState) -> str:
+    return f"jobs_panel_fault_{state.id}"
 
 
 def project_jobs(
