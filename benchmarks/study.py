@@ -46,7 +46,7 @@ import torch
 
 from benchmarks.machine import RESULTS, describe_machine, write_results
 from benchmarks.study_table import chart, summary, table
-from benchmarks.study_wafers import PROTOCOLS, TREATMENTS, Wafers, by_lots, thin
+from benchmarks.study_wafers import PROTOCOLS, TREATMENTS, Wafers, by_lots, load, thin
 from benchmarks.wafernet import left_out, with_weights
 from wafer_core import files
 from wafer_core.data.split import DEFAULT_FRACTIONS
@@ -99,11 +99,7 @@ def main() -> None:
         known = Classifier.load(given.weights.parent, name=given.weights.stem).config
         candidates = left_out(candidates, known)
         with_weights(given.weights)
-    candidates = [c for c in candidates if c.class_name in PATTERNS and c.group]
-    labels = np.array([PATTERNS.index(str(c.class_name)) for c in candidates])
-    wafers = Wafers(
-        [c.load().picture for c in candidates], labels, np.array([str(c.group) for c in candidates])
-    )
+    wafers = load([c for c in candidates if c.class_name in PATTERNS and c.group])
     common = {
         "data": fingerprint(given.data), "weights": given.weights and fingerprints(given.weights),
         "lots": known and [known["leave_groups_out"], known["seed"]],

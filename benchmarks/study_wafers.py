@@ -10,6 +10,8 @@ import numpy as np
 
 from wafer_core.data.split import DEFAULT_FRACTIONS, PARTS, assign_parts
 from wafer_core.images import Picture
+from wafer_core.importers import Candidate
+from wafer_core.simulator import PATTERNS
 from wafer_core.tasks.augment import AugmentConfig, augment
 
 Labels = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -43,6 +45,15 @@ class Wafers:
     def counts(self, classes: int) -> list[int]:
         """Wafers of each class."""
         return [int(n) for n in np.bincount(self.labels, minlength=classes)]
+
+
+def load(candidates: Sequence[Candidate]) -> Wafers:
+    """Pictures, classes and lots of labelled wafers of the nine patterns."""
+    return Wafers(
+        [c.load().picture for c in candidates],
+        np.array([PATTERNS.index(str(c.class_name)) for c in candidates]),
+        np.array([str(c.group) for c in candidates]),
+    )
 
 
 def by_lots(wafers: Wafers, fractions: dict[str, float], seed: int) -> dict[str, Wafers]:

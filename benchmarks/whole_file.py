@@ -31,11 +31,11 @@ import numpy as np
 from benchmarks.machine import describe_machine, write_results
 from benchmarks.study import judge
 from benchmarks.study_table import draws, figures, macro_f1
-from benchmarks.study_wafers import Wafers, by_lots
+from benchmarks.study_wafers import by_lots, load
 from benchmarks.wafernet import left_out, with_weights
 from wafer_core.data.split import DEFAULT_FRACTIONS
 from wafer_core.device import choose_device
-from wafer_core.importers import Candidate, scan
+from wafer_core.importers import scan
 from wafer_core.simulator import PATTERNS
 from wafer_core.tasks.classification.classifier import Classifier, TrainConfig, TrainData, train
 
@@ -88,15 +88,6 @@ def main() -> None:
             )  # fmt: skip
             print(network, seed, json.dumps(summary(rows[-1]["other_lots"])), flush=True)
     write_results(given.name, rows, table(rows, judging.counts(len(PATTERNS)), start.config))
-
-
-def load(candidates: Sequence[Candidate]) -> Wafers:
-    """Their pictures, classes and lots."""
-    return Wafers(
-        [c.load().picture for c in candidates],
-        np.array([PATTERNS.index(str(c.class_name)) for c in candidates]),
-        np.array([str(c.group) for c in candidates]),
-    )
 
 
 def summary(judged: dict[str, Any]) -> dict[str, float]:

@@ -154,6 +154,18 @@ def test_fine_tuning_is_kept_only_where_the_loss_is_no_greater_either(
     assert [result.is_best for result in train(data, config, CPU)] == [True, False, True]
 
 
+def test_epochs_that_are_not_kept_for_their_loss_end_the_patience(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    losses = iter([1.0, 2.0, 2.0, 2.0, 2.0])
+    monkeypatch.setattr(classifier, "_calibrated_loss", lambda *_: next(losses))
+    monkeypatch.setattr(classifier, "_standard_error", lambda _: -2.0)
+    pictures, labels = simulated(2, 7)
+    data = TrainData(PATTERNS, pictures, labels, pictures, labels)
+    config = TrainConfig(epochs=5, batch_size=9, patience=2)
+    assert [result.is_best for result in train(data, config, CPU)] == [True, False, False]
+
+
 def test_the_calibrated_loss_is_that_of_the_best_temperature() -> None:
     labels = np.tile([0, 1, 0, 1], 2000)  # so many that nobody's first guess counts
     assert classifier._calibrated_loss(np.zeros((8000, 2)), labels) == pytest.approx(np.log(2))

@@ -126,7 +126,7 @@ def job_card(state: JobState, key: str, stoppable: bool = False) -> None:
 
 
 def _ask(action: Callable[..., None], state: JobState) -> None:
-    """A callback runs before the page: a press cannot be lost to a page that begins anew."""
+    """As a callback: it runs before the page, which may begin anew before it comes to a button."""
     try:
         action(state.folder)
     except WaferError as exc:

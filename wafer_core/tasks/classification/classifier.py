@@ -176,6 +176,7 @@ def train(
     def optimizer() -> torch.optim.Optimizer:  # the first one loads torch's compiler: seconds
         return make_optimizer(network, rate, config.weight_decay)
 
+    must_earn = bool(fitted and familiarity.tells_well and len(validation) and epochs > 1)
     steps_per_epoch = max(1, round(len(labels) / batch_size))
     steps, step = steps_per_epoch * epochs, 0
     smooth, best, stale, most_loss = -1.0, -1.0, 0, math.inf
@@ -259,14 +260,15 @@ def train(
         if macro_f1 is not None:
             smooth = macro_f1 if epoch == 1 else smooth + _SMOOTHING * (macro_f1 - smooth)
         is_best = smooth >= best if macro_f1 is not None else epoch == 1 or fitted is None
-        if is_best and fitted and familiarity.tells_well and len(validation):
+        if is_best and must_earn:
             calibrated = _calibrated_loss(scores, data.validation_labels)
             most_loss = calibrated if epoch == 1 else most_loss
             is_best = calibrated <= most_loss
-        stale = 0 if macro_f1 is None or smooth > best + _PROGRESS else stale + 1
+        gained = macro_f1 is None or (is_best and smooth > best + _PROGRESS)
+        stale = 0 if gained else stale + 1
         if is_best:
             best = smooth
-            if familiarity.tells_well and fitted and epoch == 1 and len(validation):
+            if must_earn and epoch == 1:
                 best += _EARNED * _standard_error(evaluation)
             kept, kept_epoch = copy.deepcopy(average.state_dict()), epoch
         yield EpochResult(
@@ -280,14 +282,18 @@ def train(
 def _judge(scores: npt.NDArray[np.float64], data: TrainData) -> tuple[float, Evaluation]:
     """Loss and figures on the validation part."""
     logs = log_softmax(scores)
-    loss = float(-logs[np.arange(len(logs)), data.validation_labels].mean())
-    return loss, evaluate(data.validation_labels, np.exp(logs), data.class_names)
+    found = evaluate(data.validation_labels, np.exp(logs), data.class_names)
+    return _loss(logs, data.validation_labels), found
+
+
+def _loss(logs: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
+    """Mean cross-entropy in nats, for log-probabilities (N, C)."""
+    return -float(logs[np.arange(len(logs)), labels].mean())
 
 
 def _calibrated_loss(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
-    """Mean cross-entropy in nats at the temperature that makes it least."""
-    logs = log_softmax(scores / fit_temperature(scores, labels))
-    return -float(logs[np.arange(len(logs)), labels].mean())
+    """The same for scores at the temperature that suits them."""
+    return _loss(log_softmax(scores / fit_temperature(scores, labels)), labels)
 
 
 def _standard_error(evaluation: Evaluation) -> float:
