@@ -12,6 +12,7 @@ from wafer_core import jobs
 from wafer_core.data import demo, workspace
 from wafer_core.data.project import Project
 from wafer_core.data.workspace import ProjectInfo
+from wafer_core.workflows import submit
 
 project = layout.start("Home")
 home = workspace.workspace_path()
@@ -67,7 +68,7 @@ with start_demo.container(border=True, height="stretch"):
     if st.button("Try the demo", type="primary" if not projects else "secondary", key="home_demo"):
         with guards.errors_told(), st.spinner("Making wafers …"):
             made = demo.make_demo(home)
-            jobs.start(jobs.create_job(made.path, "train", demo.TRAINING))
+            jobs.start(submit.create_job(made.path, "train", demo.TRAINING))
             open_and_go(made, "pages/4_Train.py")
 with create.container(border=True, height="stretch"), st.form("home_create", border=False):
     st.subheader("New project")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.shared import gallery, guards, layout, loaders, upload
+from pages.classes import upload
+from pages.shared import gallery, guards, layout, loaders
 from wafer_core import drawing
-from wafer_core.data import made_pictures, manifest, pictures
+from wafer_core.data import manifest, pictures, synthetic
 from wafer_core.data.project import Project
 from wafer_core.data.summary import FEW, ClassSummary
 
@@ -174,7 +175,7 @@ def class_pictures(shown: ClassSummary) -> None:
             "View", gallery.VIEWS, default=gallery.LOOK, required=True,
             key="classes_view", persist_state="session",
         )  # fmt: skip
-    if part in made_pictures.ORIGINS:
+    if part in synthetic.ORIGINS:
         made_runs(shown, part, view)
         return
     records = [
@@ -222,7 +223,7 @@ def class_pictures(shown: ClassSummary) -> None:
 
 def made_runs(shown: ClassSummary, origin: str, view: str) -> None:
     """Pictures of one run of Augment or Generate."""
-    runs = made_pictures.runs(project, shown.slug, origin)
+    runs = synthetic.runs(project, shown.slug, origin)
     if not runs:
         verb = "Augment" if origin == "augmented" else "Generate"
         st.info(f"Nothing made yet for this class. The {verb} page makes more of what you have.")

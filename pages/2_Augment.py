@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import forms, guards, jobs_panel, layout, loaders
-from wafer_core import jobs
-from wafer_core.data import made_pictures
+from wafer_core.data import synthetic
 from wafer_core.data.summary import ClassSummary
-from wafer_core.tasks import augment
+from wafer_core.tasks.augmentation import offline
+from wafer_core.workflows import submit
 
 ALL = "All classes"
 PREVIEW = 8
@@ -28,7 +28,7 @@ st.caption(
 )
 
 
-def preview(shown: ClassSummary, config: augment.AugmentConfig) -> None:
+def preview(shown: ClassSummary, config: offline.AugmentConfig) -> None:
     """Originals above, what becomes of them below; follows the sliders."""
     rounds = st.session_state.get("augment_round", 0)
     sheet = loaders.augment_preview(project, shown.slug, config, PREVIEW, rounds)
@@ -41,13 +41,13 @@ def preview(shown: ClassSummary, config: augment.AugmentConfig) -> None:
         st.image(sheet, width="stretch", alt="originals above, transformed below")
 
 
-def settings() -> augment.AugmentConfig:
+def settings() -> offline.AugmentConfig:
     """The form: the four that suit wafers, and the rest."""
     chosen = {}
-    for name, spec in augment.PARAMETERS.items():
+    for name, spec in offline.PARAMETERS.items():
         if spec.main:
             chosen[name] = forms.parameter(name, spec, "augment")
-    rest = {name: spec for name, spec in augment.PARAMETERS.items() if not spec.main}
+    rest = {name: spec for name, spec in offline.PARAMETERS.items() if not spec.main}
     with forms.more("augment", "More (each with a word on wafer maps)") as is_open:
         for name, spec in rest.items():
             chosen[name] = forms.parameter(name, spec, "augment", drawn=is_open)
@@ -55,7 +55,7 @@ def settings() -> augment.AugmentConfig:
                 st.caption(f":orange[:material/warning: {spec.harms}]")
     if not is_open:
         forms.tell_hidden(chosen, rest)
-    return augment.AugmentConfig.from_json(chosen)
+    return offline.AugmentConfig.from_json(chosen)
 
 
 left, right = st.columns([2, 5], gap="large")
@@ -70,7 +70,7 @@ with right:
     count = st.number_input(
         "How many to make (each class)",
         1,
-        augment.MAX_COUNT,
+        offline.MAX_COUNT,
         100,
         10,
         key="augment_count",
@@ -92,7 +92,7 @@ with right:
     if st.button(label, type="primary", key="augment_make", disabled=not config.changes_something):
         with guards.errors_told():
             jobs_panel.launch(
-                jobs.create_job(
+                submit.create_job(
                     project.path,
                     "augment",
                     {
@@ -106,9 +106,7 @@ with right:
 
 # -- runs ----------------------------------------------------------------------------------------
 
-runs = [
-    (c, run) for c in summary.classes for run in made_pictures.runs(project, c.slug, "augmented")
-]
+runs = [(c, run) for c in summary.classes for run in synthetic.runs(project, c.slug, "augmented")]
 st.subheader(f"Runs ({len(runs)})")
 if not runs:
     st.caption("Nothing made yet.")
@@ -119,7 +117,7 @@ event = st.dataframe(
             "class": [c.name for c, _ in runs],
             "run (UTC)": [run.run.removeprefix("run-")[:15] for _, run in runs],
             "pictures": [len(run.records) for _, run in runs],
-            "transforms": [forms.differences(run.info.get("config", {}), augment.PARAMETERS)
+            "transforms": [forms.differences(run.info.get("config", {}), offline.PARAMETERS)
                            for _, run in runs],
         }
     ),
@@ -137,5 +135,5 @@ if st.button(
 ):
     with guards.errors_told():
         for c, run in picked:
-            made_pictures.delete(project, c.slug, "augmented", run.run)
+            synthetic.delete(project, c.slug, "augmented", run.run)
         st.rerun()

@@ -5,23 +5,16 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.shared import (
-    benefit,
-    factors,
-    forms,
-    gallery,
-    guards,
-    jobs_panel,
-    layout,
-    learning_curve,
-    loaders,
-    made_run,
-)
+from pages.generate import ablation, factors, learning_curve
+from pages.generate import run as made_run
+from pages.shared import forms, gallery, guards, jobs_panel, layout, loaders
 from wafer_core import jobs, plots
-from wafer_core.data import made_pictures
+from wafer_core.data import synthetic
 from wafer_core.data.project import Project
 from wafer_core.jobs import JobState
-from wafer_core.tasks.generation import gan, generate
+from wafer_core.tasks.generation import presets as generate
+from wafer_core.tasks.generation.dcgan import training
+from wafer_core.workflows import submit
 
 METHODS = {  # what the table says → the mode of the job
     "–": None,
@@ -31,7 +24,7 @@ METHODS = {  # what the table says → the mode of the job
 }
 
 STUDIES = {  # the tabs beside “Make”: title → what draws it
-    "Does it help?": benefit.show,
+    "Does it help?": ablation.show,
     "How many do I need?": learning_curve.show,
 }
 
@@ -104,16 +97,18 @@ def choose_classes() -> list[dict[str, object]]:
 
 def settings() -> dict[str, object]:
     """The form of Auto: a preset and the settings that it reads."""
-    presets = sorted(gan.PRESETS, key=lambda key: key != gan.GanConfig().preset)  # that first
+    presets = sorted(
+        training.PRESETS, key=lambda key: key != training.GanConfig().preset
+    )  # that first
     preset = st.selectbox(
         "Preset of Auto",
         presets,
-        format_func=lambda key: gan.PRESETS[key].title,
+        format_func=lambda key: training.PRESETS[key].title,
         key="generate_preset",
-        help="\n\n".join(f"**{p.title}**: {p.help}" for p in gan.PRESETS.values()),
+        help="\n\n".join(f"**{p.title}**: {p.help}" for p in training.PRESETS.values()),
     )
-    st.caption(gan.PRESETS[preset].help)
-    read = {name: gan.PARAMETERS[name] for name in gan.PRESETS[preset].settings}
+    st.caption(training.PRESETS[preset].help)
+    read = {name: training.PARAMETERS[name] for name in training.PRESETS[preset].settings}
     main = {name: spec for name, spec in read.items() if spec.main}
     rest = {name: spec for name, spec in read.items() if not spec.main}
     chosen = {name: forms.parameter(name, spec, "generate") for name, spec in main.items()}
@@ -195,7 +190,7 @@ def job_panel(project: Project) -> None:
 left, right = st.columns([5, 2], gap="large")
 with left:
     wanted = choose_classes()
-    small = {c.name for c in usable if c.parts["train"] < gan.MIN_PICTURES}
+    small = {c.name for c in usable if c.parts["train"] < training.MIN_PICTURES}
     too_few = [str(w["name"]) for w in wanted if w["mode"] == "gan" and w["name"] in small]
     if too_few:
         st.warning(
@@ -225,7 +220,7 @@ with left:
     ):
         with guards.errors_told():
             jobs_panel.launch(
-                jobs.create_job(
+                submit.create_job(
                     project.path,
                     "generate",
                     {"classes": wanted, "config": config, "seed": int(seed)},
@@ -237,8 +232,8 @@ runs = sorted(
     (
         (c, run)
         for c in summary.classes
-        for origin in made_pictures.ORIGINS
-        for run in made_pictures.runs(project, c.slug, origin)
+        for origin in synthetic.ORIGINS
+        for run in synthetic.runs(project, c.slug, origin)
     ),
     key=lambda pair: pair[1].run,
     reverse=True,
@@ -259,6 +254,6 @@ chosen_class, chosen = st.selectbox(
 made_run.information(project, chosen_class, chosen)
 if st.button("Remove this run", key="generate_remove", icon=":material/delete:"):
     with guards.errors_told():
-        made_pictures.delete(project, chosen_class.slug, chosen.origin, chosen.run)
+        synthetic.delete(project, chosen_class.slug, chosen.origin, chosen.run)
         gallery.clear_selection("generate")
         st.rerun()

@@ -6,12 +6,15 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import forms, guards, jobs_panel, layout, loaders, results, search_panel
-from wafer_core import jobs
+from pages.shared import forms, guards, jobs_panel, layout, loaders
+from pages.train import results, search
 from wafer_core.data import models
 from wafer_core.jobs import JobState
-from wafer_core.tasks.classification import classifier, imagenet, joint, networks, policies
-from wafer_core.tasks.parameters import Parameter
+from wafer_core.networks import imagenet, registry
+from wafer_core.parameters import Parameter
+from wafer_core.tasks.augmentation import policies
+from wafer_core.tasks.classification import overlay, train
+from wafer_core.workflows import submit
 
 SEED = Parameter(
     "Seed", "Same seed, same wafers, same machine: the same model again.", 0, 0, 2**31, 1
@@ -32,19 +35,19 @@ if len(ready) < 2:
 
 def settings() -> dict[str, Any]:
     """The form; every default is fine."""
-    defaults = classifier.TrainConfig()
+    defaults = train.TrainConfig()
     chosen: dict[str, Any] = {}
 
     def draw(main: bool, drawn: bool = True) -> None:
-        for name, spec in classifier.PARAMETERS.items():
+        for name, spec in train.PARAMETERS.items():
             if spec.main == main:
                 optional = getattr(defaults, name) is None
                 if name == "policy":
-                    spec = search_panel.with_policy(spec)
+                    spec = search.with_policy(spec)
                 words = policies.title if name == "policy" else None
                 value = forms.parameter(name, spec, "train", optional, drawn, words)
                 if name == "network":
-                    st.caption(networks.NETWORKS[value].help)
+                    st.caption(registry.NETWORKS[value].help)
                     if value in imagenet.NAMES and imagenet.find(value) is None:
                         st.caption(imagenet.missing_sentence(value))
                 chosen[name] = value
@@ -54,8 +57,8 @@ def settings() -> dict[str, Any]:
         draw(main=False, drawn=is_open)
         chosen["seed"] = forms.parameter("seed", SEED, "train", drawn=is_open)
     if not is_open:
-        hidden = {n: s for n, s in classifier.PARAMETERS.items() if not s.main}
-        shown = {**chosen, "policy": search_panel.short(chosen["policy"])}
+        hidden = {n: s for n, s in train.PARAMETERS.items() if not s.main}
+        shown = {**chosen, "policy": search.short(chosen["policy"])}
         forms.tell_hidden(shown, {**hidden, "seed": SEED})
     return chosen
 
@@ -85,7 +88,7 @@ def live_curves(state: JobState) -> None:
 left, right = st.columns([2, 5], gap="large")
 with left:
     with guards.errors_told():
-        search_panel.choose_preset(project)
+        search.choose_preset(project)
     with guards.errors_told():
         config = settings()
 with right:
@@ -118,7 +121,7 @@ with right:
             "five wafers a class are the least.",
             icon=":material/info:",
         )
-    several = joint.mention([c.name for c in ready]) if config["joint"] else ""
+    several = overlay.mention([c.name for c in ready]) if config["joint"] else ""
     if several:
         st.caption(
             f"Wafers of other classes are laid on each other for {guards.plain(several)} to "
@@ -135,7 +138,7 @@ with right:
         if st.button("Train", type="primary", key="train_start", icon=":material/play_arrow:"):
             with guards.errors_told():
                 jobs_panel.launch(
-                    jobs.create_job(
+                    submit.create_job(
                         project.path,
                         "train",
                         {"config": config, **({"name": name} if name else {})},
@@ -144,7 +147,7 @@ with right:
         jobs_panel.project_jobs(project, ("train",), live_curves, "train")
     if search_tab.open:
         with search_tab:
-            search_panel.panel(project, config["turns"])
+            search.panel(project, config["turns"])
 
 # -- runs ----------------------------------------------------------------------------------------
 

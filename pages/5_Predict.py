@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import gallery, guards, layout, loaders, results, upload, waiting
+from pages.classes import upload
+from pages.shared import gallery, guards, layout, loaders, progress
+from pages.train import results
 from wafer_core import drawing, metrics, plots
 from wafer_core.data import manifest, models, pictures
 from wafer_core.errors import PictureError
@@ -102,7 +104,7 @@ def ask(run: models.ModelRun, candidates: Sequence[Candidate], rejected: list[Re
     """Answer all of them and keep the answers for the reruns."""
     classifier = load_classifier(run)
     below = threshold(run)
-    with waiting.bar(f"Asking about {len(candidates):,} wafers …") as tell:
+    with progress.bar(f"Asking about {len(candidates):,} wafers …") as tell:
         done = predict.predict_candidates(classifier, candidates, below, tell)
     st.session_state[ASKED] = {
         "candidates": list(candidates),

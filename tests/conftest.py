@@ -9,6 +9,7 @@ import pytest
 
 from wafer_core import jobs
 from wafer_core.data.project import Project
+from wafer_core.workflows import submit
 from wafers import small_project
 
 TINY = {"config": {"epochs": 2, "seed": 0}, "name": "First"}
@@ -40,13 +41,13 @@ def project(home: Path, project_once: Path) -> Project:
 @pytest.fixture(scope="session")
 def trained_once(tmp_path_factory: pytest.TempPathFactory, project_once: Path) -> Path:
     """The same project with a model of two epochs; copied by ``trained``."""
-    from wafer_core.jobs.runner import run_job
+    from wafer_core.workflows.runner import run_job
 
     path = tmp_path_factory.mktemp("trained") / "small"
     shutil.copytree(project_once, path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WAFER_LOCKS", str(path.parent / "locks"))
-        run_job(jobs.create_job(path, "train", TINY, "cpu"))
+        run_job(submit.create_job(path, "train", TINY, "cpu"))
     return path
 
 

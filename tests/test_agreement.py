@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from wafer_core.images import Picture
 from wafer_core.metrics.shares import difference, wilson
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.judging import agreement as judging
-from wafer_core.tasks.judging import verdicts
-from wafer_core.tasks.judging.agreement import Classes, agreement
-from wafer_core.tasks.judging.scoring import score_made
-from wafer_core.tasks.judging.verdicts import Score
+from wafer_core.tasks.evaluation import class_agreement as judging
+from wafer_core.tasks.evaluation import sentences
+from wafer_core.tasks.evaluation.class_agreement import Classes, agreement
+from wafer_core.tasks.evaluation.scoring import score_made
+from wafer_core.tasks.evaluation.sentences import Score
 
 NAMES = ("Center", "Edge-Ring", "none")
 
@@ -82,7 +82,7 @@ def test_pictures_of_the_class_agree_and_others_do_not(classes: Classes) -> None
     assert bad.details["instead"] >= 18
     assert bad.details["made"] == round(20 * bad.value)
     assert (bad.details["made_low"], bad.details["made_high"]) == wilson(round(20 * bad.value), 20)
-    told = verdicts.worded(bad, "WaferNet").sentence
+    told = sentences.worded(bad, "WaferNet").sentence
     assert "made pictures are recognised less often than real ones" in told
     assert "taken for Edge-Ring" in told
     assert "of 20 made pictures in their class" in told
@@ -141,7 +141,7 @@ def test_too_few_to_learn_from_get_a_sentence(
     assert score.value is None
     assert score.note is not None
     assert sentence in score.note
-    assert verdicts.worded(score, "").sentence == score.note
+    assert sentences.worded(score, "").sentence == score.note
     assert score.note.endswith(".")
 
 
@@ -149,7 +149,7 @@ def test_without_made_or_held_out_pictures(classes: Classes) -> None:
     none = agreement([], classes)
     assert none.value is None
     assert none.note is not None
-    alone = verdicts.worded(
+    alone = sentences.worded(
         agreement(classes.training["Center"], replace(classes, held_out={})), ""
     )
     assert alone.value == 1
@@ -176,7 +176,7 @@ def test_what_it_means(made: Sequence[int], real: Sequence[int], sentence: str) 
     score = Score(
         "agreement", made[0] / made[1], floor=real[0] / real[1], counts=counts, details=details
     )
-    assert sentence in verdicts.worded(score, "WaferNet").sentence
+    assert sentence in sentences.worded(score, "WaferNet").sentence
 
 
 def test_scores_tell_it(classes: Classes) -> None:
@@ -198,7 +198,7 @@ def test_pictures_of_one_kind_in_every_class_do_not_break_it() -> None:
     """All classes hold the same wafer: nothing can be told apart, and nothing breaks."""
     plain = [np.full((12, 12), 127, np.uint8)] * 6
     every = {"a": plain, "b": plain}
-    score = verdicts.worded(agreement(plain, Classes("a", every, every)), "")
+    score = sentences.worded(agreement(plain, Classes("a", every, every)), "")
     assert score.value in (0, 1)
     assert score.sentence.endswith(".")
 

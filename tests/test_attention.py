@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from wafer_core.images import FAIL, PASS, Picture
-from wafer_core.preparation import Preparation
-from wafer_core.tasks.classification import networks
-from wafer_core.tasks.classification.attention import heat_map
-from wafer_core.tasks.classification.classifier import Classifier
+from wafer_core.networks import registry
+from wafer_core.networks.preparation import Preparation
+from wafer_core.tasks.classification.attribution import heat_map
+from wafer_core.tasks.classification.train import Classifier
 from wafers import disc, marked
 
 NAMES = ["Corner", "none"]
@@ -77,7 +77,7 @@ def test_with_all_turns_every_quarter_counts() -> None:
 
 def test_a_turned_wafer_has_a_turned_map() -> None:
     torch.manual_seed(0)
-    classifier = told(networks.build("wafer_cnn", 2), turns=True)
+    classifier = told(registry.build("wafer_cnn", 2), turns=True)
     wafer = with_fails((UPPER, slice(8, 24)))
     answer = int(classifier.predict_proba([wafer])[0].argmax())
     for index in (answer, 1 - answer):
@@ -98,7 +98,7 @@ def test_a_grey_picture_is_compared_with_an_even_grey(shape: tuple[int, int]) ->
 def test_networks_for_photographs_and_threads_without_gradients() -> None:
     torch.manual_seed(0)
     classifier = Classifier(
-        networks.build("mobilenet_v2", 2), "mobilenet_v2", Preparation(96), NAMES
+        registry.build("mobilenet_v2", 2), "mobilenet_v2", Preparation(96), NAMES
     )
     with torch.inference_mode():
         classifier.predict_proba([marked(3)])
@@ -108,7 +108,7 @@ def test_networks_for_photographs_and_threads_without_gradients() -> None:
 
 
 def test_it_is_quick() -> None:
-    classifier = told(networks.build("wafer_cnn", 2), turns=True)
+    classifier = told(registry.build("wafer_cnn", 2), turns=True)
     heat_map(classifier, marked(1))
     started = time.perf_counter()
     heat_map(classifier, marked(2))

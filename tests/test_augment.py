@@ -13,13 +13,18 @@ from scipy import ndimage
 
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map
-from wafer_core.tasks.augment import PARAMETERS, AugmentConfig, augment, augment_picture
-from wafer_core.tasks.transforms import (
+from wafer_core.tasks.augmentation.affine import (
     FILL_MODES,
     affine,
     transform_grey,
     transform_map,
     wafer_grid,
+)
+from wafer_core.tasks.augmentation.offline import (
+    PARAMETERS,
+    AugmentConfig,
+    augment,
+    augment_picture,
 )
 
 NOTHING: dict[str, Any] = {

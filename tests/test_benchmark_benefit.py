@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import benefit, machine
+from benchmarks import machine
+from benchmarks.quality import ablation
 from wafer_core.images import FAIL, NO_DIE, PASS
 from wafer_core.simulator import PATTERNS
-from wafer_core.tasks.studies.arms import ARMS, MAKERS, Order, StudyData
+from wafer_core.tasks.studies.conditions import ARMS, MAKERS, Order, StudyData
 from wafers import marked
 
 
@@ -37,13 +38,13 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, 
 
     def one(data: StudyData, network: str, arm: str, *rest: Any) -> dict[str, Any]:
         done.append((arm, data))
-        return {k: v for k, v in row(0, arm, 0.5).items() if k not in benefit.KEY}
+        return {k: v for k, v in row(0, arm, 0.5).items() if k not in ablation.KEY}
 
     def made(order: Order, *rest: Any) -> Any:
         return [marked(9000 + k, 12) for k in range(order.count)]
 
-    monkeypatch.setattr(benefit, "one", one)
-    monkeypatch.setattr(benefit, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(ablation, "one", one)
+    monkeypatch.setattr(ablation, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(machine, "RESULTS", tmp_path / "results")
     for kind in MAKERS:
         monkeypatch.setitem(MAKERS, kind, made)
@@ -62,7 +63,7 @@ def start(monkeypatch: pytest.MonkeyPatch, path: Path, *words: str) -> None:
         sys, "argv", ["benefit", str(path), "--networks", "wafer_cnn", "--originals", "2",
                       "--made", "3", "--device", "cpu", *words]
     )  # fmt: skip
-    benefit.main()
+    ablation.main()
 
 
 def test_lots_of_originals_do_not_judge(
@@ -104,7 +105,7 @@ def test_a_row_is_done_once(
 
 def test_one_real_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data_file: Path) -> None:
     monkeypatch.setattr(machine, "RESULTS", tmp_path)
-    monkeypatch.setattr(benefit, "RESULTS", tmp_path)
+    monkeypatch.setattr(ablation, "RESULTS", tmp_path)
     start(monkeypatch, data_file, "--seeds", "0", "--arms", "none", "transforms", "--looks", "80")
     (path,) = tmp_path.glob("benefit-*.md")
     text = path.read_text("utf-8")
@@ -124,10 +125,10 @@ def test_weights_that_saw_the_judging_lots_are_not_taken(
 def test_a_difference_by_hand() -> None:
     """Gaps of 2 and 4 points: mean 3, and Student's 12.706 times half of their distance."""
     rows = [row(0, "none", 0.50), row(1, "none", 0.60), row(0, "both", 0.52), row(1, "both", 0.64)]
-    value, half, seeds = benefit.difference(rows, "both", "none")
+    value, half, seeds = ablation.difference(rows, "both", "none")
     assert (value, half, seeds) == (pytest.approx(3), pytest.approx(12.706, abs=1e-3), 2)
-    assert benefit.text((value, half, seeds)) == "+3.0 ± 12.7"
-    assert benefit.text(benefit.difference(rows[:1] + rows[2:3], "both", "none")) == "+2.0"
+    assert ablation.text((value, half, seeds)) == "+3.0 ± 12.7"
+    assert ablation.text(ablation.difference(rows[:1] + rows[2:3], "both", "none")) == "+2.0"
 
 
 def test_the_table_says_whether_the_goal_is_reached() -> None:
@@ -138,7 +139,7 @@ def test_the_table_says_whether_the_goal_is_reached() -> None:
         for seed in (0, 1)
         for arm, value in figures.items()
     ]
-    text = benefit.table(rows)
+    text = ablation.table(rows)
     assert (
         "| wafer_cnn | 10 | 100 | as usual | generated | 2 | 0.537 | 0.532 | +3.2 ± 0.0 |" in text
     )
@@ -148,6 +149,6 @@ def test_the_table_says_whether_the_goal_is_reached() -> None:
     ) in text
     assert "wafernet, 100 made, looks as usual, 2 seeds: generated is +3.2 points against none: "
     assert "not significantly below" in text
-    alone = benefit.table([r for r in rows if r["seed"] == 0])
+    alone = ablation.table([r for r in rows if r["seed"] == 0])
     assert "significantly below" not in alone
     assert "+3.2 points against none: one seed cannot tell how sure that is" in alone

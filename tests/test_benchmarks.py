@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import combinations as combos
-from benchmarks import few_shot, geometry, machine, study, whole_file
-from benchmarks.study_table import chart, figures, leak, macro_f1, summary, table
-from benchmarks.study_wafers import (
+from benchmarks import machine
+from benchmarks.quality import combinations as combos
+from benchmarks.quality import few_shot, geometry, study, whole_file
+from benchmarks.quality.study_table import chart, figures, leak, macro_f1, summary, table
+from benchmarks.quality.study_wafers import (
     PROTOCOLS,
     TREATMENTS,
     Wafers,
@@ -30,7 +31,7 @@ from wafer_core.images import FAIL, NO_DIE, PASS, Picture, content_hash
 from wafer_core.importers import Candidate
 from wafer_core.importers.items import Loaded
 from wafer_core.simulator import PATTERNS
-from wafer_core.tasks.classification.classifier import TrainConfig
+from wafer_core.tasks.classification.train import TrainConfig
 from wafers import disc, marked
 
 # ---- combinations ----

@@ -12,11 +12,11 @@ import torch
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.jobs.events import plain
 from wafer_core.metrics.paired import Difference
-from wafer_core.tasks.classification.training import TrainData
-from wafer_core.tasks.studies import advice, arms, benefit
+from wafer_core.tasks.classification.config import TrainData
+from wafer_core.tasks.studies import ablation, advice, conditions
+from wafer_core.tasks.studies.ablation import AUTOMATIC, PARAMETERS, Benefit, BenefitConfig
 from wafer_core.tasks.studies.advice import MATTERS, advise, needed
-from wafer_core.tasks.studies.arms import ARMS, MAKERS, Order, StudyData, Training
-from wafer_core.tasks.studies.benefit import AUTOMATIC, PARAMETERS, Benefit, BenefitConfig
+from wafer_core.tasks.studies.conditions import ARMS, MAKERS, Order, StudyData, Training
 from wafers import disc, marked
 
 CPU = torch.device("cpu")
@@ -50,7 +50,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
             called[::4] = 1 - called[::4]
         return Training(arm, config.seed, called, 6, 2, 0.1)
 
-    monkeypatch.setattr(benefit, "train_arm", train_arm)
+    monkeypatch.setattr(ablation, "train_arm", train_arm)
     return done
 
 
@@ -84,7 +84,7 @@ def test_without_a_test_picture_nothing_can_be_judged() -> None:
 def test_one_real_training_names_every_test_picture() -> None:
     told: list[float] = []
     config = BenefitConfig("wafer_cnn", epochs=2).training(3)
-    done = arms.train_arm(study_data(), "transforms", config, CPU, told.append)
+    done = conditions.train_arm(study_data(), "transforms", config, CPU, told.append)
     assert done.called.shape == (6,)
     assert set(done.called) <= {0, 1}
     assert (done.arm, done.seed, done.pictures, done.epochs) == ("transforms", 3, 10, 2)
@@ -138,10 +138,10 @@ def test_settings_explain_themselves() -> None:
 
 def test_more_pictures_are_more_work() -> None:
     config = BenefitConfig("wafer_cnn", epochs=3)
-    assert benefit.looks(100, config) == 300
-    assert benefit.work(study_data(), "both", config) == 14 * 3
+    assert ablation.looks(100, config) == 300
+    assert ablation.work(study_data(), "both", config) == 14 * 3
     # a last layer that is fitted first counts too
-    assert benefit.looks(100, BenefitConfig(epochs=3)) > 300
+    assert ablation.looks(100, BenefitConfig(epochs=3)) > 300
 
 
 # -- the comparison -----------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def test_every_arm_is_trained_with_every_seed(quick: list[tuple[str, int]]) -> N
         shares.append(share)
         texts.append(text)
 
-    *trainings, found = benefit.compare(study_data(), BenefitConfig(seeds=2, seed=5), CPU, tell)
+    *trainings, found = ablation.compare(study_data(), BenefitConfig(seeds=2, seed=5), CPU, tell)
     assert quick == [(arm, seed) for seed in (5, 6) for arm in ARMS]
     assert [(t.arm, t.seed) for t in trainings if isinstance(t, Training)] == quick
     assert shares == sorted(shares)
@@ -182,7 +182,7 @@ def test_every_arm_is_trained_with_every_seed(quick: list[tuple[str, int]]) -> N
 
 
 def test_a_clear_gain_on_many_lots_is_kept(quick: list[tuple[str, int]]) -> None:
-    *_, found = benefit.compare(study_data(tested=60), BenefitConfig(seeds=2), CPU)
+    *_, found = ablation.compare(study_data(tested=60), BenefitConfig(seeds=2), CPU)
     assert isinstance(found, Benefit)
     assert found.advice.keep in ("transforms", "generated")
     assert found.advice.more_test is None
@@ -194,12 +194,12 @@ def test_a_cancelled_study_ends_within_a_training(quick: list[tuple[str, int]]) 
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
-        list(benefit.compare(study_data(), BenefitConfig(), CPU, tell))
+        list(ablation.compare(study_data(), BenefitConfig(), CPU, tell))
     assert len(quick) < 8
 
 
 def test_a_stopped_study_keeps_whole_repeats(quick: list[tuple[str, int]]) -> None:
-    *_, found = benefit.compare(study_data(), BenefitConfig(seeds=5), CPU, None, lambda: True)
+    *_, found = ablation.compare(study_data(), BenefitConfig(seeds=5), CPU, None, lambda: True)
     assert isinstance(found, Benefit)
     assert found.stopped
     assert {seed for _, seed in quick} == {0}
@@ -208,11 +208,11 @@ def test_a_stopped_study_keeps_whole_repeats(quick: list[tuple[str, int]]) -> No
 
 def test_two_real_trainings_and_what_they_say() -> None:
     data = study_data(("transforms",))
-    *trainings, found = benefit.compare(data, BenefitConfig("wafer_cnn", seeds=1, epochs=1), CPU)
+    *trainings, found = ablation.compare(data, BenefitConfig("wafer_cnn", seeds=1, epochs=1), CPU)
     assert [t.arm for t in trainings if isinstance(t, Training)] == ["none", "transforms"]
     assert isinstance(found, Benefit)
     (training,) = [t for t in found.trainings if t.arm == "none"]
-    told = benefit.macro_f1_of(data, training)
+    told = ablation.macro_f1_of(data, training)
     assert told == found.answers.macro_f1()[0, 0]
 
 

@@ -12,12 +12,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from wafer_core import checkpoint
 from wafer_core.errors import ModelError
 from wafer_core.images import FAIL, NO_DIE, PASS
-from wafer_core.preparation import Preparation
-from wafer_core.tasks.classification import networks
-from wafer_core.tasks.classification.classifier import Classifier
+from wafer_core.networks import checkpoint, registry
+from wafer_core.networks.preparation import Preparation
+from wafer_core.tasks.classification.train import Classifier
 
 PICTURES = list(np.random.default_rng(0).choice([NO_DIE, PASS, FAIL], (5, 30, 30)).astype(np.uint8))
 
@@ -25,7 +24,7 @@ PICTURES = list(np.random.default_rng(0).choice([NO_DIE, PASS, FAIL], (5, 30, 30
 @pytest.fixture
 def classifier() -> Classifier:
     torch.manual_seed(0)
-    network = networks.build("wafer_cnn", 3)
+    network = registry.build("wafer_cnn", 3)
     names = ["Center", "긁힘", "none"]
     return Classifier(network, "wafer_cnn", Preparation(), names, temperature=0.7)
 

@@ -10,9 +10,11 @@ import torch
 
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
-from wafer_core.preparation import Preparation
-from wafer_core.tasks.classification import networks
-from wafer_core.tasks.classification.classifier import (
+from wafer_core.networks import registry
+from wafer_core.networks.preparation import Preparation
+from wafer_core.tasks.augmentation.dihedral import quarter_turns, transform
+from wafer_core.tasks.classification.config import Familiarity
+from wafer_core.tasks.classification.train import (
     PARAMETERS,
     Classifier,
     EpochResult,
@@ -21,8 +23,6 @@ from wafer_core.tasks.classification.classifier import (
     rate_factor,
     train,
 )
-from wafer_core.tasks.classification.training import Familiarity
-from wafer_core.tasks.classification.turns import quarter_turns, transform
 
 CPU = torch.device("cpu")
 QUICK = TrainConfig(network="wafer_cnn", epochs=3, learning_rate=0.003)
@@ -200,7 +200,7 @@ def test_a_loss_that_is_no_number_is_told_with_what_to_do(monkeypatch: pytest.Mo
     def broken(self: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
         return self.head.weight.sum() * torch.full((len(x), 3), float("nan"))
 
-    monkeypatch.setattr(networks.WaferCNN, "forward", broken)
+    monkeypatch.setattr(registry.WaferCNN, "forward", broken)
     with pytest.raises(ParameterError, match=r"Lower the learning rate \(it was 0\.003\)"):
         next(train(data(), dataclasses.replace(QUICK, transfer="scratch"), CPU))
 

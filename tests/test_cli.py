@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from wafer_core import cli
-from wafer_core.data import made_pictures, pictures
+from wafer_core.data import pictures, synthetic
 from wafer_core.data.project import Project
-from wafer_core.jobs import create_job, list_jobs
+from wafer_core.jobs import list_jobs
 from wafer_core.simulator import simulate_many
+from wafer_core.workflows.submit import create_job
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -131,7 +132,7 @@ def test_augment_makes_pictures_and_tells_the_run(
     )  # fmt: skip
     assert code == 0, err
     [entry] = json.loads(out.splitlines()[-1])["classes"]
-    [run] = made_pictures.runs(project, "center", "augmented")
+    [run] = synthetic.runs(project, "center", "augmented")
     assert entry == {"name": "Center", "run": run.run, "count": 7}
     assert len(run.records) == 7
     assert run.info["config"]["rotation_range"] == 10
@@ -174,7 +175,7 @@ def test_augment_of_an_empty_class_undoes_the_class_before(
     code, _, err = call(capsys, "augment", "--project", project.path, "--count", 2)
     assert code == 2
     assert "“Empty” has no pictures" in err
-    assert made_pictures.runs(project, "center", "augmented") == ()
+    assert synthetic.runs(project, "center", "augmented") == ()
     assert [state.status for state in list_jobs(project.path)] == ["failed"]
 
 
@@ -208,7 +209,7 @@ def test_a_made_job_is_run_by_its_folder(
         project.path, "augment", {"classes": [{"name": "Center", "count": 5}], "seed": 1}
     )
     assert call(capsys, "job", folder)[0] == 0
-    assert len(made_pictures.runs(project, "center", "augmented")[0].records) == 5
+    assert len(synthetic.runs(project, "center", "augmented")[0].records) == 5
 
 
 def test_an_interrupt_cancels_cleanly(
@@ -217,7 +218,7 @@ def test_an_interrupt_cancels_cleanly(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(made_pictures, "add", interrupted)
+    monkeypatch.setattr(synthetic, "add", interrupted)
     code, out, err = call(capsys, "augment", "--project", project.path, "--count", 2)
     assert (code, out) == (130, "")
     assert "as it was before" in err
@@ -288,7 +289,7 @@ def test_generate_makes_pictures_by_gan_and_by_transforms(
     assert list(first["steps"]) == [
         "shrink", "multiply", "train", "clean", "binarise", "resize", "sweep",
     ]  # fmt: skip
-    [generated] = made_pictures.runs(project, "center", "generated")
+    [generated] = synthetic.runs(project, "center", "generated")
     assert generated.info["epochs"] == 2
     [state] = list_jobs(project.path)
     epochs = state.metric("gan_epoch")
@@ -361,4 +362,4 @@ def test_classes_that_cannot_be_made_are_told_before_any_work(
     )
     assert (code, out) == (2, "")
     assert word in err
-    assert made_pictures.runs(project, "none", "augmented") == ()
+    assert synthetic.runs(project, "none", "augmented") == ()

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from wafer_core import cli
-from wafer_core.data import made_pictures, manifest, pictures, studies, workspace
+from wafer_core.data import manifest, pictures, studies, synthetic, workspace
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ProjectError
-from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_stop
-from wafer_core.jobs.kinds import benefit as benefit_job
-from wafer_core.jobs.runner import run_job
-from wafer_core.tasks.studies import benefit
-from wafer_core.tasks.studies.arms import MAKERS, Order, StudyData, Training
+from wafer_core.jobs import cancel, list_jobs, read_state, request_stop
+from wafer_core.tasks.studies import ablation
+from wafer_core.tasks.studies.conditions import MAKERS, Order, StudyData, Training
+from wafer_core.workflows import ablation as benefit_job
+from wafer_core.workflows.runner import run_job
+from wafer_core.workflows.submit import create_job
 from wafers import fill, marked, small_project
 
 NO_DEVICE = {"config": {"seeds": 2, "made": 5}}
@@ -43,7 +44,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[StudyData]:
         tell(0.5)
         return [marked(5000 + k) for k in range(order.count)]
 
-    monkeypatch.setattr(benefit, "train_arm", train_arm)
+    monkeypatch.setattr(ablation, "train_arm", train_arm)
     for kind in MAKERS:
         monkeypatch.setitem(MAKERS, kind, made)
     return given
@@ -58,8 +59,8 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
 def store(project: Project, name: str, origin: str, count: int, start: int = 900) -> None:
     slug = project.find_class(name).slug
     parent = next(r for r in pictures.originals(project, slug) if r.part == "train")
-    made = [made_pictures.MadePicture(marked(start + k), parent.file) for k in range(count)]
-    made_pictures.add(project, slug, origin, made, {})
+    made = [synthetic.MadePicture(marked(start + k), parent.file) for k in range(count)]
+    synthetic.add(project, slug, origin, made, {})
 
 
 def held(project: Project) -> set[str]:
@@ -101,7 +102,7 @@ def test_stored_wafers_take_part_and_missing_ones_are_made(
     store(project, "Beta", "generated", 3, 700)
     result = run_job(create_job(project.path, "benefit", {}, "cpu"))
     runs = result["made"]["Alpha"]["generated"]["runs"]
-    assert runs == [run.run for run in made_pictures.runs(project, "alpha", "generated")]
+    assert runs == [run.run for run in synthetic.runs(project, "alpha", "generated")]
     assert result["made"]["Gamma"]["generated"].pop("runs") == []
     for kinds in result["made"].values():
         for made in kinds.values():

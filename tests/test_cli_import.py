@@ -15,10 +15,11 @@ from wafer_core.data import pictures
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import encode_png
-from wafer_core.jobs import create_job, list_jobs, read_state
+from wafer_core.jobs import list_jobs, read_state
 from wafer_core.jobs.context import JobContext
-from wafer_core.jobs.runner import run_job
 from wafer_core.simulator import simulate_many
+from wafer_core.workflows.runner import run_job
+from wafer_core.workflows.submit import create_job
 
 
 @pytest.fixture(autouse=True)

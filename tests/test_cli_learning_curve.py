@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from wafer_core import cli
-from wafer_core.data import made_pictures, manifest, pictures, studies
+from wafer_core.data import manifest, pictures, studies, synthetic
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError
 from wafer_core.images import Picture
-from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_stop
-from wafer_core.jobs.runner import run_job
+from wafer_core.jobs import cancel, list_jobs, read_state, request_stop
 from wafer_core.tasks.studies import learning_curve
-from wafer_core.tasks.studies.arms import Order, StudyData, Training
+from wafer_core.tasks.studies.conditions import Order, StudyData, Training
+from wafer_core.workflows.runner import run_job
+from wafer_core.workflows.submit import create_job
 from wafers import fill, marked, small_project
 
 KIND = "learning_curve"
@@ -85,8 +86,8 @@ def test_only_originals_of_the_right_part_take_part(
     project: Project, seen: list[StudyData]
 ) -> None:
     first = pictures.originals(project, "beta")[0]
-    made = made_pictures.MadePicture(marked(77), first.file)
-    made_pictures.add(project, "beta", "generated", [made], {})
+    made = synthetic.MadePicture(marked(77), first.file)
+    synthetic.add(project, "beta", "generated", [made], {})
     run_job(create_job(project.path, KIND, QUICK, "cpu"))
     records = {
         part: [

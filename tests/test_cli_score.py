@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 
 from wafer_core import cli
-from wafer_core.data import made_pictures, manifest, pictures
+from wafer_core.data import manifest, pictures, synthetic
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import encode_png
-from wafer_core.jobs import create_job, list_jobs
-from wafer_core.jobs.kinds import score
+from wafer_core.jobs import list_jobs
+from wafer_core.networks import features
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.judging import features, scoring
+from wafer_core.tasks.evaluation import scoring
+from wafer_core.workflows import score
+from wafer_core.workflows.submit import create_job
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +39,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("generated", simulate_many("Center", 10, 5)),
         ("augmented", [np.rot90(manifest.load(project, "center", first)).copy()] * 2),
     ):
-        items = [made_pictures.MadePicture(wafer) for wafer in wafers]
-        made_pictures.add(project, "center", origin, items, {})
+        items = [synthetic.MadePicture(wafer) for wafer in wafers]
+        synthetic.add(project, "center", origin, items, {})
     return project.path
 
 
@@ -109,7 +111,7 @@ def test_a_zip_and_a_data_file_are_scored_and_bad_pictures_told(
 def test_a_stored_run_is_scored_and_keeps_its_scores(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [generated] = made_pictures.runs(project, "center", "generated")
+    [generated] = synthetic.runs(project, "center", "generated")
     assert score.stored_scores(project, "center", generated) == {}
     code, value, err = call(capsys, "--project", project.path, "--class", "center")
     assert code == 0, err
@@ -119,10 +121,10 @@ def test_a_stored_run_is_scored_and_keeps_its_scores(
     assert value["counts"]["held_out"] == len(parts) - parts.count("train")
     assert value["sentence"] in err
     assert score.stored_scores(project, "center", generated) == {"wafernet": value}
-    assert made_pictures.runs(project, "center", "generated") == (generated,)
+    assert synthetic.runs(project, "center", "generated") == (generated,)
     [state] = list_jobs(project.path)
     assert (state.kind, state.title, state.status) == ("score", "Score Center", "done")
-    made_pictures.delete(project, "center", "generated", generated.run)
+    synthetic.delete(project, "center", "generated", generated.run)
     assert not list(project.path.rglob("scores-*.json"))
 
 
@@ -190,7 +192,7 @@ def test_folders_with_training_pictures_and_another_class_tell_class_agreement(
 def test_an_augmented_run_may_be_named(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [augmented] = made_pictures.runs(project, "center", "augmented")
+    [augmented] = synthetic.runs(project, "center", "augmented")
     code, value, _ = call(
         capsys, "--project", project.path, "--class", "Center", "--run", augmented.run
     )
@@ -207,7 +209,7 @@ def test_the_scores_of_generate_are_told_and_kept(
     code = cli.main(["generate", "--project", str(project.path), "--class-list", classes])
     [entry] = json.loads(capsys.readouterr().out.splitlines()[-1])["classes"]
     assert code == 0
-    run = made_pictures.runs(project, "center", "augmented")[-1]
+    run = synthetic.runs(project, "center", "augmented")[-1]
     kept = score.stored_scores(project, "center", run)["wafernet"]
     assert kept == entry["scores"]
     assert entry["sentence"] == kept["sentence"]
@@ -230,13 +232,13 @@ def test_a_damaged_original_loses_nothing_that_was_made(
     assert entry["scores"] is None
     assert entry["kid_score"] is None
     assert "could not be scored" in entry["sentence"]
-    assert len(made_pictures.runs(project, "center", "augmented")[-1].records) == 6
+    assert len(synthetic.runs(project, "center", "augmented")[-1].records) == 6
 
 
 def test_a_generation_that_is_cancelled_while_scored_leaves_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = made_pictures.runs(project, "center", "augmented")
+    before = synthetic.runs(project, "center", "augmented")
 
     def cancelled(*_: object, **__: object) -> None:
         raise Cancelled("Cancelled.")
@@ -245,7 +247,7 @@ def test_a_generation_that_is_cancelled_while_scored_leaves_nothing(
     classes = '[{"name": "Center", "ai_use": false, "count": 6}]'
     code = cli.main(["generate", "--project", str(project.path), "--class-list", classes])
     assert code == 130
-    assert made_pictures.runs(project, "center", "augmented") == before
+    assert synthetic.runs(project, "center", "augmented") == before
 
 
 @pytest.mark.parametrize(

@@ -14,17 +14,18 @@ import pytest
 import torch
 
 from wafer_core import cli
-from wafer_core.data import dataset, made_pictures, models, pictures, presets
+from wafer_core.data import dataset, models, pictures, presets, synthetic
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ParameterError
-from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_stop
-from wafer_core.jobs.runner import run_job
-from wafer_core.tasks.classification.training import TrainConfig
-from wafer_core.tasks.tuning import search as searches
-from wafer_core.tasks.tuning import searching
-from wafer_core.tasks.tuning.search_policies import Candidate
-from wafer_core.tasks.tuning.search_rounds import SearchData
-from wafer_core.tasks.tuning.searching import Outcome, SearchConfig, Trial
+from wafer_core.jobs import cancel, list_jobs, read_state, request_stop
+from wafer_core.tasks.classification.config import TrainConfig
+from wafer_core.tasks.search import search as searches
+from wafer_core.tasks.search import settings as searching
+from wafer_core.tasks.search.density_matching import Candidate
+from wafer_core.tasks.search.settings import Outcome, SearchConfig, Trial
+from wafer_core.tasks.search.trial import SearchData
+from wafer_core.workflows.runner import run_job
+from wafer_core.workflows.submit import create_job
 from wafers import fill
 
 SETTINGS = {"policy": "rotate 0.5 0.3", "epochs": 2, "balancing": "natural"}
@@ -120,8 +121,8 @@ def test_only_training_and_validation_originals_are_searched_on(
 
     slug = project.find_class("Alpha").slug
     parent = next(r for r in pictures.originals(project, slug) if r.part == "train")
-    made = made_pictures.MadePicture(np.full((20, 20), 127, np.uint8), parent.file)
-    made_pictures.add(project, slug, "augmented", [made], {})
+    made = synthetic.MadePicture(np.full((20, 20), 127, np.uint8), parent.file)
+    synthetic.add(project, slug, "augmented", [made], {})
     monkeypatch.setattr(dataset, "load_part", spy)
     result = run_job(create_job(project.path, "search", {}, "cpu"))
     assert read == ["train", "validation"]

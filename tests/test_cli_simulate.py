@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from wafer_core import cli, images
-from wafer_core.data import made_pictures, manifest, pictures
+from wafer_core.data import manifest, pictures, synthetic
 from wafer_core.data.project import Project
 from wafer_core.images import NO_DIE
 from wafer_core.importers import scan
-from wafer_core.jobs import create_job, list_jobs
+from wafer_core.jobs import list_jobs
 from wafer_core.jobs.context import JobContext
-from wafer_core.simulator import FACTORS, draw_values, simulate_factors
-from wafer_core.tasks.simulation import levels
+from wafer_core.simulator import FACTORS, draw_values, factorial, simulate_factors
+from wafer_core.workflows.submit import create_job
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_folder_of_all_levels_with_its_table(
     }  # fmt: skip
     for row, wafer in zip(
         rows,
-        levels.level_grid(
+        factorial.level_grid(
             "Scratch", {"scratch_length": ["low", 120.0], "density": ["low", "mid", "high"]}, 3, 4
         ),
         strict=True,
@@ -93,7 +93,7 @@ def test_a_data_file_is_one_that_can_be_imported(
     groups = [c.group for c in found.candidates]
     assert groups[:4] == groups[4:]  # wafers that differ by their levels alone stay together
     assert len(set(groups)) == 4
-    expected = list(levels.level_grid("Loc", {"cluster_size": ["low", "high"]}, 4, 0))
+    expected = list(factorial.level_grid("Loc", {"cluster_size": ["low", "high"]}, 4, 0))
     for candidate, wafer in zip(found.candidates, expected, strict=True):
         np.testing.assert_array_equal(candidate.load().picture, wafer.picture)
     assert [row["index"] for row in table(tmp_path / "set.csv")] == [str(k) for k in range(8)]
@@ -151,7 +151,7 @@ def test_what_lies_there_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_a_set_that_is_interrupted_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wafer_core.tasks.simulation import level_files
+    from wafer_core.simulator import test_sets
 
     made = iter(range(5))
 
@@ -160,7 +160,7 @@ def test_a_set_that_is_interrupted_leaves_nothing(
             raise KeyboardInterrupt
         return b"picture"
 
-    monkeypatch.setattr(level_files, "encode_png", encode)
+    monkeypatch.setattr(test_sets, "encode_png", encode)
     code, out, _ = call(
         capsys, "simulate", "--output", tmp_path / "set", "--pattern", "Loc", "--per-cell", 9
     )
@@ -191,7 +191,7 @@ def test_generate_by_physics_stores_wafers_with_their_factors(
     assert (result["mode"], result["ai_use"], result["count"]) == ("physics", False, 13)
     assert result["pattern"] == "Donut"
     assert list(result["steps"]) == ["fit", "simulate"]
-    (run,) = made_pictures.runs(rings, "ringe", "generated")
+    (run,) = synthetic.runs(rings, "ringe", "generated")
     assert run.info["method"] == "physics"
     assert run.info["levels"] == entry["levels"]
     assert list(run.info["cost"]["seconds"]) == ["fit", "simulate"]
@@ -217,7 +217,7 @@ def test_the_same_seed_makes_the_same_wafers_without_levels(
 ) -> None:
     for _ in range(2):
         assert generate(capsys, rings, [{"name": "Ringe", "mode": "physics"}])[0] == 0
-    first, second = made_pictures.runs(rings, "ringe", "generated")
+    first, second = synthetic.runs(rings, "ringe", "generated")
     assert [r.sha for r in first.records] == [r.sha for r in second.records]
     assert len(first.records) == 12
     assert "levels" not in first.records[0].details
@@ -259,7 +259,7 @@ def test_what_the_class_cannot_have_is_told_and_nothing_stays(
                             if entry["name"] == "SEM" else [entry])  # fmt: skip
     assert code == 2
     assert word in err
-    assert made_pictures.runs(rings, "ringe", "generated") == ()
+    assert synthetic.runs(rings, "ringe", "generated") == ()
 
 
 def test_a_cancelled_run_leaves_nothing(
@@ -279,7 +279,7 @@ def test_a_cancelled_run_leaves_nothing(
     assert code == 130
     assert "as it was before" in err
     assert told[:2] == ["Ringe: fitting the simulator", "Ringe: simulating"]
-    assert made_pictures.runs(rings, "ringe", "generated") == ()
+    assert synthetic.runs(rings, "ringe", "generated") == ()
 
 
 def test_a_class_of_one_wafer_is_made_too(rings: Project) -> None:
@@ -289,9 +289,9 @@ def test_a_class_of_one_wafer_is_made_too(rings: Project) -> None:
     create_job(
         rings.path, "generate", {"classes": [{"name": "One", "mode": "physics", "count": 5}]}
     )
-    from wafer_core.jobs.runner import run_job
+    from wafer_core.workflows.runner import run_job
 
     run_job(list_jobs(rings.path)[0].folder)
-    (run,) = made_pictures.runs(rings, "one", "generated")
+    (run,) = synthetic.runs(rings, "one", "generated")
     assert len(run.records) == 5
     assert "One wafer does not say" in run.info["fit"]["sentence"]

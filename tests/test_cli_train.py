@@ -15,11 +15,12 @@ from wafer_core.data import dataset, models, pictures
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ModelError, ParameterError
 from wafer_core.images import encode_png
-from wafer_core.jobs import cancel, create_job, list_jobs, read_state, request_stop
+from wafer_core.jobs import cancel, list_jobs, read_state, request_stop
 from wafer_core.jobs.context import JobContext
-from wafer_core.jobs.kinds.train import trainable
-from wafer_core.jobs.runner import run_job
 from wafer_core.simulator import PATTERNS, simulate_many
+from wafer_core.workflows.runner import run_job
+from wafer_core.workflows.submit import create_job
+from wafer_core.workflows.train import trainable
 
 FAST = {"epochs": 2, "average_turns": False}
 CLASSES = ("Center", "Near-full", "none")

@@ -9,7 +9,7 @@ from wafer_core.errors import InputError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
 from wafer_core.metrics import copies
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.judging import scoring
+from wafer_core.tasks.evaluation import scoring
 from wafers import disc, marked
 
 

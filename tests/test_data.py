@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wafer_core import files, names
-from wafer_core.data import dataset, made_pictures, manifest, pictures
+from wafer_core.data import dataset, manifest, pictures, synthetic
 from wafer_core.data.project import Project
 from wafer_core.data.split import DEFAULT_FRACTIONS, PARTS, assign_parts, check_fractions
 from wafer_core.errors import (
@@ -236,23 +236,23 @@ def test_nothing_selected_is_a_sentence(project: Project) -> None:
 def test_made_pictures_train_only_and_follow_their_original(project: Project) -> None:
     slug = project.find_class("Scratch").slug
     train = [r for r in pictures.originals(project, slug) if r.part == "train"]
-    made = [made_pictures.MadePicture(marked(2000 + i), r.file, {"theta": i})
+    made = [synthetic.MadePicture(marked(2000 + i), r.file, {"theta": i})
             for i, r in enumerate(train[:6])]  # fmt: skip
-    run = made_pictures.add(project, slug, "augmented", made, {"seed": 0})
+    run = synthetic.add(project, slug, "augmented", made, {"seed": 0})
     frozen = dataset.freeze(project)
     assert frozen.counts()[slug]["augmented"] == 6
     assert {e.part for e in frozen.entries if e.origin == "augmented"} == {"train"}
     pictures.delete_pictures(project, slug, [train[0].file])
     assert dataset.freeze(project).counts()[slug]["augmented"] == 5
-    made_pictures.delete(project, slug, "augmented", run)
-    assert made_pictures.runs(project, slug, "augmented") == ()
+    synthetic.delete(project, slug, "augmented", run)
+    assert synthetic.runs(project, slug, "augmented") == ()
 
 
 @pytest.mark.parametrize("run", ["../originals", "", ".x", "a/b"])
 def test_a_run_name_is_never_a_path(project: Project, run: str) -> None:
     slug = project.find_class("Scratch").slug
     with pytest.raises(ProjectError, match="names no run"):
-        made_pictures.delete(project, slug, "augmented", run)
+        synthetic.delete(project, slug, "augmented", run)
     assert len(pictures.originals(project, slug)) == 20
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.shared import upload
+from pages.classes import upload
 from wafer_core import __version__, cli
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wafer_core.images import FAIL, NO_DIE, is_map
-from wafer_core.preparation import Preparation
+from wafer_core.networks.preparation import Preparation
 from wafer_core.pretraining.families import CELLS, FAMILIES, KINDS, shapes
 from wafer_core.pretraining.wafers import with_shapes
 

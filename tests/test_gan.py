@@ -11,8 +11,8 @@ import torch
 
 from wafer_core.errors import InputError, ParameterError, WaferError
 from wafer_core.images import FAIL, PASS, Picture
-from wafer_core.tasks.generation.dcgan import Discriminator, Generator, SeededDropout
-from wafer_core.tasks.generation.gan import (
+from wafer_core.tasks.generation.dcgan.network import Discriminator, Generator, SeededDropout
+from wafer_core.tasks.generation.dcgan.training import (
     PARAMETERS,
     PRESETS,
     GanConfig,
@@ -20,7 +20,7 @@ from wafer_core.tasks.generation.gan import (
     GanProgress,
     train_gan,
 )
-from wafer_core.tasks.generation.generate import RECIPES
+from wafer_core.tasks.generation.presets import RECIPES
 
 CPU = torch.device("cpu")
 TINY: dict[str, Any] = {"size": 16, "batch_size": 8, "multiplied_to": 16}
@@ -103,7 +103,7 @@ def test_a_batch_of_one_left_over_is_no_trouble() -> None:
 
 
 def test_long_epochs_report_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wafer_core.tasks.generation.gan._HEARTBEAT", 0.0)
+    monkeypatch.setattr("wafer_core.tasks.generation.dcgan.training._HEARTBEAT", 0.0)
     events = list(train_gan(pictures(), GanConfig(epochs=2, **TINY), CPU))
     kinds = [type(event) for event in events]
     assert kinds == [GanProgress, GanProgress, GanEpoch] * 2
@@ -141,7 +141,8 @@ def test_too_few_pictures_get_a_sentence(count: int) -> None:
 
 def test_losses_that_run_away_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "wafer_core.tasks.generation.gan._step", lambda *_: torch.tensor([float("nan"), 1.0])
+        "wafer_core.tasks.generation.dcgan.training._step",
+        lambda *_: torch.tensor([float("nan"), 1.0]),
     )
     with pytest.raises(WaferError, match=r"epoch 1.*lower the learning rate"):
         epochs(GanConfig(epochs=2, **TINY))

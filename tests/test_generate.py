@@ -12,16 +12,10 @@ import torch
 
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture, encode_png, is_map
-from wafer_core.tasks.augment import AugmentConfig
-from wafer_core.tasks.generation.gan import GanConfig, GanEpoch
-from wafer_core.tasks.generation.generate import (
-    RECIPES,
-    STEPS,
-    GenerateResult,
-    Step,
-    generate,
-)
-from wafer_core.tasks.generation.generate_classic import flatten, restore
+from wafer_core.tasks.augmentation.offline import AugmentConfig
+from wafer_core.tasks.generation.dcgan.generate import flatten, restore
+from wafer_core.tasks.generation.dcgan.training import GanConfig, GanEpoch
+from wafer_core.tasks.generation.presets import RECIPES, STEPS, GenerateResult, Step, generate
 
 CPU = torch.device("cpu")
 TINY: dict[str, Any] = {

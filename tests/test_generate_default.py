@@ -13,15 +13,15 @@ import torch
 from wafer_core.errors import InputError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map
 from wafer_core.metrics import copies
+from wafer_core.networks.registry import WEIGHTS
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.augment import AugmentConfig
-from wafer_core.tasks.classification.networks import WEIGHTS
-from wafer_core.tasks.generation import generate_default
-from wafer_core.tasks.generation.diversity import as_vectors, compare_forms, report
-from wafer_core.tasks.generation.gan import GanConfig
-from wafer_core.tasks.generation.generate import RECIPES, GenerateResult, Step, generate
-from wafer_core.tasks.generation.wafergen import shipped
-from wafer_core.tasks.judging import agreement
+from wafer_core.tasks.augmentation.offline import AugmentConfig
+from wafer_core.tasks.evaluation import class_agreement
+from wafer_core.tasks.evaluation.diversity import as_vectors, compare_forms, report
+from wafer_core.tasks.generation.dcgan.training import GanConfig
+from wafer_core.tasks.generation.diffusion import generate as generate_default
+from wafer_core.tasks.generation.diffusion import shipped
+from wafer_core.tasks.generation.presets import RECIPES, GenerateResult, Step, generate
 from wafers import disc, marked
 
 CPU = torch.device("cpu")
@@ -241,7 +241,7 @@ def with_others(
 def test_what_a_classifier_would_put_elsewhere_is_drawn_again(originals: list[Picture]) -> None:
     others = {name: simulate_many(name, 12, 4) for name in ("Center", "none", "Donut")}
     found = with_others(originals, others)
-    belongs = agreement.membership(originals, others, seed=1)
+    belongs = class_agreement.membership(originals, others, seed=1)
     assert belongs is not None
     assert found.details["strangers"] == (~belongs(found.pictures)).sum() <= 3
     again = with_others(originals, others)
@@ -257,7 +257,7 @@ def test_a_class_that_no_classifier_knows_ends_in_time(
         asked.append(len(pictures))
         return np.zeros(len(pictures), bool)
 
-    monkeypatch.setattr(agreement, "membership", lambda *_, **__: refuse)
+    monkeypatch.setattr(class_agreement, "membership", lambda *_, **__: refuse)
     found = with_others(originals, {"Center": []})
     assert asked == [30] * 4  # as drawn first, and three times as many in all
     assert (found.details["redrawn"], found.details["strangers"]) == (90, 30)
@@ -265,7 +265,7 @@ def test_a_class_that_no_classifier_knows_ends_in_time(
 
 
 def test_nobody_can_tell_too_few_originals_or_one_class(originals: list[Picture]) -> None:
-    assert agreement.membership(originals, {}) is None
-    assert agreement.membership(originals, {"Center": originals[:4]}) is None
-    assert agreement.membership(originals[:4], {"Center": originals}) is None
+    assert class_agreement.membership(originals, {}) is None
+    assert class_agreement.membership(originals, {"Center": originals[:4]}) is None
+    assert class_agreement.membership(originals[:4], {"Center": originals}) is None
     assert with_others(originals, {}).details["strangers"] is None

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from wafer_core.tasks.classification import heads
-from wafer_core.tasks.classification.heads import ANCHORS, BLIND, HeadFit, fit_head, whitening
-from wafer_core.tasks.classification.networks import Known, WaferCNN
+from wafer_core.networks.registry import Known, WaferCNN
+from wafer_core.tasks.classification import linear_head
+from wafer_core.tasks.classification.linear_head import ANCHORS, BLIND, HeadFit, fit_head, whitening
 
 CLASSES, EACH = 3, 12
 
@@ -57,18 +57,18 @@ def test_what_is_easily_told_apart_is_learned_and_told_by_folds() -> None:
 
 
 def test_of_many_pictures_rare_classes_are_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heads, "_MOST", 60)
+    monkeypatch.setattr(linear_head, "_MOST", 60)
     labels = np.repeat([0, 1, 2], [500, 8, 92])
     is_made = np.zeros(600, bool)
     is_made[508:580] = True  # of class 2 all but the last twenty
-    found = heads._some(labels, is_made, 0)
+    found = linear_head._some(labels, is_made, 0)
     assert len(set(found.tolist())) == len(found) == 60
     taken = np.bincount(labels[found])
     assert taken[1] == 8
     assert taken[2] >= 10
     assert taken[0] > 30  # the other half as they come
     assert not is_made[found].any()
-    few = heads._some(labels[:60], is_made[:60], 0)
+    few = linear_head._some(labels[:60], is_made[:60], 0)
     assert sorted(few) == list(range(60))
 
 
@@ -76,7 +76,7 @@ def test_pictures_that_are_taken_stand_for_all_of_their_class(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Features that say nothing: what is left is how many there are of each class."""
-    monkeypatch.setattr(heads, "_MOST", 60)
+    monkeypatch.setattr(linear_head, "_MOST", 60)
     labels = torch.from_numpy(np.repeat([0, 1, 2], [500, 20, 80]))
     network = _Table(3)
     inputs = torch.full((600, 3, 16, 16), 128, dtype=torch.uint8)

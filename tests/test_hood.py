@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from wafer_core.errors import InputError
-from wafer_core.preparation import Preparation
-from wafer_core.tasks.classification import hood, networks, transfer
+from wafer_core.networks import initial_weights, registry
+from wafer_core.networks.preparation import Preparation
+from wafer_core.tasks.classification import diagnostics
 from wafers import marked
 
 CPU = torch.device("cpu")
@@ -46,21 +47,21 @@ def test_movement_is_the_distance_over_the_length() -> None:
     """From (3, 4), of length 5, to (6, 8) it is 5: as far as it was long."""
     before = {"a.weight": torch.tensor([[3.0, 4.0]]), "b.weight": torch.tensor([[0.0, 2.0]])}
     after = {"a.weight": torch.tensor([[6.0, 8.0]]), "b.weight": torch.tensor([[0.0, 2.0]])}
-    moved = hood.movement(before, after, fresh="b")
+    moved = diagnostics.movement(before, after, fresh="b")
     assert moved == [
-        hood.Movement("a", 2, 1.0, False),
-        hood.Movement("b", 2, 0.0, True),
+        diagnostics.Movement("a", 2, 1.0, False),
+        diagnostics.Movement("b", 2, 0.0, True),
     ]
 
 
 def test_movement_from_nothing_has_no_measure() -> None:
     zero, one = {"a.weight": torch.zeros(2, 2)}, {"a.weight": torch.ones(2, 2)}
-    assert hood.movement(zero, one)[0].moved is None
+    assert diagnostics.movement(zero, one)[0].moved is None
 
 
 def test_norms_and_biases_are_no_layers_of_their_own() -> None:
-    network = networks.build("wafer_cnn", 3)
-    rows = hood.movement(network.state_dict(), network.state_dict())
+    network = registry.build("wafer_cnn", 3)
+    rows = diagnostics.movement(network.state_dict(), network.state_dict())
     assert [r.layer for r in rows][:2] == ["stem", "blocks.0.conv1"]
     assert rows[-1].layer == "head"
     assert all(r.moved == 0 for r in rows)
@@ -68,9 +69,9 @@ def test_norms_and_biases_are_no_layers_of_their_own() -> None:
 
 
 def test_two_different_networks_cannot_be_compared() -> None:
-    one, two = networks.build("wafer_cnn", 3), networks.build("wafer_cnn", 4)
+    one, two = registry.build("wafer_cnn", 3), registry.build("wafer_cnn", 4)
     with pytest.raises(InputError, match="two different networks"):
-        hood.movement(one.state_dict(), two.state_dict())
+        diagnostics.movement(one.state_dict(), two.state_dict())
 
 
 # -- dead channels -------------------------------------------------------------------------------
@@ -80,8 +81,8 @@ def test_two_different_networks_cannot_be_compared() -> None:
 def test_channels_that_no_picture_excites_are_dead(second: nn.Module) -> None:
     """Ones in three channels give 3 and -97, then 3, 2 and -997."""
     network = Two(second).eval()
-    dead, features = hood.look(network, torch.ones(60, 3, 4, 4), CPU)
-    assert dead == [hood.Dead("first", 2, 1), hood.Dead("act", 3, 1)]
+    dead, features = diagnostics.look(network, torch.ones(60, 3, 4, 4), CPU)
+    assert dead == [diagnostics.Dead("first", 2, 1), diagnostics.Dead("act", 3, 1)]
     assert features.shape == (60, 3)
     if isinstance(second, nn.ReLU):
         torch.testing.assert_close(features[0], torch.tensor([3.0, 2.0, 0.0]))
@@ -90,14 +91,14 @@ def test_channels_that_no_picture_excites_are_dead(second: nn.Module) -> None:
 def test_one_picture_of_many_is_enough_to_be_alive() -> None:
     network = Two().eval()
     batch = torch.zeros(120, 3, 4, 4)
-    assert [d.dead for d in hood.look(network, batch, CPU)[0]] == [2, 3]
+    assert [d.dead for d in diagnostics.look(network, batch, CPU)[0]] == [2, 3]
     batch[119, :, 2, 3] = 1  # a single die of the last picture, in the last part
-    assert [d.dead for d in hood.look(network, batch, CPU)[0]] == [1, 1]
+    assert [d.dead for d in diagnostics.look(network, batch, CPU)[0]] == [1, 1]
 
 
 def test_looking_leaves_nothing_behind() -> None:
     network = Two().eval()
-    hood.look(network, torch.ones(3, 3, 4, 4), CPU)
+    diagnostics.look(network, torch.ones(3, 3, 4, 4), CPU)
     assert all(not m._forward_hooks and not m._forward_pre_hooks for m in network.modules())
 
 
@@ -108,8 +109,8 @@ def test_looking_leaves_nothing_behind() -> None:
 def test_every_activation_of_the_real_networks_is_seen(name: str, activations: int) -> None:
     """A stem and two for each residual block; MobileNetV2's blocks have two, its first one."""
     torch.manual_seed(0)
-    network = networks.build(name, 3).eval()
-    dead, features = hood.look(network, torch.rand(2, 3, 64, 64), CPU)
+    network = registry.build(name, 3).eval()
+    dead, features = diagnostics.look(network, torch.rand(2, 3, 64, 64), CPU)
     assert len(dead) == activations
     assert len({d.layer for d in dead}) == activations
     assert features.shape[0] == 2
@@ -120,20 +121,20 @@ def test_every_activation_of_the_real_networks_is_seen(name: str, activations: i
 
 
 def test_the_summary_has_shapes_and_counts() -> None:
-    rows = hood.summary(Two(), 4)
+    rows = diagnostics.summary(Two(), 4)
     assert rows == [
-        hood.Layer("first", "Conv2d", (2, 4, 4), 3 * 2 + 2),
-        hood.Layer("second", "Conv2d", (3, 4, 4), 2 * 3 + 3),
-        hood.Layer("act", "ReLU", (3, 4, 4), 0),
-        hood.Layer("head", "Linear", (2,), 3 * 2 + 2),
+        diagnostics.Layer("first", "Conv2d", (2, 4, 4), 3 * 2 + 2),
+        diagnostics.Layer("second", "Conv2d", (3, 4, 4), 2 * 3 + 3),
+        diagnostics.Layer("act", "ReLU", (3, 4, 4), 0),
+        diagnostics.Layer("head", "Linear", (2,), 3 * 2 + 2),
     ]
 
 
 @pytest.mark.parametrize("name", ["wafer_cnn", "resnet18"])
 def test_the_summary_counts_every_parameter(name: str) -> None:
-    network = networks.build(name, 5)
+    network = registry.build(name, 5)
     network.train()
-    rows = hood.summary(network, 64)
+    rows = diagnostics.summary(network, 64)
     assert sum(r.parameters for r in rows) == sum(p.numel() for p in network.parameters())
     assert rows[-1].shape == (5,)
     assert network.training
@@ -143,17 +144,17 @@ def test_the_summary_counts_every_parameter(name: str) -> None:
 
 
 def test_a_network_that_learned_nothing_has_moved_nowhere() -> None:
-    start = transfer.begin("wafer_cnn", 3, transfer.SCRATCH, seed=5)
-    again = transfer.begin("wafer_cnn", 3, transfer.SCRATCH, seed=5)
-    other = transfer.begin("wafer_cnn", 3, transfer.SCRATCH, seed=6)
+    start = initial_weights.begin("wafer_cnn", 3, initial_weights.SCRATCH, seed=5)
+    again = initial_weights.begin("wafer_cnn", 3, initial_weights.SCRATCH, seed=5)
+    other = initial_weights.begin("wafer_cnn", 3, initial_weights.SCRATCH, seed=6)
     pictures = [marked(i) for i in range(30)]
-    value = hood.examine(again.network, start, Preparation(64), pictures, CPU)
+    value = diagnostics.examine(again.network, start, Preparation(64), pictures, CPU)
     assert {row["moved"] for row in value["movement"]} == {0.0}
     assert value["pictures"] == 30
     assert value["manifold"]["ratio"] >= 1
     assert json.loads(json.dumps(value, allow_nan=False)) == json.loads(json.dumps(value))
     assert len(json.dumps(value)) < 20_000
-    far = hood.examine(other.network, start, Preparation(64), [], CPU)
+    far = diagnostics.examine(other.network, start, Preparation(64), [], CPU)
     # two independent draws are √2 times as far apart as each is long
     assert far["movement"][0]["moved"] == pytest.approx(math.sqrt(2), rel=0.05)
     assert far["dead"] == []
@@ -161,20 +162,20 @@ def test_a_network_that_learned_nothing_has_moved_nowhere() -> None:
 
 
 def test_many_pictures_are_thinned_evenly_and_few_give_no_manifold() -> None:
-    start = transfer.begin("wafer_cnn", 2, transfer.SCRATCH, seed=0)
-    few = hood.examine(start.network, start, Preparation(16), [marked(1)] * 40, CPU)
+    start = initial_weights.begin("wafer_cnn", 2, initial_weights.SCRATCH, seed=0)
+    few = diagnostics.examine(start.network, start, Preparation(16), [marked(1)] * 40, CPU)
     assert few["manifold"] is None
     assert few["pictures"] == 40
-    many = [marked(i % 5) for i in range(hood.PICTURES + 7)]
-    value = hood.examine(start.network, start, Preparation(16), many, CPU)
-    assert value["pictures"] == hood.PICTURES
+    many = [marked(i % 5) for i in range(diagnostics.PICTURES + 7)]
+    value = diagnostics.examine(start.network, start, Preparation(16), many, CPU)
+    assert value["pictures"] == diagnostics.PICTURES
 
 
 def test_features_are_what_the_last_layer_looks_at() -> None:
     torch.manual_seed(0)
-    network = networks.WaferCNN(3).eval()
+    network = registry.WaferCNN(3).eval()
     batch = torch.rand(4, 3, 64, 64)
     with torch.inference_mode():
-        features = transfer.penultimate(network, batch)
+        features = initial_weights.penultimate(network, batch)
         torch.testing.assert_close(network.head(features), network(batch))
         np.testing.assert_allclose(features, network.features(batch))

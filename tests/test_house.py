@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from wafer_core.tasks import augment
-from wafer_core.tasks.classification import training
-from wafer_core.tasks.generation import gan
-from wafer_core.tasks.parameters import Parameter
+from wafer_core.parameters import Parameter
+from wafer_core.tasks.augmentation import offline
+from wafer_core.tasks.classification import config
+from wafer_core.tasks.generation.dcgan import training
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = sorted((ROOT / "wafer_core").rglob("*.py"))
@@ -168,7 +168,7 @@ def test_every_dependency_has_its_reason() -> None:
     assert all(reason.strip() for reason in table.values())
 
 
-SETTINGS = {"augment": augment.PARAMETERS, "gan": gan.PARAMETERS, "train": training.PARAMETERS}
+SETTINGS = {"augment": offline.PARAMETERS, "gan": training.PARAMETERS, "train": config.PARAMETERS}
 
 
 @pytest.mark.parametrize(

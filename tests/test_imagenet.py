@@ -19,8 +19,7 @@ from torchvision import models
 
 from wafer_core import cli
 from wafer_core.errors import ModelError, ParameterError
-from wafer_core.tasks.classification import imagenet, networks, weight_files
-from wafer_core.tasks.judging import inception
+from wafer_core.networks import imagenet, inception, published_weights, registry
 
 NAME = "mobilenet_v2"  # the smallest of the three
 
@@ -106,7 +105,9 @@ def test_a_file_without_a_checksum_in_its_name_is_not_trusted() -> None:
 def test_without_weights_there_is_a_sentence_and_nothing_is_fetched(
     hub: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weight_files.urllib.request, "urlopen", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(
+        published_weights.urllib.request, "urlopen", lambda *_: pytest.fail("fetched")
+    )
     assert imagenet.find(NAME) is None
     sentence = imagenet.missing_sentence(NAME)
     assert sentence.startswith("There are no ImageNet weights for MobileNetV2 on this machine")
@@ -317,7 +318,7 @@ def test_each_network_takes_its_own_weights(
     know(monkeypatch, known)
     network = imagenet.load(name, 4, imagenet.install(name)).eval()
     assert imagenet.last_layer(network)[1].out_features == 4
-    assert set(network.state_dict()) == set(networks.build(name, 4).state_dict())
+    assert set(network.state_dict()) == set(registry.build(name, 4).state_dict())
     with torch.inference_mode():
         assert network(torch.rand(1, 3, 64, 64)).shape == (1, 4)
 

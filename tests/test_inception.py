@@ -17,9 +17,9 @@ from PIL import Image
 
 from wafer_core.errors import ModelError, ParameterError
 from wafer_core.metrics import generation
+from wafer_core.networks import features, inception
+from wafer_core.networks.published_weights import Official, Tensors
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.classification.weight_files import Official, Tensors
-from wafer_core.tasks.judging import features, inception
 
 CPU = torch.device("cpu")
 

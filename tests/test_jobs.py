@@ -22,7 +22,6 @@ from wafer_core.jobs import (
     JobState,
     cancel,
     clear_finished,
-    create_job,
     delete_job,
     kill,
     list_jobs,
@@ -36,18 +35,19 @@ from wafer_core.jobs import launch as launch_module
 from wafer_core.jobs import state as state_module
 from wafer_core.jobs.context import Heartbeat, JobContext
 from wafer_core.jobs.events import EVENTS_FILE, EventWriter, plain, read_from
-from wafer_core.jobs.kinds import KINDS
-from wafer_core.jobs.kinds.kind import Kind
 from wafer_core.jobs.process import ProcessId
 from wafer_core.jobs.queue import Waiting, device_turn
-from wafer_core.jobs.runner import run_job
+from wafer_core.workflows.registry import WORKFLOWS
+from wafer_core.workflows.runner import run_job
+from wafer_core.workflows.submit import create_job
+from wafer_core.workflows.workflow import Workflow
 
 # A kind that does what its parameters say; the test process and the job process both register it.
 FAKE_KIND = """
 import os, time
 from wafer_core.errors import InputError
-from wafer_core.jobs.kinds import KINDS
-from wafer_core.jobs.kinds.kind import Kind
+from wafer_core.workflows.registry import WORKFLOWS
+from wafer_core.workflows.workflow import Workflow
 
 def run(context):
     p = context.parameters
@@ -83,8 +83,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     space: dict[str, object] = {}
     exec(FAKE_KIND, space)
-    monkeypatch.setitem(KINDS, "fake", Kind("Fake", space["run"], needs_device=True))  # type: ignore[arg-type]
-    monkeypatch.setitem(KINDS, "light", Kind("Light", space["run"]))  # type: ignore[arg-type]
+    monkeypatch.setitem(WORKFLOWS, "fake", Workflow("Fake", space["run"], needs_device=True))  # type: ignore[arg-type]
+    monkeypatch.setitem(WORKFLOWS, "light", Workflow("Light", space["run"]))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def launcher(fake: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     script = tmp_path / "fake_job.py"
     script.write_text(
         textwrap.dedent(FAKE_KIND)
-        + "KINDS['fake'] = Kind('Fake', run, needs_device=True)\n"
+        + "WORKFLOWS['fake'] = Workflow('Fake', run, needs_device=True)\n"
         + "import sys\nfrom wafer_core.cli import main\nsys.exit(main(['job', sys.argv[1]]))\n",
         encoding="utf-8",
     )

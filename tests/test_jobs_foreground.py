@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from wafer_core.jobs import foreground
 from wafer_core.jobs.events import Event
-from wafer_core.jobs.foreground import ProgressLine
+from wafer_core.workflows import foreground
+from wafer_core.workflows.foreground import ProgressLine
 
 
 class Terminal(io.StringIO):

@@ -11,15 +11,16 @@ import pytest
 
 from wafer_core.data.project import Project
 from wafer_core.errors import JobError, ParameterError
-from wafer_core.jobs import cancel, create_job, launch, read_state, start
+from wafer_core.jobs import cancel, launch, read_state, start
 from wafer_core.jobs import state as state_module
-from wafer_core.jobs.kinds import KINDS
-from wafer_core.jobs.kinds.kind import Kind
+from wafer_core.workflows.registry import WORKFLOWS
+from wafer_core.workflows.submit import create_job
+from wafer_core.workflows.workflow import Workflow
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setitem(KINDS, "fake", Kind("Fake", lambda context: {}))
+    monkeypatch.setitem(WORKFLOWS, "fake", Workflow("Fake", lambda context: {}))
     return create_job(Project.create(tmp_path / "demo").path, "fake", {})
 
 

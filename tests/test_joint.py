@@ -8,16 +8,16 @@ import torch
 
 from wafer_core.device import at_most_threads
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
-from wafer_core.preparation import Preparation
-from wafer_core.tasks.classification import joint
-from wafer_core.tasks.classification.classifier import TrainConfig, TrainData, train
-from wafer_core.tasks.classification.joint import (
+from wafer_core.networks.preparation import Preparation
+from wafer_core.tasks.classification import overlay
+from wafer_core.tasks.classification.overlay import (
     JointWafers,
     joint_classes,
     mention,
     quiet,
     with_maps,
 )
+from wafer_core.tasks.classification.train import TrainConfig, TrainData, train
 
 SIDE = 16
 
@@ -99,14 +99,14 @@ def laid(pictures: list[Picture], names: list[str], turns: bool = False) -> torc
 
 
 def test_a_wafer_is_laid_upon_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joint, "SHARE", 1.0)
+    monkeypatch.setattr(overlay, "SHARE", 1.0)
     both = laid([wafer(TOP), wafer(LEFT), wafer()], ["A", "B", "A + B"])
     expected = Preparation(SIDE).prepare([wafer(TOP, LEFT)])
     torch.testing.assert_close(both, expected.expand_as(both))
 
 
 def test_the_upper_wafer_turns_where_turns_keep_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joint, "SHARE", 1.0)
+    monkeypatch.setattr(overlay, "SHARE", 1.0)
     both = laid([wafer(TOP), wafer(LEFT), wafer()], ["A", "B", "A + B"], turns=True)
     forms = {tuple(row.flatten().tolist()) for row in both[:, 1]}
     # the pattern below stays; the one above lies at any of the four sides

@@ -15,11 +15,11 @@ from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import Picture
 from wafer_core.metrics.paired import Difference
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.classification.training import TrainData
+from wafer_core.tasks.classification.config import TrainData
 from wafer_core.tasks.studies import learning_curve
-from wafer_core.tasks.studies.arms import Order, Training
-from wafer_core.tasks.studies.curve import Curve, Point, conclude
+from wafer_core.tasks.studies.conditions import Order, Training
 from wafer_core.tasks.studies.curve_config import CurveConfig, sizes_of
+from wafer_core.tasks.studies.curve_result import Curve, Point, conclude
 from wafer_core.tasks.studies.learning_curve import CurveData, draw_curve, nested
 from wafer_core.tasks.studies.stopping import COLLECT, STOP, UNKNOWN, decide
 

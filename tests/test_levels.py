@@ -11,8 +11,8 @@ import pytest
 from wafer_core.errors import ParameterError
 from wafer_core.images import NO_DIE
 from wafer_core.simulator import FACTORS, simulate_many
-from wafer_core.tasks.simulation.levels import count_wafers, level_grid
-from wafer_core.tasks.simulation.physics import fit
+from wafer_core.simulator.factorial import count_wafers, level_grid
+from wafer_core.simulator.fit import fit
 
 
 def test_every_combination_comes_as_often_as_asked() -> None:

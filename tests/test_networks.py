@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from wafer_core.errors import ParameterError
-from wafer_core.tasks.classification import networks
-from wafer_core.tasks.classification.optimize import half
+from wafer_core.networks import registry
+from wafer_core.networks.optimizer import half
 
 
-@pytest.mark.parametrize("name", networks.NETWORKS)
+@pytest.mark.parametrize("name", registry.NETWORKS)
 def test_every_network_answers_for_its_classes(name: str) -> None:
-    info = networks.NETWORKS[name]
-    network = networks.build(name, 5).eval()
+    info = registry.NETWORKS[name]
+    network = registry.build(name, 5).eval()
     with torch.inference_mode():
         logits = network(torch.rand(2, 3, info.size, info.size))
     assert logits.shape == (2, 5)
@@ -22,12 +22,12 @@ def test_every_network_answers_for_its_classes(name: str) -> None:
 
 def test_torchvision_networks_say_that_they_start_from_scratch() -> None:
     for name in ("efficientnet_b0", "mobilenet_v2", "resnet18"):
-        assert "from scratch" in networks.NETWORKS[name].help
+        assert "from scratch" in registry.NETWORKS[name].help
 
 
 def test_the_wafer_network_is_small_and_every_weight_learns() -> None:
     torch.manual_seed(0)
-    network = networks.WaferCNN(9)
+    network = registry.WaferCNN(9)
     assert sum(p.numel() for p in network.parameters()) < 500_000
     for module in network.modules():  # blocks start as their short cuts; let them speak
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -38,7 +38,7 @@ def test_the_wafer_network_is_small_and_every_weight_learns() -> None:
 
 def test_the_fused_copy_gives_the_same_answer() -> None:
     torch.manual_seed(0)
-    network = networks.WaferCNN(3)
+    network = registry.WaferCNN(3)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 2)
@@ -53,18 +53,18 @@ def test_the_fused_copy_gives_the_same_answer() -> None:
 
 @pytest.mark.parametrize("side", [32, 64, 96])
 def test_the_wafer_network_takes_any_even_size(side: int) -> None:
-    assert networks.WaferCNN(2).eval()(torch.rand(1, 3, side, side)).shape == (1, 2)
+    assert registry.WaferCNN(2).eval()(torch.rand(1, 3, side, side)).shape == (1, 2)
 
 
 def test_unknown_networks_are_refused_with_the_known_ones() -> None:
     with pytest.raises(ParameterError, match=r"'vgg'.*wafer_cnn"):
-        networks.build("vgg", 3)
+        registry.build("vgg", 3)
 
 
-@pytest.mark.parametrize("classes", [-1, 0, 1, networks.MAX_CLASSES + 1])
+@pytest.mark.parametrize("classes", [-1, 0, 1, registry.MAX_CLASSES + 1])
 def test_numbers_of_classes_that_make_no_sense_are_refused(classes: int) -> None:
     with pytest.raises(ParameterError, match="classes apart"):
-        networks.build("wafer_cnn", classes)
+        registry.build("wafer_cnn", classes)
 
 
 @pytest.mark.parametrize(("groups", "dtype"), [(1, torch.bfloat16), (4, torch.float32)])

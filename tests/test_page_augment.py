@@ -9,10 +9,11 @@ import pytest
 from browsing import keys, refused, run, select_rows, table, texts, visit, with_more
 from pages.shared import loaders
 from wafer_core import jobs
-from wafer_core.data import made_pictures, manifest, pictures, workspace
+from wafer_core.data import manifest, pictures, synthetic, workspace
 from wafer_core.data.project import Project
-from wafer_core.jobs.runner import run_job
-from wafer_core.tasks import augment
+from wafer_core.tasks.augmentation import offline
+from wafer_core.workflows import submit
+from wafer_core.workflows.runner import run_job
 
 
 def parameters(started: list[Path]) -> dict[str, object]:
@@ -37,7 +38,7 @@ def test_every_setting_has_its_widget_and_its_help(project: Project) -> None:
     at = with_more("augment", project)
     widgets = {w.key: w for kind in (at.slider, at.toggle, at.selectbox, at.number_input)
                for w in kind}  # fmt: skip
-    for name, spec in augment.PARAMETERS.items():
+    for name, spec in offline.PARAMETERS.items():
         widget = widgets[f"augment_{name}_used" if spec.is_range else f"augment_{name}"]
         assert widget.label == spec.title
         assert spec.help in widget.help
@@ -52,7 +53,7 @@ def test_the_defaults_start_the_right_job(project: Project, started: list[Path])
     run(at.button(key="augment_make").click())
     assert parameters(started) == {
         "classes": [{"name": name, "count": 100} for name in ("Alpha", "Beta", "Gamma")],
-        "config": augment.AugmentConfig().to_json(),
+        "config": offline.AugmentConfig().to_json(),
         "seed": 0,
     }
 
@@ -73,11 +74,11 @@ def test_what_is_set_is_what_is_started(project: Project, started: list[Path]) -
     given = parameters(started)
     assert given["classes"] == [{"name": "Beta", "count": 7}]
     assert given["seed"] == 3
-    expected = augment.AugmentConfig(
+    expected = offline.AugmentConfig(
         rotation_range=10.0, vertical_flip=False, zoom_range=0.2, fill_mode="constant",
         brightness_range=(0.5, 1.5),
     )  # fmt: skip
-    assert augment.AugmentConfig.from_json(given["config"]) == expected  # type: ignore[arg-type]
+    assert offline.AugmentConfig.from_json(given["config"]) == expected  # type: ignore[arg-type]
 
 
 def test_what_is_set_under_more_counts_when_it_is_closed(
@@ -96,10 +97,10 @@ def test_what_is_set_under_more_counts_when_it_is_closed(
     run(at.switch_page("pages/6_Jobs.py"))
     run(at.switch_page("pages/2_Augment.py"))
     run(at.button(key="augment_make").click())
-    expected = augment.AugmentConfig(
+    expected = offline.AugmentConfig(
         zoom_range=0.2, fill_mode="constant", brightness_range=(0.8, 1.2)
     )
-    assert augment.AugmentConfig.from_json(parameters(started)["config"]) == expected  # type: ignore[arg-type]
+    assert offline.AugmentConfig.from_json(parameters(started)["config"]) == expected  # type: ignore[arg-type]
     at.session_state["augment_more"] = True
     assert run(at).slider(key="augment_zoom_range").value == 0.2
 
@@ -125,7 +126,7 @@ def test_the_preview_follows_the_sliders(project: Project, monkeypatch: pytest.M
     run(at.slider(key="augment_shear_range").set_value(0.5))
     run(at.button(key="augment_shuffle").click())
     run(at.selectbox(key="augment_class").set_value("Gamma"))
-    plain, sheared = augment.AugmentConfig(), augment.AugmentConfig(shear_range=0.5)
+    plain, sheared = offline.AugmentConfig(), offline.AugmentConfig(shear_range=0.5)
     assert seen[0] == ("alpha", plain, 0)
     assert seen[1] == ("alpha", sheared, 0)
     assert seen[-1] == ("gamma", sheared, 1)
@@ -151,7 +152,7 @@ def test_a_class_deleted_in_another_tab_leaves_the_list(project: Project) -> Non
 
 def test_runs_are_listed_and_removed(project: Project) -> None:
     run_job(
-        jobs.create_job(
+        submit.create_job(
             project.path,
             "augment",
             {
@@ -169,8 +170,8 @@ def test_runs_are_listed_and_removed(project: Project) -> None:
     run(select_rows(at, "augment_runs", 0))
     assert at.button(key="augment_remove").label == "Remove 1 selected run"
     run(at.button(key="augment_remove").click())
-    assert made_pictures.runs(project, "alpha", "augmented") == ()
-    assert len(made_pictures.runs(project, "beta", "augmented")[0].records) == 2
+    assert synthetic.runs(project, "alpha", "augmented") == ()
+    assert len(synthetic.runs(project, "beta", "augmented")[0].records) == 2
     assert len(pictures.originals(project, "alpha")) == 8
 
 
@@ -180,13 +181,13 @@ def test_a_run_removed_in_another_tab_leaves_nothing_selected(project: Project) 
     def add() -> str:
         train = [r for r in pictures.originals(project, "alpha") if r.part == "train"]
         picture = manifest.load(project, "alpha", train[0])
-        made = [made_pictures.MadePicture(picture.T.copy(), train[0].file, {})]
-        return made_pictures.add(project, "alpha", "augmented", made, {})
+        made = [synthetic.MadePicture(picture.T.copy(), train[0].file, {})]
+        return synthetic.add(project, "alpha", "augmented", made, {})
 
     name = add()
     at = visit("augment", project)
     run(select_rows(at, "augment_runs", 0))
-    made_pictures.delete(project, "alpha", "augmented", name)
+    synthetic.delete(project, "alpha", "augmented", name)
     add()
     run(at)
     assert at.button(key="augment_remove").disabled

@@ -13,8 +13,9 @@ from wafer_core import jobs
 from wafer_core.data import dataset, studies, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
-from wafer_core.tasks.studies import benefit
-from wafer_core.tasks.studies.arms import ARMS
+from wafer_core.tasks.studies import ablation
+from wafer_core.tasks.studies.conditions import ARMS
+from wafer_core.workflows import submit
 from wafers import fill, small_project
 
 MAKE, HELP = "Make", "Does it help?"
@@ -88,7 +89,7 @@ def test_the_form_comes_from_the_settings_and_starts_a_study(
     at.session_state["benefit_more"] = True
     run(at)
     widgets = {w.key: w for kind in (at.selectbox, at.number_input, at.toggle) for w in kind}
-    for name, spec in benefit.PARAMETERS.items():
+    for name, spec in ablation.PARAMETERS.items():
         assert widgets[f"benefit_{name}"].label == spec.title
         assert spec.help in widgets[f"benefit_{name}"].help
     assert "No result yet. Press “Find out”" in said(at)
@@ -114,7 +115,7 @@ def test_the_time_is_said_beforehand(project: Project) -> None:
     assert "12 trainings (4 ways, 3 repeats) · 3 test wafers judge" in said(at)
     # 15 originals; 100 of each kind for three classes
     counts = {"none": 15, "transforms": 315, "generated": 315, "both": 615}
-    seconds = benefit.seconds_ahead(counts, 300, benefit.BenefitConfig())
+    seconds = ablation.seconds_ahead(counts, 300, ablation.BenefitConfig())
     assert seconds is not None
     assert 90 <= seconds < 150
     assert "time without a GPU: about 2 min" in said(at)
@@ -140,7 +141,7 @@ def test_without_wafers_there_are_no_tabs(home: Path) -> None:
 
 
 def test_a_running_study_shows_its_trainings_and_can_be_stopped(project: Project) -> None:
-    folder = jobs.create_job(project.path, "benefit", {})
+    folder = submit.create_job(project.path, "benefit", {})
     writer = EventWriter(folder)
     writer.append("running", device="cpu")
     at = opened(project)
@@ -191,8 +192,8 @@ def test_what_cannot_be_told_is_no_success(project: Project) -> None:
 
 
 def test_the_chart_stands_beside_originals_alone() -> None:
-    from pages.shared.benefit import COLOURS
-    from pages.shared.benefit import chart as drawn
+    from pages.generate.ablation import COLOURS
+    from pages.generate.ablation import chart as drawn
 
     figure = drawn(found())
     assert figure.layout.xaxis.title.text == "what the classifier learned from"

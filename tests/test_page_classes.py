@@ -30,12 +30,14 @@ from browsing import (
     visit,
     zipped,
 )
-from pages.shared import gallery, upload
+from pages.classes import upload
+from pages.shared import gallery
 from wafer_core import images, jobs
-from wafer_core.data import made_pictures, manifest, pictures, workspace
+from wafer_core.data import manifest, pictures, synthetic, workspace
 from wafer_core.data.project import Project
 from wafer_core.images import FAIL, PASS
 from wafer_core.jobs.events import EventWriter
+from wafer_core.workflows import submit
 from wafers import fill, marked
 
 TABLE = "classes_table"
@@ -387,7 +389,7 @@ def test_the_drop_zone_stays_open_where_it_was_opened(project: Project) -> None:
 def test_an_import_that_runs_or_failed_is_seen_at_once(
     project: Project, event: str, drop_zones: int
 ) -> None:
-    folder = jobs.create_job(project.path, "import", {"class_name": "Alpha"})
+    folder = submit.create_job(project.path, "import", {"class_name": "Alpha"})
     EventWriter(folder).append(event, error="The disk is full; delete something.")
     at = visit("classes", project)
     assert len(at.file_uploader) == drop_zones
@@ -473,8 +475,8 @@ def test_show_one_part_of_the_split(project: Project) -> None:
 
 def test_made_pictures_are_shown_by_run(project: Project) -> None:
     parent = next(r for r in pictures.originals(project, "alpha") if r.part == "train")
-    made = [made_pictures.MadePicture(marked(800 + i), parent.file, {}) for i in range(3)]
-    run_name = made_pictures.add(project, "alpha", "augmented", made, {})
+    made = [synthetic.MadePicture(marked(800 + i), parent.file, {}) for i in range(3)]
+    run_name = synthetic.add(project, "alpha", "augmented", made, {})
     at = visit("classes", project)
     run(at.segmented_control(key="classes_part").set_value("augmented"))
     assert at.selectbox(key="classes_run_alpha_augmented").value.run == run_name

@@ -23,11 +23,12 @@ from browsing import (
     with_more,
 )
 from wafer_core import images, jobs, simulator
-from wafer_core.data import made_pictures, manifest, pictures, workspace
+from wafer_core.data import manifest, pictures, synthetic, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
-from wafer_core.tasks.generation import gan
-from wafer_core.tasks.judging import features
+from wafer_core.networks import features
+from wafer_core.tasks.generation.dcgan import training
+from wafer_core.workflows import submit
 from wafers import fill, marked
 
 AUTO, MANUAL, PHYSICS = "Auto (GAN)", "Manual (transforms)", "Physics (simulator)"
@@ -42,8 +43,8 @@ def edit(at: AppTest, rows: dict[int, dict[str, object]]) -> AppTest:
 
 def add_run(project: Project, origin: str, **info: object) -> str:
     parent = next(r for r in pictures.originals(project, "alpha") if r.part == "train")
-    made = [made_pictures.MadePicture(marked(900 + i), parent.file, {}) for i in range(4)]
-    return made_pictures.add(project, "alpha", origin, made, info)
+    made = [synthetic.MadePicture(marked(900 + i), parent.file, {}) for i in range(4)]
+    return synthetic.add(project, "alpha", origin, made, info)
 
 
 def test_without_wafers_the_page_leads_to_the_classes(home: Path) -> None:
@@ -53,7 +54,7 @@ def test_without_wafers_the_page_leads_to_the_classes(home: Path) -> None:
     assert "Go to Classes" in [link.proto.label for link in at.main.page_link]
 
 
-@pytest.mark.parametrize("preset", list(gan.PRESETS))
+@pytest.mark.parametrize("preset", list(training.PRESETS))
 def test_every_setting_of_a_preset_has_its_widget(project: Project, preset: str) -> None:
     at = with_more("generate", project)
     run(at.selectbox(key="generate_preset").set_value(preset))
@@ -61,9 +62,9 @@ def test_every_setting_of_a_preset_has_its_widget(project: Project, preset: str)
     run(at)
     widgets = {w.key: w for kind in (at.slider, at.toggle, at.selectbox, at.number_input)
                for w in kind}  # fmt: skip
-    assert gan.PRESETS[preset].help in widgets["generate_preset"].help
-    for name, spec in gan.PARAMETERS.items():
-        if name not in gan.PRESETS[preset].settings:
+    assert training.PRESETS[preset].help in widgets["generate_preset"].help
+    for name, spec in training.PARAMETERS.items():
+        if name not in training.PRESETS[preset].settings:
             assert f"generate_{name}" not in widgets
             continue
         assert widgets[f"generate_{name}"].label == spec.title
@@ -74,11 +75,11 @@ def test_every_setting_of_a_preset_has_its_widget(project: Project, preset: str)
 def test_default_is_chosen_before_anyone_chooses(project: Project, started: list[Path]) -> None:
     at = visit("generate", project)
     assert at.selectbox(key="generate_preset").value == "default"
-    assert gan.PRESETS["default"].help in texts(at)
+    assert training.PRESETS["default"].help in texts(at)
     run(at.selectbox(key="generate_all").set_value(AUTO))
     run(at.button(key="generate_make").click())
-    config = gan.GanConfig.from_json(jobs.read_spec(started[0]).parameters["config"])
-    assert config == gan.GanConfig("default")
+    config = training.GanConfig.from_json(jobs.read_spec(started[0]).parameters["config"])
+    assert config == training.GanConfig("default")
 
 
 def test_a_method_must_be_chosen_first(project: Project) -> None:
@@ -109,8 +110,8 @@ def test_each_class_has_its_method_and_count(project: Project, started: list[Pat
         {"name": "Gamma", "mode": "transforms", "count": 200},
     ]
     assert spec.parameters["seed"] == 5
-    config = gan.GanConfig.from_json({**spec.parameters["config"], "seed": 5})
-    assert config == gan.GanConfig("classic", epochs=120, threshold=100, output="snap", seed=5)
+    config = training.GanConfig.from_json({**spec.parameters["config"], "seed": 5})
+    assert config == training.GanConfig("classic", epochs=120, threshold=100, output="snap", seed=5)
 
 
 def test_what_is_set_under_more_counts_when_it_is_closed(
@@ -128,8 +129,8 @@ def test_what_is_set_under_more_counts_when_it_is_closed(
     assert "generate_size" not in keys(at.number_input)
     assert "Changed under More: Training size 32, Learning rate 0.001" in texts(at)
     run(at.button(key="generate_make").click())
-    config = gan.GanConfig.from_json(jobs.read_spec(started[0]).parameters["config"])
-    assert config == gan.GanConfig("classic", size=32, learning_rate=0.001)
+    config = training.GanConfig.from_json(jobs.read_spec(started[0]).parameters["config"])
+    assert config == training.GanConfig("classic", size=32, learning_rate=0.001)
 
 
 def test_one_method_for_all(project: Project, started: list[Path]) -> None:
@@ -157,7 +158,7 @@ def test_a_gan_of_one_picture_is_refused_before_it_starts(project: Project) -> N
 
 
 def test_a_running_job_shows_its_steps_losses_and_pictures(project: Project) -> None:
-    folder = jobs.create_job(
+    folder = submit.create_job(
         project.path,
         "generate",
         {"classes": [{"name": "Alpha", "ai_use": True, "count": 4}], "config": {}, "seed": 0},
@@ -260,7 +261,7 @@ def physics_run(project: Project, **more: object) -> str:
             "levels": {"density": ["low", 12.5]},
             "steps": {"fit": 2.0, "simulate": 1.0}}  # fmt: skip
     made = [
-        made_pictures.MadePicture(
+        synthetic.MadePicture(
             marked(950 + k),
             None,
             {"pattern": "Donut", "factors": factors, "cell": k % 2,
@@ -268,7 +269,7 @@ def physics_run(project: Project, **more: object) -> str:
         )
         for k in range(4)
     ]  # fmt: skip
-    return made_pictures.add(project, "beta", "generated", made, {**info, **more})
+    return synthetic.add(project, "beta", "generated", made, {**info, **more})
 
 
 def test_a_physics_run_tells_its_fit_factors_and_levels(
@@ -372,7 +373,7 @@ def test_the_best_threshold_is_marked_and_applied_with_a_click(
     project: Project, started: list[Path]
 ) -> None:
     name = add_run(project, "generated", preset="classic", threshold=140, sweep=SWEEP)
-    folder = jobs.create_job(
+    folder = submit.create_job(
         project.path, "generate", {"classes": [{"name": "Alpha", "count": 4}]}
     )  # fmt: skip
     (folder / "samples").mkdir()
@@ -441,7 +442,7 @@ def test_a_run_is_shown_beside_its_originals_and_removed(project: Project) -> No
     (steps,) = [d.value for d in at.dataframe if list(d.value.columns) == ["step", "seconds"]]
     assert list(steps["seconds"]) == [0.5, 60.0]
     run(at.button(key="generate_remove").click())
-    assert made_pictures.runs(project, "alpha", "generated") == ()
+    assert synthetic.runs(project, "alpha", "generated") == ()
     assert "Made so far (0 runs)" in texts(at)
 
 
@@ -458,7 +459,7 @@ def test_runs_of_both_methods_are_listed_the_newest_first(project: Project) -> N
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_a_job_that_ended_badly_says_why(project: Project, status: str) -> None:
-    folder = jobs.create_job(
+    folder = submit.create_job(
         project.path, "generate", {"classes": [{"name": "Alpha", "ai_use": False, "count": 4}]}
     )
     EventWriter(folder).append(status, error="The class “Alpha” has no pictures; add some.")

@@ -12,6 +12,7 @@ from wafer_core import jobs
 from wafer_core.data import demo, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
+from wafer_core.workflows import submit
 
 MORE = "home_more_small"
 
@@ -213,7 +214,7 @@ def test_the_demo_is_made_and_trains(home: Path, started: list[Path], quick_demo
 
 
 def test_running_jobs_of_all_projects_are_listed(project: Project) -> None:
-    folder = jobs.create_job(project.path, "train", {"name": "Night"})
+    folder = submit.create_job(project.path, "train", {"name": "Night"})
     EventWriter(folder).append("running", device="cpu")
     EventWriter(folder).append("progress", fraction=0.4, text="Epoch 4 of at most 10")
     at = visit("home")

@@ -21,7 +21,7 @@ def page(path: str, name: str) -> None:
     """One run under the hood, as a tab of Train shows it."""
     from pathlib import Path
 
-    from pages.shared.hood import under_the_hood
+    from pages.train.diagnostics import under_the_hood
     from wafer_core.data import models
     from wafer_core.data.project import Project
 

@@ -11,11 +11,12 @@ from wafer_core.data import workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
 from wafer_core.jobs.process import ProcessId
+from wafer_core.workflows import submit
 
 
 def running(project: Project, kind: str = "train", **parameters: object) -> Path:
     """A job that says it works, without a process."""
-    folder = jobs.create_job(project.path, kind, parameters)
+    folder = submit.create_job(project.path, kind, parameters)
     writer = EventWriter(folder)
     writer.append("running", device="cpu")
     writer.append("progress", fraction=0.5, text="Half of it")
@@ -63,7 +64,7 @@ def test_a_press_for_a_job_that_is_gone_is_no_defect(project: Project) -> None:
 
 
 def test_a_killed_job_is_shown_as_failed_with_the_end_of_its_log(project: Project) -> None:
-    folder = jobs.create_job(project.path, "train", {"name": "Night"})
+    folder = submit.create_job(project.path, "train", {"name": "Night"})
     (folder / "log.txt").write_text("Segmentation fault\n")
     gone = {**ProcessId.current().to_json(), "pid": 2**22 - 3, "created": 1.0}
     EventWriter(folder).append("start", process=gone)

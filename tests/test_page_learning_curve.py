@@ -10,10 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from browsing import chart, keyed, keys, run, texts, told, visit
 from wafer_core import jobs
-from wafer_core.data import dataset, made_pictures, pictures, studies
+from wafer_core.data import dataset, pictures, studies, synthetic
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
 from wafer_core.tasks.studies import curve_config
+from wafer_core.workflows import submit
 from wafers import fill, marked, small_project
 
 MANY = "How many do I need?"
@@ -111,7 +112,7 @@ def test_what_is_missing_is_said(home: Path) -> None:
 
 
 def test_a_running_study_shows_its_trainings_and_can_be_stopped(project: Project) -> None:
-    folder = jobs.create_job(project.path, KIND, {"class": "Alpha"})
+    folder = submit.create_job(project.path, KIND, {"class": "Alpha"})
     writer = EventWriter(folder)
     writer.append("running", device="cpu")
     assert "How many of Alpha?" in said(opened(project))
@@ -170,7 +171,7 @@ def test_a_result_without_made_wafers_has_one_chart(project: Project) -> None:
 
 
 def test_the_charts_have_their_axes_bars_and_floor() -> None:
-    from pages.shared.learning_curve import curves, nearness
+    from pages.generate.learning_curve import curves, nearness
 
     figure = curves(found())
     assert figure.layout.xaxis.type == "log"
@@ -194,8 +195,8 @@ def test_the_charts_have_their_axes_bars_and_floor() -> None:
 def test_a_result_goes_out_of_date_with_its_originals(project: Project) -> None:
     keep(project)
     first = pictures.originals(project, "alpha")[0]
-    made = made_pictures.MadePicture(marked(77), first.file)
-    made_pictures.add(project, "alpha", "generated", [made], {})  # it takes no part
+    made = synthetic.MadePicture(marked(77), first.file)
+    synthetic.add(project, "alpha", "generated", [made], {})  # it takes no part
     assert "Out of date" not in said(opened(project))
     fill(project, "Alpha", 2, start=7000)
     assert "Out of date, because of changes since: “Alpha”: 2 added." in said(opened(project))

@@ -13,8 +13,9 @@ from wafer_core import jobs
 from wafer_core.data import presets
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
-from wafer_core.tasks.classification import training
-from wafer_core.tasks.tuning import searching
+from wafer_core.tasks.classification import config as training
+from wafer_core.tasks.search import settings as searching
+from wafer_core.workflows import submit
 
 POLICY = "rotate 0.5 0.3 + noise 1 0.2"
 SETTINGS = {"policy": POLICY, "epochs": 7, "balancing": "natural", "label_smoothing": 0.1}
@@ -58,7 +59,7 @@ def trial(number: int, kind: str, title: str, score: float | None, **more: Any) 
 
 def add_search(project: Project, is_done: bool, **told: Any) -> Path:
     """A search that runs, or that left the preset “Search 1”."""
-    folder = jobs.create_job(project.path, "search", {})
+    folder = submit.create_job(project.path, "search", {})
     writer = EventWriter(folder)
     writer.append("running", device="cpu")
     for values in (

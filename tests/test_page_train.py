@@ -30,7 +30,8 @@ from wafer_core.data import models, pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
 from wafer_core.jobs.process import ProcessId
-from wafer_core.tasks.classification import training
+from wafer_core.tasks.classification import config as training
+from wafer_core.workflows import submit
 from wafers import fill
 
 RUNS = "results_runs"
@@ -169,7 +170,7 @@ def test_classes_that_are_several_others_at_once_are_told(project: Project) -> N
 
 
 def test_a_running_training_shows_its_curves_and_can_be_stopped(project: Project) -> None:
-    folder = jobs.create_job(project.path, "train", {"name": "*Night* $x$"})
+    folder = submit.create_job(project.path, "train", {"name": "*Night* $x$"})
     writer = EventWriter(folder)
     writer.append("running", device="cpu")
     for epoch in (1, 2):
@@ -193,7 +194,7 @@ def test_a_running_training_shows_its_curves_and_can_be_stopped(project: Project
 
 
 def test_a_killed_training_is_shown_as_failed_with_its_log(project: Project) -> None:
-    folder = jobs.create_job(project.path, "train", {"name": "Night"})
+    folder = submit.create_job(project.path, "train", {"name": "Night"})
     (folder / "log.txt").write_text("the last word\n")
     gone = {**ProcessId.current().to_json(), "pid": 2**22 - 3, "created": 1.0}
     EventWriter(folder).append("start", process=gone)

@@ -8,8 +8,8 @@ import pytest
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map
 from wafer_core.simulator import draw_values, simulate_factors
-from wafer_core.tasks.simulation.physics import fit
-from wafer_core.tasks.simulation.physics_model import simulate_class
+from wafer_core.simulator.fit import fit
+from wafer_core.simulator.fitted import simulate_class
 from wafers import disc
 
 

@@ -8,14 +8,14 @@ import torch
 from torchvision.transforms import v2
 
 from wafer_core.errors import ParameterError
-from wafer_core.preparation import Preparation
+from wafer_core.networks.preparation import Preparation
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.classification import operations, policies
-from wafer_core.tasks.classification.classifier import train
-from wafer_core.tasks.classification.operations import OPERATIONS
-from wafer_core.tasks.classification.policies import Step, apply_policy, read_policy, write_policy
-from wafer_core.tasks.classification.training import PARAMETERS, TrainConfig, TrainData
-from wafer_core.tasks.classification.turns import transform
+from wafer_core.tasks.augmentation import operations, policies
+from wafer_core.tasks.augmentation.dihedral import transform
+from wafer_core.tasks.augmentation.operations import OPERATIONS
+from wafer_core.tasks.augmentation.policies import Step, apply_policy, read_policy, write_policy
+from wafer_core.tasks.classification.config import PARAMETERS, TrainConfig, TrainData
+from wafer_core.tasks.classification.train import train
 
 F = v2.functional
 SEARCHED = "rotate 0.5 0.3 + noise 1 0.2 | erase 0.8 0.4"

@@ -12,9 +12,8 @@ import torch
 from wafer_core.errors import Cancelled, ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, encode_png
 from wafer_core.importers import Upload
-from wafer_core.preparation import Preparation
-from wafer_core.tasks.classification import networks
-from wafer_core.tasks.classification.classifier import Classifier
+from wafer_core.networks import registry
+from wafer_core.networks.preparation import Preparation
 from wafer_core.tasks.classification.predict import (
     CONFIDENT,
     REVIEW,
@@ -24,6 +23,7 @@ from wafer_core.tasks.classification.predict import (
     predict_picture,
     verdict,
 )
+from wafer_core.tasks.classification.train import Classifier
 
 RNG = np.random.default_rng(0)
 PICTURES = list(RNG.choice([NO_DIE, PASS, FAIL], (140, 26, 26)).astype(np.uint8))
@@ -32,7 +32,7 @@ PICTURES = list(RNG.choice([NO_DIE, PASS, FAIL], (140, 26, 26)).astype(np.uint8)
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
     torch.manual_seed(0)
-    network = networks.build("wafer_cnn", 3)
+    network = registry.build("wafer_cnn", 3)
     return Classifier(network, "wafer_cnn", Preparation(), ["Center", "Loc", "none"])
 
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from wafer_core.errors import ModelError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
-from wafer_core.preparation import CHANNELS, Preparation
+from wafer_core.networks.preparation import CHANNELS, Preparation
 
 maps = hnp.arrays(np.uint8, st.tuples(st.integers(4, 90), st.integers(4, 90)),
                   elements=st.sampled_from([NO_DIE, PASS, FAIL]))  # fmt: skip

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from wafer_core import checkpoint
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, is_map
-from wafer_core.preparation import Preparation
+from wafer_core.networks import checkpoint
+from wafer_core.networks.preparation import Preparation
+from wafer_core.networks.registry import WaferCNN
 from wafer_core.pretraining import wafernet as pretrain
 from wafer_core.pretraining import wafers as pretrain_wafers
 from wafer_core.pretraining.composites import PARTS, composite, composites
@@ -22,8 +23,7 @@ from wafer_core.pretraining.names import names_layer
 from wafer_core.pretraining.profiles import PROFILE_LENGTH, profile
 from wafer_core.pretraining.wafers import Wafers, labelled, merge, read, split
 from wafer_core.simulator import PATTERNS, simulate_many
-from wafer_core.tasks.classification.classifier import Classifier
-from wafer_core.tasks.classification.networks import WaferCNN
+from wafer_core.tasks.classification.train import Classifier
 
 CPU = torch.device("cpu")
 PREPARATION = Preparation(64)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from wafer_core.images import NO_DIE, Picture
+from wafer_core.networks import features
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.judging import comparison, features, verdicts
-from wafer_core.tasks.judging.scoring import GenerationScores, score_made
+from wafer_core.tasks.evaluation import comparison, sentences
+from wafer_core.tasks.evaluation.scoring import GenerationScores, score_made
 from wafers import marked
 
 OTHERS = {"Donut": simulate_many("Donut", 20, 5), "none": simulate_many("none", 20, 6)}
@@ -37,7 +38,7 @@ def good(training: list[Picture], held_out: list[Picture]) -> GenerationScores:
 def check(scores: GenerationScores) -> dict[str, Any]:
     """JSON of scores whose every figure is a finite number, or missing with a reason."""
     value = json.loads(json.dumps(scores.to_json(), allow_nan=False))
-    assert list(value["scores"]) == list(verdicts.SCORES)
+    assert list(value["scores"]) == list(sentences.SCORES)
     for score in value["scores"].values():
         assert score["sentence"].endswith(".")
         assert score["value"] is not None or score["note"]
@@ -228,25 +229,25 @@ def test_what_was_seen_is_remembered_by_content(monkeypatch: pytest.MonkeyPatch)
 def test_features_and_probabilities_are_those_of_the_classifier() -> None:
     import torch
 
-    from wafer_core.tasks.classification import transfer
-    from wafer_core.tasks.classification.wafernet import standard_classifier
+    from wafer_core.networks import initial_weights
+    from wafer_core.tasks.classification.pretrained import standard_classifier
 
     wafers = simulate_many("Scratch", 5, 3)
     seen = features.load("wafernet", torch.device("cpu")).look(wafers)
     classifier = standard_classifier()
     batch = classifier.preparation.prepare(wafers)
     with torch.inference_mode():
-        expected = transfer.penultimate(classifier.network, batch)
+        expected = initial_weights.penultimate(classifier.network, batch)
         chances = (classifier.network(batch) / classifier.temperature).softmax(1)
     np.testing.assert_allclose(seen.features, expected, atol=1e-4)
     np.testing.assert_allclose(seen.probabilities, chances, atol=1e-4)
 
 
 def test_a_place_is_known_only_between_two_ends() -> None:
-    score = verdicts.Score("kid", 0.2, None, 0.2, 0.1, 0.5, "Donut")
+    score = sentences.Score("kid", 0.2, None, 0.2, 0.1, 0.5, "Donut")
     assert score.place == pytest.approx(0.25)
-    assert verdicts.Score("kid", 0, None, 0.0, 0.1, 0.5, "Donut").place == 0
-    assert verdicts.Score("kid", 9, None, 9.0, 0.1, 0.5, "Donut").place == 1
-    assert verdicts.Score("kid", 9, None, 9.0, 0.5, 0.1, "Donut").place is None
-    assert verdicts.Score("recall", 0.5, None, 0.5, 0.9, 0.1, "Donut").place == pytest.approx(0.5)
-    assert math.isclose(verdicts.Score("recall", 0.9, None, 0.9, 0.9, 0.1, "Donut").place or 0, 0)
+    assert sentences.Score("kid", 0, None, 0.0, 0.1, 0.5, "Donut").place == 0
+    assert sentences.Score("kid", 9, None, 9.0, 0.1, 0.5, "Donut").place == 1
+    assert sentences.Score("kid", 9, None, 9.0, 0.5, 0.1, "Donut").place is None
+    assert sentences.Score("recall", 0.5, None, 0.5, 0.9, 0.1, "Donut").place == pytest.approx(0.5)
+    assert math.isclose(sentences.Score("recall", 0.9, None, 0.9, 0.9, 0.1, "Donut").place or 0, 0)

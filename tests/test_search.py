@@ -13,16 +13,16 @@ import torch
 
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import PASS, Picture
+from wafer_core.metrics.folds import folds
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.classification.folds import folds
-from wafer_core.tasks.classification.policies import read_policy
-from wafer_core.tasks.classification.training import TrainConfig
-from wafer_core.tasks.tuning import search as searches
-from wafer_core.tasks.tuning import search_policies, search_rounds, search_space, searching
-from wafer_core.tasks.tuning.search import search
-from wafer_core.tasks.tuning.search_policies import Candidate, match_density
-from wafer_core.tasks.tuning.search_rounds import Answers, Round, SearchData, gain, rounds
-from wafer_core.tasks.tuning.searching import Outcome, SearchConfig, Trial
+from wafer_core.tasks.augmentation.policies import read_policy
+from wafer_core.tasks.classification.config import TrainConfig
+from wafer_core.tasks.search import density_matching, settings, space, trial
+from wafer_core.tasks.search import search as searches
+from wafer_core.tasks.search.density_matching import Candidate, match_density
+from wafer_core.tasks.search.search import search
+from wafer_core.tasks.search.settings import Outcome, SearchConfig, Trial
+from wafer_core.tasks.search.trial import Answers, Round, SearchData, gain, rounds
 
 CPU = torch.device("cpu")
 NAMES = ("Center", "Edge-Ring", "Near-full")
@@ -75,7 +75,7 @@ def test_folds_never_split_a_key_and_never_hide_a_class(seed: int) -> None:
 
 
 def test_large_validation_parts_judge_by_themselves() -> None:
-    data = make_data(4, search_rounds.ENOUGH, made=5)
+    data = make_data(4, trial.ENOUGH, made=5)
     (one,) = rounds(data, 0)
     assert (one.judged == np.flatnonzero(data.validates)).all()
     assert len(one.data.train_pictures) == 12 + 5  # made ones train
@@ -83,7 +83,7 @@ def test_large_validation_parts_judge_by_themselves() -> None:
 
 
 def test_small_validation_parts_take_turns_in_folds() -> None:
-    data = make_data(4, search_rounds.ENOUGH - 1, made=5)
+    data = make_data(4, trial.ENOUGH - 1, made=5)
     three = rounds(data, 0)
     judged = np.concatenate([one.judged for one in three])
     assert sorted(judged.tolist()) == list(range(len(data.pictures)))
@@ -127,13 +127,13 @@ def epochs(monkeypatch: pytest.MonkeyPatch) -> None:
             tell(number / 20)
             yield Epoch(number)
 
-    monkeypatch.setattr(search_rounds, "train", train)
+    monkeypatch.setattr(trial, "train", train)
 
 
 def tried(data: SearchData) -> tuple[Answers, list[float], list[tuple[int, float]]]:
     shares: list[float] = []
     looks: list[tuple[int, float]] = []
-    found = search_rounds.attempt(
+    found = trial.attempt(
         rounds(data, 0), TrainConfig(), CPU, shares.append, lambda *look: looks.append(look)
     )
     return found, shares, looks
@@ -141,7 +141,7 @@ def tried(data: SearchData) -> tuple[Answers, list[float], list[tuple[int, float
 
 @pytest.mark.usefixtures("epochs")
 def test_a_trial_on_the_validation_part_tells_from_half_of_its_time_on() -> None:
-    found, shares, looks = tried(make_data(1, search_rounds.ENOUGH))
+    found, shares, looks = tried(make_data(1, trial.ENOUGH))
     assert shares == [k / 20 for k in range(1, 21)]
     assert looks == [(5, 0.10), (6, 0.12), (7, 0.14), (8, 0.16), (9, 0.18)]
     assert found.predicted.tolist() == [0] * 60
@@ -166,7 +166,7 @@ def answers(
     truth: Sequence[int], predicted: Sequence[int], order: Integers | None = None
 ) -> Answers:
     index = np.arange(len(truth)) if order is None else order
-    score = search_rounds._macro_f1(np.array(truth), np.array(predicted), NAMES)
+    score = trial._macro_f1(np.array(truth), np.array(predicted), NAMES)
     return Answers(index, np.array(truth)[index], np.array(predicted)[index], score)
 
 
@@ -218,8 +218,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*_: object) -> Iterator[Epoch]:
         yield Epoch()
 
-    monkeypatch.setattr(search_policies, "train", train)
-    monkeypatch.setattr(search_policies, "_Judge", Shape)
+    monkeypatch.setattr(density_matching, "train", train)
+    monkeypatch.setattr(density_matching, "_Judge", Shape)
 
 
 def matched(
@@ -237,7 +237,7 @@ def matched(
 @pytest.mark.usefixtures("quick")
 def test_candidates_approach_what_matches() -> None:
     found, policy = matched(make_data(4, 2))
-    assert len(found) == 2 * (1 + search_policies.CANDIDATES)
+    assert len(found) == 2 * (1 + density_matching.CANDIDATES)
     assert [c.half for c in found] == [1] * 101 + [2] * 101
     for half in (1, 2):
         own = [c for c in found if c.half == half]
@@ -248,7 +248,7 @@ def test_candidates_approach_what_matches() -> None:
         assert late < early  # TPE learns
     assert policy is not None
     parts = read_policy(policy)
-    assert 6 <= len(parts) <= 2 * search_policies.TAKEN
+    assert 6 <= len(parts) <= 2 * density_matching.TAKEN
     assert {s.operation for s in parts[0]} <= {"blur", "edge"}
     for step in itertools.chain(*parts):
         assert step.operation != "nothing"
@@ -326,7 +326,7 @@ def play(
         judged, truth = judged[order], truth[order]
         right = np.arange(len(truth)) % 10 < round(10 * share)
         predicted = np.where(right, truth, (truth + 1) % 3)
-        return Answers(judged, truth, predicted, search_rounds._macro_f1(truth, predicted, NAMES))
+        return Answers(judged, truth, predicted, trial._macro_f1(truth, predicted, NAMES))
 
     def matching(*given: Any) -> Iterator[Any]:
         clock.now += 10
@@ -364,7 +364,7 @@ def test_every_way_to_augment_is_tried_and_the_best_confirmed(
     assert tried[1].rotation_share == 0
     assert outcome.title == "TrivialAugment"
     assert outcome.settings == {"policy": "trivialaugment"}
-    assert outcome.verdict == searching.BETTER
+    assert outcome.verdict == settings.BETTER
     assert outcome.gain == pytest.approx(outcome.score - outcome.default_score)
     assert outcome.gain_interval[0] > 0
     assert outcome.interval is not None
@@ -380,7 +380,7 @@ def test_a_default_that_is_not_beaten_is_told(
 ) -> None:
     play(monkeypatch, clock, lambda c: 0.9 if c.policy == "default" and c.turns else 0.8)
     _, _, outcome = all_of(SearchConfig("augmentation", 10))
-    assert outcome.verdict == searching.NO_BETTER
+    assert outcome.verdict == settings.NO_BETTER
     assert outcome.gain < 0
     assert outcome.settings  # offered all the same
 
@@ -390,7 +390,7 @@ def test_luck_does_not_pass_for_a_gain(monkeypatch: pytest.MonkeyPatch, clock: C
     play(monkeypatch, clock, lambda c: 0.9 if c.policy == "randaugment" and c.seed == 0 else 0.8)
     _, _, outcome = all_of(SearchConfig("augmentation", 10, seed=0))
     assert outcome.title == "RandAugment"
-    assert outcome.verdict == searching.NO_BETTER
+    assert outcome.verdict == settings.NO_BETTER
     assert outcome.gain == 0
 
 
@@ -412,10 +412,10 @@ def test_settings_are_searched_within_the_time(
     for c in searched_on:
         assert 0 <= c.label_smoothing <= 0.2
         assert 0.005 <= c.weight_decay <= 0.5
-        assert c.batch_size in search_space.BATCHES
+        assert c.batch_size in space.BATCHES
         assert c.policy == "default"
     assert outcome.settings["balancing"] == "natural"
-    assert outcome.verdict == searching.BETTER
+    assert outcome.verdict == settings.BETTER
     assert TrainConfig(**outcome.settings).balancing == "natural"
 
 
@@ -463,7 +463,7 @@ def test_without_time_to_confirm_it_is_said(monkeypatch: pytest.MonkeyPatch, clo
     play(monkeypatch, clock, lambda c: 0.5 + 0.4 * (not c.turns))
     _, _, outcome = all_of(SearchConfig("augmentation", 0.5))
     assert clock.now <= 30 + 1
-    assert outcome.verdict == searching.UNCONFIRMED
+    assert outcome.verdict == settings.UNCONFIRMED
     assert "second training" in outcome.notes[-1]
 
 
@@ -491,7 +491,7 @@ def test_a_stopped_search_keeps_the_best_so_far(
     trials, _, outcome = all_of(config, should_stop=lambda: clock.now > 25)
     assert [t.kind for t in trials] == ["default", "augmentation"]
     assert outcome.title == "No augmentation"
-    assert outcome.verdict == searching.UNCONFIRMED
+    assert outcome.verdict == settings.UNCONFIRMED
     assert "Stopped by you" in outcome.notes[0]
     clock.now = 0.0
     with pytest.raises(Cancelled, match="nothing to keep"):
@@ -522,9 +522,9 @@ def test_wrong_settings_of_a_search_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_a_line_describes_settings() -> None:
-    told = search_space.describe({"learning_rate": 0.0003, "network": "wafernet", "epochs": 7})
+    told = space.describe({"learning_rate": 0.0003, "network": "wafernet", "epochs": 7})
     assert told == "learning rate 0.0003 · network wafernet · epochs 7"
-    assert search_space.describe({"turns": False}) == "quarter turns and mirroring off"
+    assert space.describe({"turns": False}) == "quarter turns and mirroring off"
 
 
 # -- for real -------------------------------------------------------------------------------------
@@ -532,7 +532,7 @@ def test_a_line_describes_settings() -> None:
 
 def test_a_small_search_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything together, on wafers that are told apart easily."""
-    monkeypatch.setattr(search_policies, "CANDIDATES", 6)
+    monkeypatch.setattr(density_matching, "CANDIDATES", 6)
     base = TrainConfig(network="wafer_cnn", epochs=4, average_turns=False)
     told = list(search(make_data(4, 2), base, SearchConfig("augmentation", 9, trials=2), CPU))
     outcome = told[-1]

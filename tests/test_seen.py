@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from wafer_core import checkpoint
 from wafer_core.errors import ModelError
-from wafer_core.jobs.kinds.train import _taught_before
-from wafer_core.simulator import simulate_many
-from wafer_core.tasks.classification import networks
-from wafer_core.tasks.classification.seen import (
+from wafer_core.networks import checkpoint, registry
+from wafer_core.networks.training_fingerprints import (
     Fingerprints,
     fingerprints,
     seen_file,
     were_seen,
 )
+from wafer_core.simulator import simulate_many
+from wafer_core.workflows.train import _taught_before
 
 WAFERS = simulate_many("Scratch", 6, 3)
 
@@ -28,9 +27,9 @@ WAFERS = simulate_many("Scratch", 6, 3)
 def taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Weights that were taught with the first two wafers."""
     folder = tmp_path / "weights"
-    shutil.copytree(networks.WEIGHTS, folder)
+    shutil.copytree(registry.WEIGHTS, folder)
     checkpoint.save(folder, Fingerprints(fingerprints(WAFERS[:2])), {}, seen_file("wafernet"))
-    monkeypatch.setattr(networks, "WEIGHTS", folder)
+    monkeypatch.setattr(registry, "WEIGHTS", folder)
     return folder
 
 

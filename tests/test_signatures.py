@@ -7,7 +7,7 @@ import pytest
 
 from wafer_core.images import FAIL, NO_DIE, Picture
 from wafer_core.simulator import PATTERNS, die_grid, simulate_many
-from wafer_core.tasks.simulation.signatures import NAMES, distances, signatures
+from wafer_core.simulator.summary_statistics import NAMES, distances, signatures
 from wafers import disc
 
 

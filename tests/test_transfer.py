@@ -14,11 +14,13 @@ import torch
 from wafer_core.data import models
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, ModelError, ParameterError
-from wafer_core.jobs import create_job
-from wafer_core.jobs.runner import run_job
+from wafer_core.networks import imagenet, initial_weights, registry
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.classification import classifier, hood, imagenet, networks, transfer
-from wafer_core.tasks.classification.training import TrainConfig, TrainData
+from wafer_core.tasks.classification import diagnostics
+from wafer_core.tasks.classification import train as classifier
+from wafer_core.tasks.classification.config import TrainConfig, TrainData
+from wafer_core.workflows.runner import run_job
+from wafer_core.workflows.submit import create_job
 
 CPU = torch.device("cpu")
 PHOTO = "mobilenet_v2"
@@ -35,7 +37,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
     """Weights for MobileNetV2 in the cache, with a list of files that knows them."""
     torch.manual_seed(9)
-    state = networks.build(PHOTO, 10).state_dict()
+    state = registry.build(PHOTO, 10).state_dict()
     torch.save(state, tmp_path / "saved")
     prefix = hashlib.sha256((tmp_path / "saved").read_bytes()).hexdigest()[:8]
     url = (tmp_path / f"mobilenet_v2-{prefix}.pth").as_uri()
@@ -65,8 +67,8 @@ def trained(data: TrainData, **settings: Any) -> tuple[list[Any], classifier.Cla
     return results, results[-1].best_classifier()
 
 
-def moved(model: classifier.Classifier, start: transfer.Start) -> dict[str, float | None]:
-    rows = hood.movement(start.network.state_dict(), model.network.state_dict())
+def moved(model: classifier.Classifier, start: initial_weights.Start) -> dict[str, float | None]:
+    rows = diagnostics.movement(start.network.state_dict(), model.network.state_dict())
     return {row.layer: row.moved for row in rows}
 
 
@@ -74,9 +76,9 @@ def moved(model: classifier.Classifier, start: transfer.Start) -> dict[str, floa
 
 
 def test_the_wafer_network_starts_from_the_weights_that_ship() -> None:
-    start = transfer.begin("wafernet", 3, transfer.FINE_TUNED, 0)
-    again = transfer.begin("wafernet", 3, transfer.FROZEN, 0)
-    other = transfer.begin("wafernet", 3, transfer.FINE_TUNED, 1)
+    start = initial_weights.begin("wafernet", 3, initial_weights.FINE_TUNED, 0)
+    again = initial_weights.begin("wafernet", 3, initial_weights.FROZEN, 0)
+    other = initial_weights.begin("wafernet", 3, initial_weights.FINE_TUNED, 1)
     assert start.weights == "wafers"
     assert start.note is None
     first, second, third = (s.network.state_dict() for s in (start, again, other))
@@ -88,7 +90,9 @@ def test_the_wafer_network_starts_from_the_weights_that_ship() -> None:
 
 
 def test_from_scratch_is_chance_by_the_seed() -> None:
-    one, same, other = (transfer.begin("wafernet", 3, transfer.SCRATCH, s) for s in (0, 0, 1))
+    one, same, other = (
+        initial_weights.begin("wafernet", 3, initial_weights.SCRATCH, s) for s in (0, 0, 1)
+    )
     assert one.weights is None
     assert one.note is None
     states = [s.network.state_dict() for s in (one, same, other)]
@@ -96,14 +100,14 @@ def test_from_scratch_is_chance_by_the_seed() -> None:
     assert not states[0]["stem.weight"].equal(states[2]["stem.weight"])
 
 
-@pytest.mark.parametrize("how", [transfer.FINE_TUNED, transfer.FROZEN])
+@pytest.mark.parametrize("how", [initial_weights.FINE_TUNED, initial_weights.FROZEN])
 def test_without_imagenet_weights_a_sentence_says_so(how: str) -> None:
-    start = transfer.begin(PHOTO, 3, how, 0)
+    start = initial_weights.begin(PHOTO, 3, how, 0)
     assert start.weights is None
-    assert start.size == networks.NETWORKS[PHOTO].size
+    assert start.size == registry.NETWORKS[PHOTO].size
     assert start.note is not None
     assert start.note.startswith("There are no ImageNet weights for MobileNetV2 on this machine")
-    scratch = transfer.begin(PHOTO, 3, transfer.SCRATCH, 0)
+    scratch = initial_weights.begin(PHOTO, 3, initial_weights.SCRATCH, 0)
     assert scratch.note is None
     assert scratch.network.state_dict()["features.0.0.weight"].equal(
         start.network.state_dict()["features.0.0.weight"]
@@ -111,8 +115,8 @@ def test_without_imagenet_weights_a_sentence_says_so(how: str) -> None:
 
 
 def test_a_network_that_has_no_weights_cannot_be_frozen() -> None:
-    assert transfer.begin("wafer_cnn", 3, transfer.FINE_TUNED, 0).note is None
-    note = transfer.begin("wafer_cnn", 3, transfer.FROZEN, 0).note
+    assert initial_weights.begin("wafer_cnn", 3, initial_weights.FINE_TUNED, 0).note is None
+    note = initial_weights.begin("wafer_cnn", 3, initial_weights.FROZEN, 0).note
     assert note == "Wafer CNN (small, ours) comes with no weights, so it starts from scratch."
 
 
@@ -124,7 +128,7 @@ def test_damaged_imagenet_weights_stop_the_training(
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(ModelError, match="damaged or not genuine"):
         trained(data, network=PHOTO)
-    assert transfer.begin(PHOTO, 2, transfer.SCRATCH, 0).weights is None
+    assert initial_weights.begin(PHOTO, 2, initial_weights.SCRATCH, 0).weights is None
 
 
 def test_unknown_ways_to_start_are_refused() -> None:
@@ -135,27 +139,27 @@ def test_unknown_ways_to_start_are_refused() -> None:
 @pytest.mark.parametrize(
     ("network", "config", "expected"),
     [
-        ("wafernet", {}, transfer.FINE_TUNED),
-        ("resnet18", {}, transfer.SCRATCH),
-        ("resnet18", {"transfer": "frozen"}, transfer.FROZEN),
+        ("wafernet", {}, initial_weights.FINE_TUNED),
+        ("resnet18", {}, initial_weights.SCRATCH),
+        ("resnet18", {"transfer": "frozen"}, initial_weights.FROZEN),
     ],
 )
 def test_runs_from_before_the_choice_started_from_what_there_was(
     network: str, config: dict[str, str], expected: str
 ) -> None:
-    assert transfer.of_config(network, config) == expected
+    assert initial_weights.of_config(network, config) == expected
 
 
 # -- the training --------------------------------------------------------------------------------
 
 
 def test_a_frozen_network_learns_in_its_last_layer_only(data: TrainData) -> None:
-    (result,), model = trained(data, network="wafernet", transfer=transfer.FROZEN, epochs=50)
+    (result,), model = trained(data, network="wafernet", transfer=initial_weights.FROZEN, epochs=50)
     assert result.epochs == 1
     assert 0 < result.train_loss < 0.5
     assert result.macro_f1 is not None
     assert result.macro_f1 > 0.7
-    start = transfer.begin("wafernet", 2, transfer.FROZEN, QUICK["seed"])
+    start = initial_weights.begin("wafernet", 2, initial_weights.FROZEN, QUICK["seed"])
     went = moved(model, start)
     assert went.pop("head") != 0
     assert set(went.values()) == {0.0}
@@ -168,11 +172,11 @@ def test_a_tiny_learning_rate_leaves_every_network_at_its_noted_start(
 ) -> None:
     """The start that is computed again for the report is the one that training began from."""
     for network, how in (
-        ("wafernet", transfer.FINE_TUNED), ("wafernet", transfer.SCRATCH),
-        ("wafer_cnn", transfer.FINE_TUNED), (PHOTO, transfer.FINE_TUNED),
+        ("wafernet", initial_weights.FINE_TUNED), ("wafernet", initial_weights.SCRATCH),
+        ("wafer_cnn", initial_weights.FINE_TUNED), (PHOTO, initial_weights.FINE_TUNED),
     ):  # fmt: skip
         _, model = trained(data, network=network, transfer=how, learning_rate=1e-6)
-        went = moved(model, transfer.begin(network, 2, how, QUICK["seed"]))
+        went = moved(model, initial_weights.begin(network, 2, how, QUICK["seed"]))
         last = list(went)[-1]
         assert all(m is not None and m < 1e-3 for layer, m in went.items() if layer != last), (
             network
@@ -182,7 +186,7 @@ def test_a_tiny_learning_rate_leaves_every_network_at_its_noted_start(
 def test_imagenet_weights_train_frozen_and_can_be_stored(
     data: TrainData, stored: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
-    _, model = trained(data, network=PHOTO, transfer=transfer.FROZEN)
+    _, model = trained(data, network=PHOTO, transfer=initial_weights.FROZEN)
     assert model.preparation.size == imagenet.SIZE
     torch.testing.assert_close(
         model.network.state_dict()["features.18.0.weight"], stored["features.18.0.weight"]
@@ -202,7 +206,7 @@ def test_a_frozen_training_can_be_stopped_while_it_looks(data: TrainData) -> Non
         told.append(share)
         raise Cancelled("stop")
 
-    config = TrainConfig(**QUICK, network="wafernet", transfer=transfer.FROZEN)
+    config = TrainConfig(**QUICK, network="wafernet", transfer=initial_weights.FROZEN)
     with pytest.raises(Cancelled):
         list(classifier.train(data, config, CPU, on_batch=stop))
     assert len(told) == 1

@@ -12,16 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from wafer_core import checkpoint
 from wafer_core.errors import InputError, ModelError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, Picture
+from wafer_core.networks import checkpoint
 from wafer_core.pretraining import dies as shelves
 from wafer_core.pretraining import wafergen as pretrain
 from wafer_core.pretraining import wafers as pretrain_wafers
 from wafer_core.simulator import simulate_many
-from wafer_core.tasks.generation.wafergen import network
-from wafer_core.tasks.generation.wafergen.drawing import Plan, Variation, cells_of, draw, vary
-from wafer_core.tasks.generation.wafergen.network import (
+from wafer_core.tasks.generation.diffusion import network
+from wafer_core.tasks.generation.diffusion.network import (
     BLURS,
     CELLS,
     FAILED,
@@ -30,6 +29,7 @@ from wafer_core.tasks.generation.wafergen.network import (
     WaferGen,
     blur,
 )
+from wafer_core.tasks.generation.diffusion.sampling import Plan, Variation, cells_of, draw, vary
 from wafers import disc
 
 CPU = torch.device("cpu")
@@ -148,7 +148,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_teaching_stores_what_can_be_loaded(taught: Path) -> None:
-    from wafer_core.tasks.generation.wafergen import shipped
+    from wafer_core.tasks.generation.diffusion import shipped
 
     network = shipped.load(CPU, taught.parent, "small")
     description = json.loads(taught.with_suffix(".json").read_text())
@@ -159,7 +159,7 @@ def test_teaching_stores_what_can_be_loaded(taught: Path) -> None:
 
 
 def test_weights_that_were_changed_are_refused(taught: Path, tmp_path: Path) -> None:
-    from wafer_core.tasks.generation.wafergen import shipped
+    from wafer_core.tasks.generation.diffusion import shipped
 
     tensors = WaferGen()
     checkpoint.save(tmp_path, tensors, {"network": "wafergen"}, "other")

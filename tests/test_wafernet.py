@@ -11,14 +11,15 @@ import torch
 
 from wafer_core.errors import ModelError
 from wafer_core.images import Picture
+from wafer_core.networks import registry
 from wafer_core.simulator import PATTERNS, simulate_many
-from wafer_core.tasks.classification import classifier, networks
-from wafer_core.tasks.classification.classifier import TrainConfig, TrainData, train
-from wafer_core.tasks.classification.training import PARAMETERS
-from wafer_core.tasks.classification.wafernet import standard_classifier
+from wafer_core.tasks.classification import train as classifier
+from wafer_core.tasks.classification.config import PARAMETERS
+from wafer_core.tasks.classification.pretrained import standard_classifier
+from wafer_core.tasks.classification.train import TrainConfig, TrainData, train
 
 CPU = torch.device("cpu")
-FILE = networks.WEIGHTS / "wafernet.safetensors"
+FILE = registry.WEIGHTS / "wafernet.safetensors"
 
 
 def simulated(each: int, seed: int) -> tuple[list[Picture], np.ndarray]:
@@ -28,14 +29,14 @@ def simulated(each: int, seed: int) -> tuple[list[Picture], np.ndarray]:
 
 def test_the_weights_are_small_and_described() -> None:
     assert FILE.stat().st_size <= 6e6
-    card = (networks.WEIGHTS / "README.md").read_text("utf-8")
+    card = (registry.WEIGHTS / "README.md").read_text("utf-8")
     for word in ("10.1109/TSM.2014.2364237", "not good for", "lots", "macro-F1"):
         assert word in card
 
 
 def test_wafernet_is_the_default() -> None:
     assert TrainConfig().network == "wafernet" == PARAMETERS["network"].default
-    assert next(iter(networks.NETWORKS)) == "wafernet"
+    assert next(iter(registry.NETWORKS)) == "wafernet"
 
 
 def test_the_standard_classifier_knows_the_nine_patterns() -> None:
@@ -65,8 +66,8 @@ def test_three_pictures_a_class_are_learned_better_than_from_fresh_weights() -> 
 
 
 def test_the_last_layer_is_fresh_and_of_the_right_size() -> None:
-    network, known = networks.build_taught("wafernet", 4)
-    assert isinstance(network, networks.WaferCNN)
+    network, known = registry.build_taught("wafernet", 4)
+    assert isinstance(network, registry.WaferCNN)
     assert network.head.out_features == 4
     shipped = standard_classifier().network
     torch.testing.assert_close(network.stem.weight, shipped.get_parameter("stem.weight"))
@@ -81,10 +82,10 @@ def test_the_last_layer_is_fresh_and_of_the_right_size() -> None:
 
 def test_other_networks_start_fresh() -> None:
     torch.manual_seed(0)
-    network, known = networks.build_taught("wafer_cnn", 3)
+    network, known = registry.build_taught("wafer_cnn", 3)
     one = network.state_dict()
     torch.manual_seed(0)
-    two = networks.build("wafer_cnn", 3).state_dict()
+    two = registry.build("wafer_cnn", 3).state_dict()
     torch.testing.assert_close(one, two)
     assert known is None
 
@@ -92,8 +93,8 @@ def test_other_networks_start_fresh() -> None:
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "weights"
-    shutil.copytree(networks.WEIGHTS, folder)
-    monkeypatch.setattr(networks, "WEIGHTS", folder)
+    shutil.copytree(registry.WEIGHTS, folder)
+    monkeypatch.setattr(registry, "WEIGHTS", folder)
     return folder
 
 
@@ -103,29 +104,29 @@ def test_changed_weights_are_refused_with_a_sentence(copied: Path) -> None:
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(ModelError, match=r"wafernet\.safetensors.*checksum differs"):
-        networks.build_taught("wafernet", 9)
+        registry.build_taught("wafernet", 9)
 
 
 def test_missing_weights_are_told(copied: Path) -> None:
     (copied / FILE.name).unlink()
     with pytest.raises(ModelError, match=r"wafernet\.safetensors is missing"):
-        networks.build_taught("wafernet", 9)
+        registry.build_taught("wafernet", 9)
 
 
 def test_weights_of_another_network_are_told(copied: Path) -> None:
-    from wafer_core import checkpoint
+    from wafer_core.networks import checkpoint
 
-    checkpoint.save(copied, networks.build("wafer_cnn", 9), {}, "wafernet")
+    checkpoint.save(copied, registry.build("wafer_cnn", 9), {}, "wafernet")
     with pytest.raises(ModelError, match="another version"):
-        networks.build_taught("wafernet", 9)
+        registry.build_taught("wafernet", 9)
 
 
 def test_a_layer_of_names_of_another_network_is_told(copied: Path) -> None:
-    from wafer_core import checkpoint
+    from wafer_core.networks import checkpoint
 
     checkpoint.save(copied, torch.nn.Conv2d(1, 1, 1), {}, "wafernet-names")
     with pytest.raises(ModelError, match="another version"):
-        networks.build_taught("wafernet", 9)
+        registry.build_taught("wafernet", 9)
 
 
 def test_the_first_epoch_fits_the_last_layer_alone() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pages.shared import waiting
+from pages.shared import progress as waiting
 
 
 class Shown:

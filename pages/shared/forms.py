@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from wafer_core.tasks.parameters import Parameter
+from wafer_core.parameters import Parameter
 
 DEFAULTS = "defaults"
 

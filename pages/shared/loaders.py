@@ -24,7 +24,7 @@ from wafer_core.data.summary import Summary, summarise
 from wafer_core.errors import PictureError
 
 if TYPE_CHECKING:
-    from wafer_core.tasks.augment import AugmentConfig
+    from wafer_core.tasks.augmentation.offline import AugmentConfig
 
 
 def version(project: Project) -> str:
@@ -153,11 +153,11 @@ def augment_preview(
 
 @st.cache_data(max_entries=100, show_spinner=False)
 def _before_after(paths: tuple[str, ...], config: AugmentConfig, turn: int) -> str:
-    from wafer_core.tasks import augment  # brings scipy, which no other page needs
+    from wafer_core.tasks.augmentation import offline  # brings scipy, which no other page needs
 
     before = _read(paths)
     rng = [np.random.default_rng((turn, i)) for i in range(len(before))]
-    after = [augment.augment_picture(p, config, rng[i])[0] for i, p in enumerate(before)]
+    after = [offline.augment_picture(p, config, rng[i])[0] for i, p in enumerate(before)]
     return drawing.to_data_url(drawing.contact_sheet(before + after, len(before), 128))
 
 
@@ -188,7 +188,7 @@ def _read(paths: Sequence[str]) -> list[images.Picture]:
 _HEAVY = (
     "pandas",
     "plotly.graph_objects",
-    "wafer_core.tasks.augment",
+    "wafer_core.tasks.augmentation.offline",
     "wafer_core.tasks.classification.predict",
 )
 
@@ -222,7 +222,7 @@ def device_text() -> str | None:
 @st.cache_resource(max_entries=6, show_spinner="Loading the model …")
 def _classifier(folder: str, written: int) -> Any:
     from wafer_core.device import choose_device
-    from wafer_core.tasks.classification.classifier import Classifier
+    from wafer_core.tasks.classification.train import Classifier
 
     return Classifier.load(Path(folder), choose_device())
 
@@ -231,9 +231,9 @@ def _classifier(folder: str, written: int) -> Any:
 def standard_classifier() -> Any:
     """The shipped classifier of the nine WM-811K patterns."""
     from wafer_core.device import choose_device
-    from wafer_core.tasks.classification import wafernet
+    from wafer_core.tasks.classification import pretrained
 
-    return wafernet.standard_classifier(choose_device())
+    return pretrained.standard_classifier(choose_device())
 
 
 def classifier(folder: Path) -> Any:
@@ -257,9 +257,9 @@ def heat(model: str, _classifier: Any, picture: images.Picture, size: int) -> tu
         picture: The wafer.
         size: Pixels a side.
     """
-    from wafer_core.tasks.classification import attention
+    from wafer_core.tasks.classification import attribution
 
-    found = attention.heat_map(_classifier, picture)
+    found = attribution.heat_map(_classifier, picture)
     return drawing.to_png(drawing.draw_heat(picture, found, size)), bool(found.any())
 
 

@@ -28,8 +28,8 @@ from wafer_core.cli import (
     score,
     search,
     simulate,
-    train,
     weights,
+    workflow_commands,
 )
 from wafer_core.cli.command import EXIT_CANCELLED, EXIT_DEFECT, EXIT_INPUT, Command, say
 from wafer_core.errors import Cancelled, InputError, WaferError
@@ -43,7 +43,7 @@ COMMANDS: dict[str, Command] = {
     "score": score.COMMAND,
     "benefit": benefit.COMMAND,
     "learning-curve": learning_curve.COMMAND,
-    "train": train.COMMAND,
+    "train": workflow_commands.COMMAND,
     "search": search.COMMAND,
     "predict": predict.COMMAND,
     "simulate": simulate.COMMAND,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wafer_core.tasks.parameters import Parameter
+    from wafer_core.parameters import Parameter
 
 
 def add_project(parser: argparse.ArgumentParser, created: bool = False) -> None:

@@ -10,7 +10,7 @@ from wafer_core.cli.command import Command, open_project, run_job
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from wafer_core.tasks.augment import PARAMETERS
+    from wafer_core.tasks.augmentation.offline import PARAMETERS
 
     add_project(parser)
     parser.add_argument(
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Any:
-    from wafer_core.tasks.augment import PARAMETERS
+    from wafer_core.tasks.augmentation.offline import PARAMETERS
 
     project = open_project(args.project)
     names = args.class_names or [c.name for c in project.classes()]

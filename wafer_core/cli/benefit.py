@@ -16,7 +16,7 @@ from wafer_core.cli.command import Command, open_project, run_job, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from wafer_core.tasks.studies.benefit_config import AUTOMATIC, PARAMETERS
+    from wafer_core.tasks.studies.ablation_config import AUTOMATIC, PARAMETERS
 
     add_project(parser)
     parser.add_argument(
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Any:
-    from wafer_core.tasks.studies.benefit_config import PARAMETERS
+    from wafer_core.tasks.studies.ablation_config import PARAMETERS
 
     parameters: dict[str, Any] = {
         "config": {**given_settings(args, PARAMETERS), "seed": args.seed},

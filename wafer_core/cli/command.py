@@ -37,7 +37,7 @@ def open_project(path: Path) -> Any:
 
 def run_job(project: Path, kind: str, parameters: dict[str, Any], device: str = "auto") -> Any:
     """Make a job and run it here; its folder stays, and any tab of the app shows it."""
-    from wafer_core.jobs import create_job
-    from wafer_core.jobs.foreground import run_in_foreground
+    from wafer_core.workflows.foreground import run_in_foreground
+    from wafer_core.workflows.submit import create_job
 
     return run_in_foreground(create_job(project, kind, parameters, device), sys.stderr)

@@ -19,7 +19,7 @@ from wafer_core.errors import ParameterError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from wafer_core.tasks.generation.gan import PARAMETERS, PRESETS, GanConfig
+    from wafer_core.tasks.generation.dcgan.training import PARAMETERS, PRESETS, GanConfig
 
     add_project(parser)
     parser.add_argument(
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Any:
-    from wafer_core.tasks.generation.gan import PARAMETERS
+    from wafer_core.tasks.generation.dcgan.training import PARAMETERS
 
     project = open_project(args.project)
     text = args.class_list

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Any:
     from wafer_core.data.project import Project
-    from wafer_core.jobs.kinds import import_files
+    from wafer_core.workflows import import_files
 
     parameters = {
         "sources": [str(Path(source).resolve()) for source in args.sources],

@@ -17,7 +17,7 @@ def _job_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _job(args: argparse.Namespace) -> None:
     """Run a job that somebody else made; what it has to say is in its folder."""
-    from wafer_core.jobs.runner import run_job
+    from wafer_core.workflows.runner import run_job
 
     try:
         run_job(args.folder)

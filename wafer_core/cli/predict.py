@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Any:
     """Name pictures at once, without a job: scripts call this for single wafers."""
     from wafer_core.device import choose_device
-    from wafer_core.jobs.foreground import ProgressLine
-    from wafer_core.jobs.kinds import predict
+    from wafer_core.workflows import predict
+    from wafer_core.workflows.foreground import ProgressLine
 
     predict.check({"sources": args.pictures, "review_below": args.review_below})
     name, classifier = predict.find_classifier(

@@ -12,13 +12,13 @@ from wafer_core.cli.command import Command, open_project, run_job, say
 from wafer_core.errors import InputError, ParameterError
 
 if TYPE_CHECKING:
-    from wafer_core.tasks.judging.agreement import Classes
+    from wafer_core.tasks.evaluation.class_agreement import Classes
 
 _MOST = 5000  # pictures of a folder that are compared
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from wafer_core.tasks.judging.features import FEATURES
+    from wafer_core.networks.features import FEATURES
 
     folder = "a folder, zip, picture or wafer data file"
     parser.add_argument("--real", type=Path, metavar="DIR", help=f"real pictures: {folder}")
@@ -96,9 +96,9 @@ def _stored(args: argparse.Namespace) -> Any:
 def _folders(args: argparse.Namespace) -> Any:
     """Score at once, without a job: there is no project to keep it in."""
     from wafer_core.device import choose_device
-    from wafer_core.jobs.foreground import ProgressLine
-    from wafer_core.tasks.judging.scoring import score_made
-    from wafer_core.tasks.parameters import check_seed
+    from wafer_core.parameters import check_seed
+    from wafer_core.tasks.evaluation.scoring import score_made
+    from wafer_core.workflows.foreground import ProgressLine
 
     check_seed(args.seed)
     fake, _ = _read(args.fake)
@@ -134,7 +134,7 @@ def _classes(
     others: dict[str, tuple[list[Any], list[str | None]]],
 ) -> Classes | None:
     """What a classifier may learn from, if there is anything: half of each other class."""
-    from wafer_core.tasks.judging.agreement import Classes
+    from wafer_core.tasks.evaluation.class_agreement import Classes
 
     if not training or not others:
         return None

@@ -16,7 +16,7 @@ from wafer_core.cli.command import Command, open_project, run_job, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from wafer_core.tasks.tuning.searching import PARAMETERS
+    from wafer_core.tasks.search.settings import PARAMETERS
 
     add_project(parser)
     parser.add_argument(
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Any:
-    from wafer_core.tasks.tuning.searching import PARAMETERS
+    from wafer_core.tasks.search.settings import PARAMETERS
 
     parameters: dict[str, Any] = {
         "config": {**given_settings(args, PARAMETERS), "seed": args.seed},

@@ -13,8 +13,8 @@ from wafer_core.cli.command import Command, open_project, say
 from wafer_core.errors import InputError, ParameterError
 
 if TYPE_CHECKING:
-    from wafer_core.tasks.simulation.levels import LevelWafer
-    from wafer_core.tasks.simulation.physics_model import PhysicsModel
+    from wafer_core.simulator.factorial import LevelWafer
+    from wafer_core.simulator.fitted import PhysicsModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Any:
-    from wafer_core.jobs.foreground import ProgressLine
-    from wafer_core.tasks.simulation import levels, physics
-    from wafer_core.tasks.simulation.level_files import write_test_set
+    from wafer_core.simulator import factorial, fit
+    from wafer_core.simulator.test_sets import write_test_set
+    from wafer_core.workflows.foreground import ProgressLine
 
     if (args.pattern is None) == (args.project is None) or bool(args.class_name) != bool(
         args.project
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> Any:
     factors = dict(_factor(given) for given in args.factor)
     if len(factors) < len(args.factor):
         raise ParameterError("A factor is given twice; give all its levels at once.")
-    total = levels.count_wafers(factors, args.per_cell)
+    total = factorial.count_wafers(factors, args.per_cell)
     if args.output.exists():  # said before the fit
         raise InputError(f"{args.output} is there already; name a new folder or file.")
     source: PhysicsModel | str = args.pattern or ""
@@ -68,10 +68,10 @@ def run(args: argparse.Namespace) -> Any:
     result: dict[str, Any] = {}
     if args.project:
         class_name, originals = _originals(args.project, args.class_name)
-        source = physics.fit(originals, args.seed, class_name)
+        source = fit.fit(originals, args.seed, class_name)
         say(source.fit.sentence)
         result = {"class": class_name, "fit": source.fit.to_json()}
-    wafers = levels.level_grid(source, factors, args.per_cell, args.seed)
+    wafers = factorial.level_grid(source, factors, args.per_cell, args.seed)
     line = ProgressLine(sys.stderr)
     try:
         table = write_test_set(_shown(wafers, total, line), args.output, class_name)

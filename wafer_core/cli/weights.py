@@ -12,8 +12,7 @@ from wafer_core.errors import ParameterError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from wafer_core.tasks.classification import imagenet
-    from wafer_core.tasks.judging import inception
+    from wafer_core.networks import imagenet, inception
 
     names = ", ".join((*imagenet.NAMES, inception.NAME))
     parser.add_argument(
@@ -34,9 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Any:
     """The only command that may use the internet, and only when asked."""
-    from wafer_core.jobs.foreground import ProgressLine
-    from wafer_core.tasks.classification import imagenet
-    from wafer_core.tasks.judging import inception
+    from wafer_core.networks import imagenet, inception
+    from wafer_core.workflows.foreground import ProgressLine
 
     names = (*imagenet.NAMES, inception.NAME)
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wafer_core import images
-from wafer_core.data import made_pictures, manifest, pictures
+from wafer_core.data import manifest, pictures, synthetic
 from wafer_core.data.project import Project
 from wafer_core.data.split import PARTS
 from wafer_core.errors import ModelError
@@ -68,7 +68,7 @@ class Dataset:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """For each slug: originals by part, and ``augmented`` and ``generated``."""
-        keys = (*PARTS, *made_pictures.ORIGINS)
+        keys = (*PARTS, *synthetic.ORIGINS)
         table = {slug: dict.fromkeys(keys, 0) for slug, _ in self.classes}
         for entry in self.entries:
             table[entry.slug][entry.part if entry.origin == "originals" else entry.origin] += 1
@@ -109,8 +109,8 @@ def freeze(project: Project) -> Dataset:
         records = pictures.originals(project, c.slug)
         entries += [Entry(c.slug, "originals", "", r.file, r.sha, r.part) for r in records]
         parents = {r.file for r in records if r.part == "train"}
-        for origin in made_pictures.ORIGINS:
-            for run in made_pictures.runs(project, c.slug, origin):
+        for origin in synthetic.ORIGINS:
+            for run in synthetic.runs(project, c.slug, origin):
                 entries += [
                     Entry(c.slug, origin, run.run, r.file, r.sha, "train")
                     for r in run.records
@@ -163,8 +163,8 @@ def bonds(
     for slug, _ in dataset.classes:
         of_original = {r.file: r.key or r.sha for r in pictures.originals(project, slug)}
         keys |= {(slug, "originals", "", file): key for file, key in of_original.items()}
-        for origin in made_pictures.ORIGINS if include_made else ():
-            for run in made_pictures.runs(project, slug, origin):
+        for origin in synthetic.ORIGINS if include_made else ():
+            for run in synthetic.runs(project, slug, origin):
                 keys |= {
                     (slug, origin, run.run, r.file): of_original.get(r.parent or "", "")
                     for r in run.records

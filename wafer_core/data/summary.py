@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wafer_core.data import made_pictures, models, pictures
+from wafer_core.data import models, pictures, synthetic
 from wafer_core.data.project import Project
 from wafer_core.data.split import PARTS
 from wafer_core.errors import ProjectError
@@ -79,8 +79,8 @@ def class_summaries(project: Project) -> tuple[ClassSummary, ...]:
         for record in pictures.originals(project, c.slug):
             parts[record.part] += 1
         augmented, generated = (
-            sum(len(run.records) for run in made_pictures.runs(project, c.slug, origin))
-            for origin in made_pictures.ORIGINS
+            sum(len(run.records) for run in synthetic.runs(project, c.slug, origin))
+            for origin in synthetic.ORIGINS
         )
         table.append(ClassSummary(c.slug, c.name, c.description, parts, augmented, generated))
     return tuple(table)

@@ -2,7 +2,7 @@
 
 For pages and scripts::
 
-    folder = create_job(project.path, "train", {"epochs": 20}, "auto")
+    folder = workflows.submit.create_job(project.path, "train", {"config": {"epochs": 20}})
     start(folder)
     read_state(folder).status  # queued, waiting, running, done, failed, cancelled
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from wafer_core.jobs.control import cancel, clear_finished, delete_job, kill, request_stop
 from wafer_core.jobs.launch import start
-from wafer_core.jobs.spec import JobSpec, create_job, project_of, read_spec
+from wafer_core.jobs.spec import JobSpec, project_of, read_spec
 from wafer_core.jobs.state import JobState, list_jobs, log_tail, read_state
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "JobState",
     "cancel",
     "clear_finished",
-    "create_job",
     "delete_job",
     "kill",
     "list_jobs",

@@ -43,39 +43,31 @@ class JobSpec:
         }
 
 
-def create_job(
+def write_job(
     project: Path,
     kind: str,
     parameters: Mapping[str, Any],
-    device: str = "auto",
-    *,
-    title: str | None = None,
+    device: str,
+    title: str,
     uploads: Iterable[tuple[str, bytes]] = (),
 ) -> Path:
-    """Write a job's folder; ``launch.start`` begins it.
+    """Write the folder of a job; ``launch.start`` begins it.
 
     Args:
         project: The project's folder.
-        kind: A key of ``kinds.KINDS``.
-        parameters: What that kind reads; JSON values. They are checked now, so that a wrong one
-            is told to who typed it and leaves no job.
+        kind: The name of the workflow that ``runner`` will look up.
+        parameters: Of that workflow, already checked; JSON values.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        title: For people; from the kind and its parameters where missing.
-        uploads: Names and contents of files that came through a browser; kept in the job's
-            folder under numbers until it ends, because an uploaded name is never a path.
+        title: For people.
+        uploads: Names and contents of files from a browser. They are stored in the job's folder
+            under numbers until it ends, because an uploaded name is never a path.
 
     Returns:
         The job's folder.
 
     Raises:
-        JobError: No such kind.
-        ParameterError: The kind refuses the parameters.
-        ProjectError: No such project.
+        ProjectError: The project's folder does not exist.
     """
-    from wafer_core.jobs.kinds import find_kind  # the kinds know the specs, not the other way
-
-    chosen = find_kind(kind)
-    chosen.check(parameters)
     if not project.is_dir():
         raise ProjectError(f"{project} is missing; it was deleted or renamed. Open another one.")
     created = time.time()
@@ -91,7 +83,6 @@ def create_job(
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(data)
             names.append(name)
-        title = title or chosen.describe(parameters)
         spec = JobSpec(kind, parameters, title, device, created, tuple(names))
         write_json(temporary / SPEC_FILE, spec.to_json())
     return folder

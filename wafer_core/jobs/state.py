@@ -60,7 +60,7 @@ class JobState:
 
     @property
     def kind(self) -> str:
-        """Import, train, search and so on: a key of ``kinds.KINDS``."""
+        """Import, train, search and so on: a key of ``workflows.registry.WORKFLOWS``."""
         return self.spec.kind
 
     @property

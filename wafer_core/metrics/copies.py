@@ -16,7 +16,8 @@ import numpy.typing as npt
 from wafer_core.errors import InputError
 
 # A copy of which one failed die in ten was moved lies below it, and next to no real wafer of a new
-# lot does: see the table of benchmarks.score_validation. It finds no copy that was shifted, and of
+# lot does: see the table of benchmarks.quality.score_validation. It finds no copy that was
+# shifted, and of
 # a nearly full wafer none that was changed so: the few dies that passed are all of its pattern.
 NEAR = 0.25
 _CHUNK = 512  # made pictures compared in one go: the memory that it takes

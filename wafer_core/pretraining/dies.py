@@ -14,9 +14,9 @@ import torch
 from wafer_core.errors import InputError
 from wafer_core.images import FAIL, NO_DIE, Picture
 from wafer_core.importers import scan
-from wafer_core.preparation import Preparation
+from wafer_core.networks.preparation import Preparation
 from wafer_core.pretraining.composites import composites
-from wafer_core.tasks.generation.wafergen.network import CELLS, FAILED, PASSED
+from wafer_core.tasks.generation.diffusion.network import CELLS, FAILED, PASSED
 
 SIDES = (32, 40, 48, 64, 96, 128)  # of the canvases that wafers of about the same size share
 # the chance to draw a class goes with its size to this power: between natural (1) and balanced (0)

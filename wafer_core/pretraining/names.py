@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from wafer_core.device import memory_format
+from wafer_core.networks import registry
 from wafer_core.pretraining.wafers import Wafers
-from wafer_core.tasks.classification import networks
 
 _OF_A_CLASS = 600  # wafers that its covariance is taken of, each in its four quarter turns
 _FEWEST = 10  # wafers of a class, else it is left out
@@ -19,7 +19,7 @@ _BATCH = 256
 
 
 def names_layer(
-    network: networks.WaferCNN, names: list[nn.Linear], wafers: Wafers, seed: int
+    network: registry.WaferCNN, names: list[nn.Linear], wafers: Wafers, seed: int
 ) -> nn.Linear:
     """All that a network was taught to name, as ``networks.build_taught`` reads it.
 
@@ -41,7 +41,7 @@ def names_layer(
 
 
 @torch.no_grad()
-def _within(network: networks.WaferCNN, wafers: Wafers, seed: int) -> torch.Tensor:
+def _within(network: registry.WaferCNN, wafers: Wafers, seed: int) -> torch.Tensor:
     """(F, F) covariance of the features within classes, every class counting the same."""
     rng = np.random.default_rng(seed)
     found = []
@@ -56,7 +56,7 @@ def _within(network: networks.WaferCNN, wafers: Wafers, seed: int) -> torch.Tens
     return torch.stack(found).mean(0).float()
 
 
-def _features(network: networks.WaferCNN, inputs: torch.Tensor) -> torch.Tensor:
+def _features(network: registry.WaferCNN, inputs: torch.Tensor) -> torch.Tensor:
     """float64 (4 N, F) of wafers uint8 (N, 3, S, S) in their quarter turns."""
     device = network.head.weight.device
     parts = []

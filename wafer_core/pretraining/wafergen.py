@@ -24,13 +24,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wafer_core import checkpoint
 from wafer_core.device import choose_device, memory_format
 from wafer_core.errors import InputError, ParameterError, WaferError
+from wafer_core.networks import checkpoint
+from wafer_core.networks.optimizer import half
+from wafer_core.networks.training_loop import Loop, LoopConfig, Progress
 from wafer_core.pretraining.dies import Batch, Batches, Shelf, lots_left_out, read, simulated
-from wafer_core.pretraining.loop import Loop, LoopConfig, Progress
-from wafer_core.tasks.classification.optimize import half
-from wafer_core.tasks.generation.wafergen.network import BLURS, FAILED, HIDDEN, WaferGen, blur
+from wafer_core.tasks.generation.diffusion.network import BLURS, FAILED, HIDDEN, WaferGen, blur
 
 log = logging.getLogger(__name__)
 

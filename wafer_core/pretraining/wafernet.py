@@ -28,14 +28,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from wafer_core import checkpoint
 from wafer_core.device import choose_device, memory_format
 from wafer_core.errors import ParameterError, WaferError
 from wafer_core.metrics import evaluate, fit_temperature, log_softmax
-from wafer_core.preparation import Preparation
+from wafer_core.networks import checkpoint, registry
+from wafer_core.networks.optimizer import half
+from wafer_core.networks.preparation import Preparation
+from wafer_core.networks.training_fingerprints import Fingerprints, seen_file
+from wafer_core.networks.training_loop import Loop, LoopConfig, Progress
 from wafer_core.pretraining.composites import PARTS
 from wafer_core.pretraining.families import FAMILIES, KINDS
-from wafer_core.pretraining.loop import Loop, LoopConfig, Progress
 from wafer_core.pretraining.names import names_layer
 from wafer_core.pretraining.profiles import PROFILE_LENGTH, profile
 from wafer_core.pretraining.wafers import (
@@ -47,12 +49,9 @@ from wafer_core.pretraining.wafers import (
     with_shapes,
 )
 from wafer_core.simulator import PATTERNS
-from wafer_core.tasks.classification import networks
-from wafer_core.tasks.classification.classifier import Classifier, many_scores
-from wafer_core.tasks.classification.optimize import half
-from wafer_core.tasks.classification.seen import Fingerprints, seen_file
-from wafer_core.tasks.classification.training import TrainConfig
-from wafer_core.tasks.classification.turns import transform
+from wafer_core.tasks.augmentation.dihedral import transform
+from wafer_core.tasks.classification.config import TrainConfig
+from wafer_core.tasks.classification.train import Classifier, many_scores
 
 log = logging.getLogger(__name__)
 
@@ -101,8 +100,8 @@ class Teacher(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        network = networks.build(name, len(PATTERNS))
-        if not isinstance(network, networks.WaferCNN):
+        network = registry.build(name, len(PATTERNS))
+        if not isinstance(network, registry.WaferCNN):
             raise ParameterError(f"{name} is no wafer network; pre-train wafernet.")
         self.network = network
         width = network.head.in_features
@@ -146,7 +145,7 @@ def pretrain(
         WaferError: A file cannot be read or written.
     """
     torch.manual_seed(config.seed)
-    preparation = Preparation(networks.NETWORKS[config.network].size)
+    preparation = Preparation(registry.NETWORKS[config.network].size)
     teacher = Teacher(config.network).to(device).to(memory_format=memory_format)
     loop = Loop(config, teacher, output)
     average = loop.average.network
@@ -182,8 +181,8 @@ def pretrain(
     taught_by = kept if kept is not None else lesson.made
     heads = [loop.average.network.head, loop.average.parts]
     known = names_layer(average, heads, taught_by, config.seed)
-    description = {"names": [*PATTERNS, *(f"{networks.ALSO}{part}" for part in PARTS)]}
-    checkpoint.save(output.parent, known, description, networks.names_file(output.stem))
+    description = {"names": [*PATTERNS, *(f"{registry.ALSO}{part}" for part in PARTS)]}
+    checkpoint.save(output.parent, known, description, registry.names_file(output.stem))
     known_wafers = Fingerprints(kept.fingerprint.numpy() if kept else np.zeros(0, np.int32))
     checkpoint.save(output.parent, known_wafers, {}, seen_file(output.stem))
     loop.forget()

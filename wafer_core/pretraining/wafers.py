@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from wafer_core.errors import InputError
 from wafer_core.images import Picture
 from wafer_core.importers import scan
-from wafer_core.preparation import Preparation
+from wafer_core.networks.preparation import Preparation
+from wafer_core.networks.training_fingerprints import fingerprints
 from wafer_core.pretraining.composites import PARTS, composites
 from wafer_core.pretraining.families import shapes
 from wafer_core.simulator import PATTERNS
-from wafer_core.tasks.classification.joint import lay
-from wafer_core.tasks.classification.seen import fingerprints
+from wafer_core.tasks.classification.overlay import lay
 
 _NONE = PATTERNS.index("none")
 # the chance to draw a class goes with its size to this power: between natural (1) and balanced (0)

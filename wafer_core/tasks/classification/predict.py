@@ -15,7 +15,7 @@ from wafer_core.device import at_most_threads, available_cores
 from wafer_core.errors import ParameterError, PictureError
 from wafer_core.images import Picture
 from wafer_core.importers import Candidate, Rejected, Upload, scan
-from wafer_core.tasks.classification.classifier import Classifier
+from wafer_core.tasks.classification.train import Classifier
 
 CONFIDENT, REVIEW = "confident", "review"
 # Below this probability a person should look. Models are calibrated, so of the pictures just above

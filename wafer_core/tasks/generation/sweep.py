@@ -15,7 +15,7 @@ import torch
 
 from wafer_core.images import Picture, die_counts, is_map, resize
 from wafer_core.metrics.generation import squared_mmd
-from wafer_core.tasks.judging import features
+from wafer_core.networks import features
 
 THRESHOLDS = tuple(range(40, 211, 10))
 DENSITIES = (0.5, 0.7, 1.0, 1.4, 2.0)

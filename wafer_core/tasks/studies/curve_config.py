@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wafer_core.errors import ParameterError
-from wafer_core.tasks.classification.networks import NETWORKS, TITLES
-from wafer_core.tasks.classification.training import TrainConfig
-from wafer_core.tasks.classification.transfer import FROZEN
-from wafer_core.tasks.parameters import Parameter, check_all, check_seed
+from wafer_core.networks.initial_weights import FROZEN
+from wafer_core.networks.registry import NETWORKS, TITLES
+from wafer_core.parameters import Parameter, check_all, check_seed
+from wafer_core.tasks.classification.config import TrainConfig
 
 SIZES = (22, 55, 110, 220, 440)  # originals, as far as there are more than these
 FEW_SIZES = (5, 10, 20)  # where there are not

@@ -22,10 +22,10 @@ import torch
 
 from wafer_core.errors import InputError
 from wafer_core.images import Picture
-from wafer_core.tasks.classification.training import TrainData
-from wafer_core.tasks.judging import comparison
-from wafer_core.tasks.judging import features as feature_networks
-from wafer_core.tasks.studies.arms import (
+from wafer_core.networks import features as feature_networks
+from wafer_core.tasks.classification.config import TrainData
+from wafer_core.tasks.evaluation import comparison
+from wafer_core.tasks.studies.conditions import (
     Order,
     Others,
     StudyData,
@@ -33,7 +33,6 @@ from wafer_core.tasks.studies.arms import (
     by_generator,
     train_arm,
 )
-from wafer_core.tasks.studies.curve import Curve, Point, Quality, conclude
 from wafer_core.tasks.studies.curve_config import (
     FEWEST,
     CurveConfig,
@@ -41,6 +40,7 @@ from wafer_core.tasks.studies.curve_config import (
     sizes_of,
     step_seconds,
 )
+from wafer_core.tasks.studies.curve_result import Curve, Point, Quality, conclude
 
 Labels = npt.NDArray[np.int64]
 Tell = Callable[[float, str], None]  # share done and a text; may raise to cancel

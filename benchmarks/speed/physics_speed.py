@@ -1,0 +1,101 @@
+"""How long a test set of 12,000 simulated wafers takes, and a fit to a class.
+
+    python -m benchmarks.speed.physics_speed [--count 12000]
+
+One process, one core; seconds of its processor time, because the machine may be shared, and those
+of the clock for what is written. Wafers are made by their factors, or drawn from ranges as the demo
+does; on disk are the pictures and the table of the command ``simulate``. The fit is to 60 simulated
+wafers of each pattern.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe_machine, write_results
+from wafer_core.simulator import PATTERNS, draw_values, simulate_factors, simulate_many
+from wafer_core.simulator.factorial import level_grid
+from wafer_core.simulator.fit import fit
+from wafer_core.simulator.fitted import simulate_class
+from wafer_core.simulator.test_sets import write_test_set
+
+LEVELS: dict[str, list[str | float]] = {
+    "density": ["low", "mid", "high"],
+    "notch_rotation": [0, 45, 90, 135],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--count", type=int, default=12_000, help="wafers (12,000)")
+    count = parser.parse_args().count
+    fit(simulate_many("Loc", 2, 0))  # warm up
+    rows: list[dict[str, Any]] = []
+    for pattern in PATTERNS:
+        rows.append(one(pattern, count // len(PATTERNS)))
+        print(rows[-1], flush=True)
+    simulated = sum(row["simulate"] for row in rows)
+    drawn = sum(row["from_ranges"] for row in rows)
+    with tempfile.TemporaryDirectory() as folder:
+        per_cell = count // 12
+        wafers = level_grid("Loc", LEVELS, per_cell, 0)
+        began = time.perf_counter()
+        on_disk = seconds(lambda: write_test_set(wafers, Path(folder) / "set", "Loc"))
+        waited = time.perf_counter() - began
+    lines = [
+        f"# Simulated wafers, one process; {describe_machine()}",
+        "",
+        f"{rows[0]['wafers'] * len(rows):,} wafers of nine patterns: {simulated:.1f} s by factors, "
+        f"{drawn:.1f} s drawn from ranges. A test set of {12 * per_cell:,} wafers on disk, in 12 "
+        f"combinations of levels, with its table: {on_disk:.1f} s (by the clock {waited:.1f} s, "
+        f"load {os.getloadavg()[0]:.1f}).",
+        "",
+        "| pattern | wafers | by factors (s) | from ranges (s) | fit to 60 (s) | 400 of it (s) |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r['pattern']} | {r['wafers']:,} | {r['simulate']:.2f} | {r['from_ranges']:.2f} | "
+        f"{r['fit']:.1f} | {r['fitted_400']:.2f} |"
+        for r in rows
+    ]
+    rows.append(
+        {
+            "pattern": "Loc, on disk",
+            "wafers": 12 * per_cell,
+            "on_disk": on_disk,
+            "on_disk_by_the_clock": waited,
+        }
+    )
+    write_results("physics_speed", rows, "\n".join(lines))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def one(pattern: str, count: int) -> dict[str, Any]:
+    """Seconds of one pattern."""
+    class_wafers = simulate_many(pattern, 60, 1)
+    models: list[Any] = []
+    return {
+        "pattern": pattern,
+        "wafers": count,
+        "simulate": seconds(
+            lambda: simulate_factors(pattern, draw_values(pattern, count, 0), 0)
+        ),
+        "from_ranges": seconds(lambda: simulate_many(pattern, count, 0)),
+        "fit": seconds(lambda: models.append(fit(class_wafers))),
+        "fitted_400": seconds(lambda: simulate_class(models[0], 400, 0)),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What several tasks need of networks: registry, weights, preparation, features, training loop."""

@@ -1,0 +1,1 @@
+"""A DCGAN per class, after Radford, Metz and Chintala (2016)."""

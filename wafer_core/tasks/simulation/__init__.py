@@ -1,1 +1,0 @@
-"""Wafers made by process factors: fitted to a class, or at all levels."""

@@ -1,0 +1,45 @@
+"""From a workflow's name and parameters to a job that can be started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from wafer_core.jobs.spec import write_job
+from wafer_core.workflows.registry import find_workflow
+
+
+def create_job(
+    project: Path,
+    workflow: str,
+    parameters: Mapping[str, Any],
+    device: str = "auto",
+    *,
+    title: str | None = None,
+    uploads: Iterable[tuple[str, bytes]] = (),
+) -> Path:
+    """Check the parameters and write the job's folder; ``jobs.start`` begins it.
+
+    Args:
+        project: The project's folder.
+        workflow: A key of ``registry.WORKFLOWS``.
+        parameters: Of that workflow; JSON values. They are checked now, so that a wrong one is
+            reported to the person who typed it and leaves no job.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        title: For people; made from the workflow and its parameters where missing.
+        uploads: Names and contents of files from a browser.
+
+    Returns:
+        The job's folder.
+
+    Raises:
+        JobError: There is no such workflow.
+        ParameterError: The workflow refuses the parameters.
+        ProjectError: The project's folder does not exist.
+    """
+    chosen = find_workflow(workflow)
+    chosen.check(parameters)
+    return write_job(
+        project, workflow, parameters, device, title or chosen.describe(parameters), uploads
+    )
