@@ -1,7 +1,11 @@
 """The errors of this package.
 
 Catch ``WaferError`` to show any of them to a person: each message says what was wrong, what was
-given, and what to do. Anything else that escapes is a defect of ours.
+given, and what to do. Anything else that escapes is a defect of this program.
+
+The text is a template with fields, so that pages can translate it::
+
+    raise PictureError("{file} is empty; save the picture again.", file=name)
 
     WaferError
      ├─ InputError          the user's input was wrong (command line: exit code 2)
@@ -12,15 +16,27 @@ given, and what to do. Anything else that escapes is a defect of ours.
      │   ├─ ProjectError    a project folder is missing, damaged, or in the way
      │   ├─ ModelError      a model is missing, damaged, or of an unknown kind
      │   └─ JobError        a job folder is missing or damaged
-     ├─ StorageError        the disk is full, read-only or locked by somebody else
-     └─ Cancelled           the user asked for it
+     ├─ StorageError        the disk is full, read-only or locked by another process
+     └─ Cancelled           the user cancelled it
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+from wafer_core.messages import Message
+
 
 class WaferError(Exception):
-    """Base of all errors that are told to the user in one sentence."""
+    """Base of all errors that are reported to the user in one sentence.
+
+    Attributes:
+        message: The sentence; ``str()`` of the error is its English text.
+    """
+
+    def __init__(self, template: str | Message = "", /, **fields: Any) -> None:
+        self.message = template if isinstance(template, Message) else Message(template, fields)
+        super().__init__(str(self.message))
 
 
 class InputError(WaferError):
@@ -56,8 +72,8 @@ class JobError(InputError):
 
 
 class StorageError(WaferError):
-    """The disk is full, read-only, or locked by somebody else."""
+    """The disk is full, read-only, or locked by another process."""
 
 
-class Cancelled(WaferError):  # noqa: N818 – not an error, a wish
-    """The user asked to stop; whatever was begun has been undone."""
+class Cancelled(WaferError):  # noqa: N818 – not an error, a request
+    """The user cancelled; the project is as it was before."""

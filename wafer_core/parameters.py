@@ -1,19 +1,24 @@
-"""One setting of a task: what a form says about it, and what it may be.
+"""The settings of a task, declared once: as fields of a frozen dataclass.
 
-A task lists its settings as ``dict[str, Parameter]``; its frozen config checks itself against that
-list and the pages draw their forms from it, so that no limit is written down twice.
+    @dataclass(frozen=True)
+    class TrainConfig(Settings):
+        epochs: int | None = declare(Parameter("Epochs", "How often …", None, 1, 2000, 1, kind=int))
+
+Defaults, ranges and help stand there and nowhere else: the dataclass checks itself against them,
+and forms and command-line options are made from ``parameters_of(TrainConfig)``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, field, fields
+from typing import Any, Self, cast
 
 import numpy as np
 
 from wafer_core.errors import ParameterError
+from wafer_core.messages import N_
 
 Range = tuple[float, float]
 Value = bool | int | float | str | Range | None
@@ -21,23 +26,49 @@ Value = bool | int | float | str | Range | None
 
 @dataclass(frozen=True)
 class Parameter:
-    """A setting, for the form and for the check.
+    """One setting, for the form, the command line and the check.
 
-    The type of ``default`` says what the setting is: a switch, a whole number, a number, one of
-    ``choices``, or (where ``is_range``) a pair (low, high) that may be absent.
+    Attributes:
+        title: A few words for a label.
+        help: What it does and when to change it.
+        default: Its type says what the setting is: a switch, a whole number, a number, one of
+            ``choices``, or (where ``is_range``) a pair (low, high) that may be absent. ``None``: a
+            number that the task chooses itself, of the type ``kind``.
+        minimum: Smallest number allowed.
+        maximum: Largest number allowed.
+        step: Of a slider.
+        choices: Allowed texts.
+        titles: Of the choices, for people; empty: the choices are readable as they are.
+        is_range: Whether it is a pair of numbers.
+        harms: Why it is unsuitable for wafer maps; ``None``: it is suitable.
+        main: Whether a form shows it at once; the others are under “More”.
+        kind: Type of a number whose default is ``None``.
+        option: Name of the command-line option where it differs from the field.
     """
 
     title: str
     help: str
-    default: Value
+    default: Value = None
     minimum: float = 0.0
     maximum: float = 1.0
     step: float = 0.01
     choices: tuple[str, ...] = ()
-    titles: tuple[str, ...] = ()  # of the choices, for people; empty: they speak for themselves
+    titles: tuple[str, ...] = ()
     is_range: bool = False
-    harms: str | None = None  # why it is bad for wafer maps; None: harmless
-    main: bool = False  # shown at once; the others under "More"
+    harms: str | None = None
+    main: bool = False
+    kind: type = float
+    option: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its numbers are whole."""
+        return isinstance(self.default, int) or (self.default is None and self.kind is int)
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether it may be left empty, for the task to choose."""
+        return self.default is None and not self.is_range and not self.choices
 
     def check(self, name: str, value: object) -> Value:
         """Return ``value`` as a plain Python value of this setting's type.
@@ -45,14 +76,23 @@ class Parameter:
         Raises:
             ParameterError: Another type, not finite, or out of range.
         """
+        if value is None and self.is_automatic:
+            return None
         if isinstance(self.default, bool):
             if isinstance(value, bool | np.bool_):
                 return bool(value)
-            raise ParameterError(f"{name} is {value!r}; it must be true or false.")
+            raise ParameterError(
+                "{name} is {value}; it must be true or false.", name=name, value=repr(value)
+            )
         if self.choices:
             if isinstance(value, str) and value in self.choices:
                 return value
-            raise ParameterError(f"{name} is {value!r}; choose one of {', '.join(self.choices)}.")
+            raise ParameterError(
+                "{name} is {value}; choose one of {choices}.",
+                name=name,
+                value=repr(value),
+                choices=", ".join(self.choices),
+            )
         if self.is_range:
             return self._check_range(name, value)
         return self._check_number(name, value)
@@ -61,29 +101,113 @@ class Parameter:
         if value is None:
             return None
         if not isinstance(value, Iterable) or isinstance(value, str):
-            raise ParameterError(f"{name} is {value!r}; give a lowest and a highest value.")
+            raise ParameterError(
+                "{name} is {value}; give a lowest and a highest value.",
+                name=name,
+                value=repr(value),
+            )
         ends = list(value)
         if len(ends) != 2:
-            raise ParameterError(f"{name} has {len(ends)} values; give a lowest and a highest one.")
-        low, high = (float(self._check_number(name, end)) for end in ends)
+            raise ParameterError(
+                "{name} has {count} values; give a lowest and a highest value.",
+                name=name,
+                count=len(ends),
+            )
+        low, high = (float(cast(float, self._check_number(name, end))) for end in ends)
         if low > high:
-            raise ParameterError(f"{name} runs from {low:g} down to {high:g}; swap the two.")
+            raise ParameterError(
+                "{name} runs from {low:g} down to {high:g}; swap the two.",
+                name=name,
+                low=low,
+                high=high,
+            )
         return low, high
 
     def _check_number(self, name: str, value: object) -> int | float:
-        bounds = f"between {self.minimum:g} and {self.maximum:g}"
-        whole = isinstance(self.default, int)
-        kind = "a whole number" if whole else "a number"
-        wrong = ParameterError(f"{name} is {value!r}; give {kind} {bounds}.")
-        if isinstance(value, bool | np.bool_):
-            raise wrong
-        if not isinstance(value, int | float | np.integer | np.floating):
-            raise wrong
-        if not math.isfinite(value) or (whole and value != int(value)):
-            raise wrong
-        if not self.minimum <= value <= self.maximum:
-            raise wrong
-        return int(value) if whole else float(value)
+        whole = self.is_whole
+        is_number = isinstance(value, int | float | np.integer | np.floating)
+        if (
+            isinstance(value, bool | np.bool_)
+            or not is_number
+            or not math.isfinite(cast(float, value))
+            or (whole and value != int(cast(float, value)))
+            or not self.minimum <= cast(float, value) <= self.maximum
+        ):
+            template = (
+                N_("{name} is {value}; give a whole number between {low:g} and {high:g}.")
+                if whole
+                else N_("{name} is {value}; give a number between {low:g} and {high:g}.")
+            )
+            raise ParameterError(
+                template, name=name, value=repr(value), low=self.minimum, high=self.maximum
+            )
+        number = cast(float, value)
+        return int(number) if whole else float(number)
+
+
+SEED = Parameter(
+    N_("Seed"),
+    N_("The same seed gives the same result on the same machine."),
+    0,
+    0,
+    2**63 - 1,
+    1,
+)
+
+
+def declare(parameter: Parameter) -> Any:
+    """A dataclass field with this setting's default; the setting stands in its metadata."""
+    return field(default=parameter.default, metadata={"parameter": parameter})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of the settings of a task: checks and cleans every declared field.
+
+    Raises:
+        ParameterError: At the first setting that cannot be used.
+    """
+
+    def __post_init__(self) -> None:
+        for name, parameter in parameters_of(type(self)).items():
+            # A frozen dataclass has no other way to store the cleaned value (int 1 for float 1.0).
+            object.__setattr__(self, name, parameter.check(name, getattr(self, name)))
+
+    @classmethod
+    def from_mapping(cls, values: object) -> Self:
+        """The settings from JSON; what is missing keeps its default.
+
+        Raises:
+            ParameterError: It is no object, a setting is unknown, or a value cannot be used.
+        """
+        if not isinstance(values, Mapping):
+            raise ParameterError(
+                "The settings are {value}; give an object such as {example}.",
+                value=repr(values),
+                example='{"seed": 0}',
+            )
+        check_names(values, parameters_of(cls))
+        return cls(**values)
+
+
+def parameters_of(settings: type[Settings]) -> dict[str, Parameter]:
+    """The declared settings of a dataclass, by the names of their fields, in their order."""
+    return {f.name: f.metadata["parameter"] for f in fields(settings) if "parameter" in f.metadata}
+
+
+def check_names(values: Mapping[str, object], parameters: Iterable[str]) -> None:
+    """Refuse settings that a task does not have (a typing error would be silently ignored).
+
+    Raises:
+        ParameterError: Naming the unknown settings and the known ones.
+    """
+    unknown = sorted(set(map(str, values)) - set(parameters))
+    if unknown:
+        raise ParameterError(
+            "There is no setting {unknown}; choose from {known}.",
+            unknown=", ".join(map(repr, unknown)),
+            known=", ".join(parameters),
+        )
 
 
 def check_all(config: Any, parameters: Mapping[str, Parameter]) -> None:
@@ -93,22 +217,7 @@ def check_all(config: Any, parameters: Mapping[str, Parameter]) -> None:
         ParameterError: At the first setting that cannot be used.
     """
     for name, parameter in parameters.items():
-        # A frozen dataclass has no other way to store the cleaned value (int 1 for float 1.0).
         object.__setattr__(config, name, parameter.check(name, getattr(config, name)))
-
-
-def check_names(values: Mapping[str, object], parameters: Iterable[str]) -> None:
-    """Refuse settings that a task does not have (a typing error would be silently ignored).
-
-    Raises:
-        ParameterError: Naming the unknown settings and the known ones.
-    """
-    unknown = sorted(set(values) - set(parameters))
-    if unknown:
-        raise ParameterError(
-            f"There is no setting {', '.join(map(repr, unknown))}; choose among "
-            f"{', '.join(parameters)}."
-        )
 
 
 def check_seed(seed: object) -> int:
@@ -117,7 +226,4 @@ def check_seed(seed: object) -> int:
     Raises:
         ParameterError: Not a whole number from 0 to 2⁶³ - 1.
     """
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if not whole or not 0 <= int(cast(int, seed)) < 2**63:
-        raise ParameterError(f"seed is {seed!r}; give a whole number, 0 or more.")
-    return int(cast(int, seed))
+    return cast(int, SEED.check("seed", seed))

@@ -25,8 +25,8 @@ def show(project: Project, c: ClassSummary, run: MadeRun) -> None:
     title = training.PARAMETERS[setting].title
     st.caption(
         f"{training.PARAMETERS[setting].help} Each level made {found['counts'][0]} wafers, "
-        f"compared with {found['counts'][1]} originals (WaferNet). Lower KID is nearer to real; levels that "
-        "differ by less than their neighbours do are alike."
+        f"compared with {found['counts'][1]} originals (WaferNet). "
+        "Lower KID is closer to real; differences smaller than those between neighbours are noise."
     )
     left, right = st.columns([3, 6], gap="medium")
     with left:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import gettext
 import hashlib
 import importlib
+import io
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +27,25 @@ from wafer_core.errors import PictureError
 
 if TYPE_CHECKING:
     from wafer_core.tasks.augmentation.offline import AugmentConfig
+
+
+LOCALE = Path(__file__).resolve().parents[2] / "locale"
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def catalogue(language: str) -> gettext.NullTranslations:
+    """The texts of a language; English needs none."""
+    path = LOCALE / language / "LC_MESSAGES" / "wafer.po"
+    if not path.exists():
+        return gettext.NullTranslations()
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    compiled = io.BytesIO()
+    with path.open("rb") as file:
+        write_mo(compiled, read_po(file, locale=language))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
 
 
 def version(project: Project) -> str:

@@ -1,0 +1,66 @@
+"""How far long work is: one callable that is handed down and split among the parts of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from wafer_core.messages import Message
+
+Report = Callable[[float, Message | None], None]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Called with the share that is done; a part of it covers a part of the whole.
+
+        read, train, test = progress.split(0.05, 0.90, 0.05)
+        load(files, on_progress=read.named(message("Reading wafers")))
+        fit(data, on_progress=train)
+
+    Attributes:
+        report: Called with the share of the whole, 0 to 1, and a text if there is one. It may
+            raise ``Cancelled``, so it is called between batches.
+        begin: Where this part begins, 0 to 1.
+        length: How much of the whole it covers.
+        text: What is being done.
+    """
+
+    report: Report
+    begin: float = 0.0
+    length: float = 1.0
+    text: Message | None = None
+
+    def __call__(self, fraction: float, text: Message | None = None) -> None:
+        """Report the share of this part that is done, 0 to 1."""
+        self.report(self.begin + self.length * min(1.0, max(0.0, fraction)), text or self.text)
+
+    def part(self, begin: float, end: float, text: Message | None = None) -> Progress:
+        """The part between two shares of this one."""
+        return Progress(
+            self.report,
+            self.begin + self.length * begin,
+            self.length * (end - begin),
+            text or self.text,
+        )
+
+    def split(self, *shares: float) -> list[Progress]:
+        """Consecutive parts whose sizes are in the ratio of ``shares``."""
+        total = sum(shares) or 1.0
+        ends = [sum(shares[: k + 1]) / total for k in range(len(shares))]
+        return [self.part(low, high) for low, high in zip([0.0, *ends], ends, strict=False)]
+
+    def each(self, weights: Sequence[float] | int) -> list[Progress]:
+        """Parts for items: as many of equal size, or in the ratio of their weights."""
+        return self.split(*([1.0] * weights if isinstance(weights, int) else weights))
+
+    def named(self, text: Message) -> Progress:
+        """The same with another text."""
+        return Progress(self.report, self.begin, self.length, text)
+
+
+def ignore(fraction: float, text: Message | None = None) -> None:
+    """Report nothing."""
+
+
+SILENT = Progress(ignore)
