@@ -4,14 +4,15 @@
     class TrainConfig(Settings):
         epochs: int | None = declare(Parameter("Epochs", "How often …", None, 1, 2000, 1, kind=int))
 
-Defaults, ranges and help stand there and nowhere else: the dataclass checks itself against them,
-and forms and command-line options are made from ``parameters_of(TrainConfig)``.
+Defaults, ranges and help are written there and nowhere else: the dataclass checks itself against
+them, and forms and command-line options are made from ``parameters_of(TrainConfig)``. The
+parameters of a job are such a dataclass too, with the settings of its task as a ``nested`` field.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, cast
 
@@ -19,9 +20,11 @@ import numpy as np
 
 from wafer_core.errors import ParameterError
 from wafer_core.messages import N_
+from wafer_core.names import clean_name
 
 Range = tuple[float, float]
-Value = bool | int | float | str | Range | None
+Value = bool | int | float | str | tuple[int | float | str, ...] | None
+_MAX_SHOWN = 80  # characters of a wrong value in a message
 
 
 @dataclass(frozen=True)
@@ -33,16 +36,17 @@ class Parameter:
         help: What it does and when to change it.
         default: Its type says what the setting is: a switch, a whole number, a number, one of
             ``choices``, or (where ``is_range``) a pair (low, high) that may be absent. ``None``: a
-            number that the task chooses itself, of the type ``kind``.
+            number that the task chooses itself, of the type ``kind``. A tuple where ``is_list``.
         minimum: Smallest number allowed.
         maximum: Largest number allowed.
         step: Of a slider.
         choices: Allowed texts.
         titles: Of the choices, for people; empty: the choices are readable as they are.
         is_range: Whether it is a pair of numbers.
+        is_list: Whether it is a list of numbers of the type ``kind``, of any length.
         harms: Why it is unsuitable for wafer maps; ``None``: it is suitable.
         main: Whether a form shows it at once; the others are under “More”.
-        kind: Type of a number whose default is ``None``.
+        kind: Type of a number whose default does not show it.
         option: Name of the command-line option where it differs from the field.
     """
 
@@ -55,6 +59,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     titles: tuple[str, ...] = ()
     is_range: bool = False
+    is_list: bool = False
     harms: str | None = None
     main: bool = False
     kind: type = float
@@ -63,7 +68,9 @@ class Parameter:
     @property
     def is_whole(self) -> bool:
         """Whether its numbers are whole."""
-        return isinstance(self.default, int) or (self.default is None and self.kind is int)
+        if self.default is None or isinstance(self.default, tuple):
+            return self.kind is int
+        return isinstance(self.default, int)
 
     @property
     def is_automatic(self) -> bool:
@@ -78,11 +85,17 @@ class Parameter:
         """
         if value is None and self.is_automatic:
             return None
+        if self.is_list:
+            if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
+                return tuple(self._check_number(name, item) for item in value)
+            raise ParameterError(
+                "{name} is {value}; give a list of numbers.", name=name, value=_shown(value)
+            )
         if isinstance(self.default, bool):
             if isinstance(value, bool | np.bool_):
                 return bool(value)
             raise ParameterError(
-                "{name} is {value}; it must be true or false.", name=name, value=repr(value)
+                "{name} is {value}; it must be true or false.", name=name, value=_shown(value)
             )
         if self.choices:
             if isinstance(value, str) and value in self.choices:
@@ -90,7 +103,7 @@ class Parameter:
             raise ParameterError(
                 "{name} is {value}; choose one of {choices}.",
                 name=name,
-                value=repr(value),
+                value=_shown(value),
                 choices=", ".join(self.choices),
             )
         if self.is_range:
@@ -104,7 +117,7 @@ class Parameter:
             raise ParameterError(
                 "{name} is {value}; give a lowest and a highest value.",
                 name=name,
-                value=repr(value),
+                value=_shown(value),
             )
         ends = list(value)
         if len(ends) != 2:
@@ -139,10 +152,53 @@ class Parameter:
                 else N_("{name} is {value}; give a number between {low:g} and {high:g}.")
             )
             raise ParameterError(
-                template, name=name, value=repr(value), low=self.minimum, high=self.maximum
+                template, name=name, value=_shown(value), low=self.minimum, high=self.maximum
             )
         number = cast(float, value)
         return int(number) if whole else float(number)
+
+
+@dataclass(frozen=True)
+class Text(Parameter):
+    """A text, such as a name or a path; ``None`` if it is not given and not ``required``.
+
+    Attributes:
+        required: Whether it must be given.
+        is_list: Whether it is a list of texts; an empty one if it is not given.
+        names: What it names, such as ``run``, if it is a name that is shown to people; it is then
+            stored as ``names.clean_name`` returns it.
+    """
+
+    required: bool = False
+    names: str | None = None
+
+    def check(self, name: str, value: object) -> Value:
+        """Return the text, or a tuple of texts.
+
+        Raises:
+            ParameterError: It is something else, or is missing.
+            ClassNameError: It cannot be used as a name.
+        """
+        if self.is_list:
+            texts = value if isinstance(value, list | tuple) else None
+            if texts is None or not all(isinstance(text, str) for text in texts):
+                raise ParameterError(
+                    "{name} is {value}; give a list of texts.", name=name, value=_shown(value)
+                )
+            if self.required and not texts:
+                raise ParameterError("{name} is empty; give at least one.", name=name)
+            return tuple(texts)
+        if value is None and not self.required:
+            return None
+        if not isinstance(value, str):
+            raise ParameterError("{name} is {value}; give a text.", name=name, value=_shown(value))
+        return value if self.names is None else clean_name(value, self.names)
+
+
+def _shown(value: object) -> str:
+    """A wrong value as a message shows it."""
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 SEED = Parameter(
@@ -155,9 +211,28 @@ SEED = Parameter(
 )
 
 
-def declare(parameter: Parameter) -> Any:
-    """A dataclass field with this setting's default; the setting stands in its metadata."""
-    return field(default=parameter.default, metadata={"parameter": parameter})
+def declare(parameter: Parameter, key: str | None = None) -> Any:
+    """A dataclass field with this setting's default; the setting is in its metadata.
+
+    Args:
+        parameter: The setting.
+        key: Its name in JSON where that differs from the field's, such as ``class``.
+    """
+    default = () if parameter.is_list and parameter.default is None else parameter.default
+    return field(default=default, metadata={"parameter": parameter, "key": key})
+
+
+def nested(settings: type[Settings]) -> Any:
+    """A dataclass field that holds the settings of a task; all default where it is missing."""
+    return field(
+        default_factory=settings,
+        metadata={"settings": settings, "read": settings.from_mapping},
+    )
+
+
+def read_by(read: Callable[[Any], Any], default: Any = None) -> Any:
+    """A dataclass field whose JSON value is checked and converted by a function."""
+    return field(default=default, metadata={"read": read})
 
 
 @dataclass(frozen=True)
@@ -183,16 +258,26 @@ class Settings:
         if not isinstance(values, Mapping):
             raise ParameterError(
                 "The settings are {value}; give an object such as {example}.",
-                value=repr(values),
+                value=_shown(values),
                 example='{"seed": 0}',
             )
-        check_names(values, parameters_of(cls))
-        return cls(**values)
+        by_key = {f.metadata.get("key") or f.name: f for f in fields(cls)}
+        check_names(values, by_key)
+        given: dict[str, Any] = {}
+        for key, value in values.items():
+            read = by_key[key].metadata.get("read")
+            given[by_key[key].name] = read(value) if read else value
+        return cls(**given)
 
 
 def parameters_of(settings: type[Settings]) -> dict[str, Parameter]:
     """The declared settings of a dataclass, by the names of their fields, in their order."""
     return {f.name: f.metadata["parameter"] for f in fields(settings) if "parameter" in f.metadata}
+
+
+def nested_settings_of(settings: type[Settings]) -> dict[str, type[Settings]]:
+    """The ``nested`` settings of a dataclass, by the names of their fields."""
+    return {f.name: f.metadata["settings"] for f in fields(settings) if "settings" in f.metadata}
 
 
 def check_names(values: Mapping[str, object], parameters: Iterable[str]) -> None:

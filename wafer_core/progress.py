@@ -1,9 +1,12 @@
-"""How far long work is: one callable that is handed down and split among the parts of the work."""
+"""How far long work is: one callable that is handed down and split among the parts of the work.
+
+``Pace`` turns what is reported into the time that is left.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wafer_core.messages import Message
 
@@ -64,3 +67,53 @@ def ignore(fraction: float, text: Message | None = None) -> None:
 
 
 SILENT = Progress(ignore)
+
+
+_MAX_POINTS = 400  # every second point is dropped beyond, so that a long job needs no memory
+
+
+@dataclass
+class Pace:
+    """Estimates the time left from the most recent stretch of the work.
+
+    The parts of a job differ in speed, and the sizes given to ``Progress.split`` are guesses. So
+    the estimate takes the pace of the last stretch only: half of what is done, or as much as is
+    left where that is less. Near the end it follows the last part within moments.
+
+    Attributes:
+        points: (seconds on any clock, share done), from the beginning of the work.
+    """
+
+    points: list[tuple[float, float]] = field(default_factory=list)
+
+    def add(self, seconds: float, share: float) -> None:
+        """Record that ``share`` (0 to 1) was done at ``seconds``; the first call is the start."""
+        while self.points and self.points[-1][1] >= share:
+            if self.points[-1][1] == share:
+                return
+            self.points.pop()  # the work began anew
+        self.points.append((seconds, share))
+        if len(self.points) > _MAX_POINTS:
+            del self.points[1:-1:2]
+
+    def seconds_left(self, now: float) -> float | None:
+        """Seconds until the end, 0 or more; ``None`` where nothing is done yet.
+
+        Args:
+            now: On the clock of ``add``; the time since the last report counts down.
+        """
+        if len(self.points) < 2:
+            return None
+        last, done = self.points[-1]
+        stretch = min(1.0 - done, done / 2)
+        if stretch <= 0.0:
+            return 0.0
+        took = last - self._time_of(done - stretch)
+        return max(0.0, took * (1.0 - done) / stretch - (now - last))
+
+    def _time_of(self, share: float) -> float:
+        """When ``share`` was done, interpolated between the reports."""
+        for (begin, low), (end, high) in zip(self.points[-2::-1], self.points[::-1], strict=False):
+            if low <= share:
+                return begin + (end - begin) * (share - low) / (high - low)
+        return self.points[0][0]
