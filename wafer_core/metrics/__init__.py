@@ -1,12 +1,16 @@
-"""How good a classifier is, from labels and probabilities alone; how good made pictures are.
+"""Metrics of classifiers, from labels and probabilities, and of synthetic pictures, from features.
 
-scores.py       precision, recall, F1, confusion
-intervals.py    how far those figures can be trusted on so many pictures
-mistakes.py     which classes are confused, and the mistakes that are worst
-calibration.py  whether the probabilities are honest
-thresholds.py   what happens if unsure answers go to a person
-generation.py   FID, KID, Inception Score, precision and recall, from features
-copies.py       which made pictures repeat one that was there before
+scores.py       precision, recall, F1, confusion matrix
+intervals.py    confidence intervals of those figures, and cautions where they are wide
+paired.py       differences between ways of training, with intervals by lot bootstrap
+folds.py        cross-validation folds that keep groups together
+mistakes.py     confused pairs of classes, and the most confident mistakes
+calibration.py  reliability diagram, expected calibration error, temperature scaling
+thresholds.py   what a confidence threshold sends to review
+shares.py       Wilson intervals of proportions and of their differences
+power_law.py    learning curves
+generation.py   FID, KID, Inception Score, precision and recall
+copies.py       near copies of a set of originals
 """
 
 from wafer_core.metrics.calibration import (
@@ -16,7 +20,7 @@ from wafer_core.metrics.calibration import (
     log_softmax,
     reliability,
 )
-from wafer_core.metrics.intervals import Intervals, design_effect, doubts, intervals
+from wafer_core.metrics.intervals import Intervals, cautions, design_effect, intervals
 from wafer_core.metrics.mistakes import Pair, confused_pairs, worst_first
 from wafer_core.metrics.scores import ClassScore, Evaluation, confusion_matrix, evaluate
 from wafer_core.metrics.thresholds import Outcome, lowest_threshold, outcomes
@@ -28,10 +32,10 @@ __all__ = [
     "Outcome",
     "Pair",
     "ReliabilityBin",
+    "cautions",
     "confused_pairs",
     "confusion_matrix",
     "design_effect",
-    "doubts",
     "evaluate",
     "expected_calibration_error",
     "fit_temperature",

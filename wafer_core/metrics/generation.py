@@ -1,8 +1,8 @@
-"""How alike two sets of pictures are, from what a network makes of them: FID, KID, IS, precision.
+"""Scores of synthetic pictures: FID, KID, Inception Score, precision and recall.
 
-All take features (N, D) or probabilities (N, C), one row a picture; which network they come from is
-the caller's matter (``tasks.features``), and figures of two networks cannot be compared. For equal
-features and seeds the numbers are torch-fidelity's.
+All take features (N, D) or probabilities (N, C), one row per picture. The caller chooses the
+network (``networks.features``); scores from two networks cannot be compared. For equal features and
+seeds the values are those of torch-fidelity.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 from wafer_core.errors import InputError
 
 Floats = npt.NDArray[np.float64]
-SUBSETS = 100  # draws of KID
+SUBSETS = 100  # of KID
 SPLITS = 10  # of the Inception Score
 NEIGHBOURS = 3  # of precision and recall, as in the paper
 
@@ -23,19 +23,19 @@ def frechet_distance(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
     """Fréchet distance of two normal distributions (FID; Heusel et al. 2017, arXiv:1706.08500).
 
     |μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁ Σ₂)^½). With centred features A and B, the eigenvalues of Σ₁ Σ₂
-    are the squared singular values of A Bᵀ up to a factor, so that no root of a matrix is needed
-    and nothing becomes complex where there are fewer pictures than features.
+    are the squared singular values of A Bᵀ up to a factor, so that no matrix square root is needed
+    and nothing becomes complex if there are fewer pictures than features.
 
     Args:
         left: (N, D), N at least 2.
         right: (M, D), M at least 2.
 
     Returns:
-        0 for equal mean and covariance; lower is more alike. With few pictures it is too high, the
-        more the fewer: compare only figures of equal counts.
+        0 for equal mean and covariance; lower is more similar. It is biased upwards, the more the
+        fewer pictures there are: compare values of equal counts only.
 
     Raises:
-        InputError: Too few pictures, or values that are no numbers.
+        InputError: Too few pictures, or values that are not finite.
     """
     a, b = _features(left, 2), _features(right, 2)
     _same_width(a, b)
@@ -46,7 +46,7 @@ def frechet_distance(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
 
 
 def _root(features: Floats) -> Floats:
-    """A matrix (at most D rows, D) whose product with itself, Aᵀ A, is the covariance."""
+    """A matrix A (at most D rows, D) with Aᵀ A equal to the covariance."""
     N, D = features.shape
     centred: Floats = (features - features.mean(0)) / np.sqrt(N - 1)
     if N <= D:
@@ -63,10 +63,10 @@ def squared_mmd(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
         right: (M, D), M at least 2.
 
     Returns:
-        About 0, and as often below as above it, for two sets from one source.
+        About 0, and as often below as above it, for two sets of the same distribution.
 
     Raises:
-        InputError: Too few pictures, or values that are no numbers.
+        InputError: Too few pictures, or values that are not finite.
     """
     a, b = _features(left, 2), _features(right, 2)
     _same_width(a, b)
@@ -80,22 +80,22 @@ def squared_mmd(left: npt.ArrayLike, right: npt.ArrayLike) -> float:
 
 
 def kernel_spread(features: npt.ArrayLike) -> float:
-    """How far members of one set lie apart, in the unit of ``squared_mmd``.
+    """Spread of one set in the unit of ``squared_mmd``.
 
-    Half of the squared distance of two of them in the kernel's space, on the mean: what a set's
-    squared MMD can be measured by, whatever the scale of the features.
+    Half of the mean squared distance of two members in the kernel's feature space. A squared MMD
+    can be divided by it, which makes it independent of the scale of the features.
 
     Args:
         features: (N, D), N at least 2.
 
     Raises:
-        InputError: Too few pictures, or values that are no numbers.
+        InputError: Too few pictures, or values that are not finite.
     """
     a = _features(features, 2)
     N = len(a)
     within = _kernel(a, a)
-    alone = float(np.trace(within))
-    return alone / N - (float(within.sum()) - alone) / (N * (N - 1))
+    diagonal = float(np.trace(within))
+    return diagonal / N - (float(within.sum()) - diagonal) / (N * (N - 1))
 
 
 def _kernel(a: Floats, b: Floats) -> Floats:
@@ -111,23 +111,27 @@ def kernel_distance(
     Args:
         left: (N, D).
         right: (M, D).
-        subset: Pictures of each side in one draw; at most N and M, at least 2. With half of the
-            pictures or fewer, the draws differ and their spread says something.
-        subsets: Draws.
-        seed: Of them.
+        subset: Pictures per side in one subset; at least 2, at most N and M. The standard deviation
+            is meaningful with half of the pictures or fewer.
+        subsets: Number of subsets.
+        seed: Decides which pictures are drawn.
 
     Returns:
-        Mean and standard deviation over the draws. The mean does not depend on the counts and lies
-        around 0 for two sets from one source; lower is more alike.
+        Mean and standard deviation over the subsets. The mean does not depend on the counts and is
+        about 0 for two sets of the same distribution; lower is more similar.
 
     Raises:
-        InputError: A subset that cannot be drawn, or values that are no numbers.
+        InputError: The subset is too small or too large, or values are not finite.
     """
     a, b = _features(left, 2), _features(right, 2)
     if not 2 <= subset <= min(len(a), len(b)):
         raise InputError(
-            f"KID cannot draw {subset} of {len(a)} and {len(b)} pictures; give a subset from 2 to "
-            f"{min(len(a), len(b))}."
+            "KID cannot draw {subset} of {first} and {second} pictures; choose a subset of 2 to "
+            "{most} pictures.",
+            subset=subset,
+            first=len(a),
+            second=len(b),
+            most=min(len(a), len(b)),
         )
     rng = np.random.RandomState(seed)  # torch-fidelity's generator: the same seed, the same draws
     drawn = [
@@ -143,58 +147,64 @@ def kernel_distance(
 def inception_score(
     probabilities: npt.ArrayLike, splits: int = SPLITS, seed: int = 0
 ) -> tuple[float, float]:
-    """Inception Score: sure of each picture, and of all classes (Salimans et al. 2016, 1606.03498).
+    """Inception Score (Salimans et al. 2016, arXiv:1606.03498).
 
-    exp of the mean Kullback-Leibler divergence between a picture's probabilities and their mean.
+    exp of the mean Kullback-Leibler divergence between the probabilities of a picture and their
+    mean: high if each prediction is confident and all classes occur.
 
     Args:
         probabilities: (N, C), rows add up to 1.
-        splits: Parts of the shuffled pictures that are scored on their own; at most N.
+        splits: Number of parts into which the shuffled pictures are split; at most N.
         seed: Of the shuffle.
 
     Returns:
-        Mean and standard deviation over the splits, from 1 to C. Pictures of one class score 1,
-        however good they are: it says something of a mixture of classes only.
+        Mean and standard deviation over the splits, from 1 to C. Pictures of a single class score
+        1, however good they are: the score is meant for a mixture of classes.
 
     Raises:
-        InputError: More splits than pictures, or values that are no numbers.
+        InputError: More splits than pictures, or values that are not finite.
     """
     p = _features(probabilities, 1)
     N = len(p)
     if not 1 <= splits <= N:
-        raise InputError(f"{N} pictures cannot be split into {splits} parts; give fewer.")
+        raise InputError(
+            "{count} pictures cannot be split into {splits} parts; use fewer splits.",
+            count=N,
+            splits=splits,
+        )
     p = p[np.random.RandomState(seed).permutation(N)]
     scores = []
     for i in range(splits):
         part = p[i * N // splits : (i + 1) * N // splits]
         mean = np.maximum(part.mean(0), 1e-300)
-        # p log p is 0 where p is
+        # p log p is 0 where p is 0
         divergence = np.where(part > 0, part * np.log(np.maximum(part, 1e-300) / mean), 0).sum(1)
         scores.append(np.exp(divergence.mean()))
     return float(np.mean(scores)), float(np.std(scores))
 
 
 def precision_recall(
-    made: npt.ArrayLike, real: npt.ArrayLike, neighbours: int = NEIGHBOURS
+    synthetic: npt.ArrayLike, real: npt.ArrayLike, neighbours: int = NEIGHBOURS
 ) -> tuple[float, float]:
-    """Share of made pictures that could be real, and of real ones that could have been made.
+    """Improved precision and recall (Kynkäänniemi et al. 2019, arXiv:1904.06991).
 
-    A set fills the balls around its points that reach to their k-th neighbour (Kynkäänniemi et al.
-    2019, arXiv:1904.06991). Both figures depend on the counts: more pictures fill more.
+    The manifold of a set is the union of the balls around its points that reach to their k-th
+    nearest neighbour. Both scores depend on the counts: more pictures cover more.
 
     Args:
-        made: (N, D), N more than ``neighbours``.
+        synthetic: (N, D), N more than ``neighbours``.
         real: (M, D), M more than ``neighbours``.
         neighbours: k.
 
     Returns:
-        Precision and recall, 0 to 1, higher is better. Low precision: pictures that no wafer looks
-        like. Low recall: kinds of wafers that are never made.
+        Precision, the share of synthetic pictures within the manifold of the real ones, and recall,
+        the share of real pictures within that of the synthetic ones; 0 to 1, higher is better. Low
+        precision: unrealistic pictures. Low recall: kinds of real wafers are missing.
 
     Raises:
-        InputError: Too few pictures, or values that are no numbers.
+        InputError: Too few pictures, or values that are not finite.
     """
-    a, b = _features(made, neighbours + 1), _features(real, neighbours + 1)
+    a, b = _features(synthetic, neighbours + 1), _features(real, neighbours + 1)
     _same_width(a, b)
     between: Floats = cdist(a, b)
     return (
@@ -204,7 +214,7 @@ def precision_recall(
 
 
 def _reach(points: Floats, neighbours: int) -> Floats:
-    """Distance of each point (N,) to its k-th neighbour; the nearest of all is itself."""
+    """Distance of each point (N,) to its k-th nearest neighbour, itself not counted."""
     reach: Floats = np.partition(cdist(points, points), neighbours, axis=1)[:, neighbours]
     return reach
 
@@ -212,17 +222,25 @@ def _reach(points: Floats, neighbours: int) -> Floats:
 def _features(values: npt.ArrayLike, fewest: int) -> Floats:
     found = np.asarray(values, np.float64)
     if found.ndim != 2 or not found.shape[1]:
-        raise InputError(f"Features of shape {found.shape} cannot be scored; give (N, D).")
+        raise InputError(
+            "Features of shape {shape} cannot be scored; the shape must be (N, D).",
+            shape=str(found.shape),
+        )
     if len(found) < fewest:
-        raise InputError(f"{len(found)} pictures are too few for this score; give {fewest}.")
+        raise InputError(
+            "{count} pictures are too few for this score; use at least {fewest}.",
+            count=len(found),
+            fewest=fewest,
+        )
     if not np.isfinite(found).all():
-        raise InputError("Features hold values that are no numbers; look at the network.")
+        raise InputError("Some features are not finite; check the feature network.")
     return found
 
 
 def _same_width(a: Floats, b: Floats) -> None:
     if a.shape[1] != b.shape[1]:
         raise InputError(
-            f"Features of {a.shape[1]} and of {b.shape[1]} numbers come from two networks; take "
-            "both sets from one."
+            "The features have {first} and {second} numbers; use the same network for both sets.",
+            first=a.shape[1],
+            second=b.shape[1],
         )

@@ -1,4 +1,4 @@
-"""Which classes are confused with which, and which mistakes to look at first."""
+"""Confused pairs of classes, and the mistakes to look at first."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Pair:
-    """Pictures of one class that were called another.
+    """Pictures of one class that were predicted as another.
 
     Attributes:
-        truth: Index of the class they are.
-        answer: Index of what they were called.
-        count: How many.
+        truth: Index of their class.
+        answer: Index of the predicted class.
+        count: Number of such pictures.
         share: Of all pictures of the class, 0 to 1.
-        reverse: How many of ``answer`` were called ``truth``; where both are many, the two classes
-            are hard to tell apart, where only one is, one class swallows the other.
+        reverse: Number of pictures of ``answer`` that were predicted as ``truth``. If both numbers
+            are high the two classes are hard to separate; if only one is, one class absorbs the
+            other.
     """
 
     truth: int
@@ -32,7 +33,7 @@ def confused_pairs(confusion: npt.NDArray[np.int64]) -> tuple[Pair, ...]:
     """All pairs that were confused at least once, the most frequent first.
 
     Args:
-        confusion: Counts (C, C), rows truth, columns answers.
+        confusion: Counts (C, C): rows are true classes, columns predictions.
     """
     counts = np.asarray(confusion, np.int64)
     rows = counts.sum(1)
@@ -47,14 +48,16 @@ def confused_pairs(confusion: npt.NDArray[np.int64]) -> tuple[Pair, ...]:
 def worst_first(
     labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int64]:
-    """Indices of the wrong answers, the surest first: there the network or the label is wrong.
+    """Indices of the wrong predictions, the most confident first.
+
+    A confident mistake is either a weakness of the network or a wrong label.
 
     Args:
         labels: (N,).
         probabilities: (N, C), rows add up to 1.
     """
     wrong = np.flatnonzero(probabilities.argmax(1) != labels)
-    # of two that are equally sure, the one that gives the truth less
-    own = probabilities[wrong, labels[wrong]]
-    order: npt.NDArray[np.int64] = wrong[np.lexsort((own, -probabilities[wrong].max(1)))]
+    # of two equally confident ones, the one with the lower probability of the true class
+    of_truth = probabilities[wrong, labels[wrong]]
+    order: npt.NDArray[np.int64] = wrong[np.lexsort((of_truth, -probabilities[wrong].max(1)))]
     return order

@@ -1,20 +1,20 @@
-"""Two ways of training, judged on the same pictures: which is better, and how sure that is.
+"""Differences between ways of training that are tested on the same pictures, with intervals.
 
-Differences are resampled over both of their sources. *Lots*: pictures of one lot hang together, so
-each lot gets one random weight (the Bayesian bootstrap, Rubin 1981); all trainings are judged with
-the same weights, which is what pairs them. *Repeats*: trainings that are repeated differ also
-because they err on other pictures, which the lots account for already. The variance that is left
-between them is a repeat's own luck; it is drawn from Student's t. (To draw repeats like lots would
-count their mistakes up to three times: Owen 2007, doi 10.1214/07-AOAS122.)
+Two sources of variance are resampled. *Lots*: pictures of one lot are correlated, so each lot gets
+one random weight (the Bayesian bootstrap, Rubin 1981); all ways of training get the same weights,
+which makes the comparison paired. *Repeats*: trainings with other seeds differ partly because they
+fail on other pictures, which the lots account for already. The remaining seed variance is drawn
+from Student's t. (Resampling repeats like lots would count the mistakes up to three times: Owen
+2007, doi 10.1214/07-AOAS122.)
 
-Where two ways give the same answers on the few pictures there are, the plain bootstrap would say
-that they differ by 0.00 to 0.00. As in ``intervals``, each class therefore holds a little doubt:
-imagined pictures that one of the two names rightly and the other does not, half of them each way.
+Where two ways agree on all of a few pictures, the ordinary bootstrap would give 0.00 to 0.00. As in
+``intervals``, each class therefore has prior pseudo-counts: pictures that one way predicts
+correctly and the other does not, half of them each way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,19 +24,20 @@ import numpy.typing as npt
 from wafer_core.errors import ParameterError
 
 Floats = npt.NDArray[np.float64]
-_CHUNK = 2_000_000  # weights at once: bounds the memory with many lots
+PRIOR = 0.5  # pseudo-count of a class, correct and wrong (Jeffreys' prior)
+_CHUNK = 2_000_000  # numbers in memory at once, in a bootstrap with many lots
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher one figure is than another; above 0 the first is better.
+    """How much higher one score is than another; above 0 the first is better.
 
     Attributes:
-        value: Of the figures as they are.
+        value: The difference of the measured scores.
         low: Lower end of its interval.
         high: Upper end.
-        lots: Half of the width if only other wafers came; ``None`` where it is not told.
-        repeats: The same if only the trainings were repeated.
+        lots: Half of the width that is due to the choice of lots; ``None`` if unknown.
+        repeats: Half of the width that is due to the training seed; ``None`` if unknown.
     """
 
     value: float
@@ -51,74 +52,127 @@ class Difference:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What several ways of training answered on the same pictures.
+class Predictions:
+    """What several ways of training predicted for the same pictures.
 
     Attributes:
-        labels: (N,) index of the class that each picture is.
-        called: (A, S, N) what each way's repeats called it.
-        lots: N names; pictures of one lot share it.
-        classes: How many there are.
+        labels: (N,) true class indices.
+        predicted: (A, S, N) class indices from A ways of training with S repeats each.
+        lots: N lot names.
+        classes: C.
     """
 
     labels: npt.NDArray[np.int64]
-    called: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
     lots: Sequence[Hashable]
     classes: int
 
     def __post_init__(self) -> None:
         N = len(self.labels)
-        if self.called.ndim != 3 or self.called.shape[2] != N or len(self.lots) != N:
+        shape = self.predicted.shape
+        if len(shape) != 3 or shape[2] != N or len(self.lots) != N:
             raise ParameterError(
-                f"{N} labels, answers of shape {self.called.shape} and {len(self.lots)} lots do "
-                "not belong together."
+                "{labels} labels, predictions of shape {shape} and {lots} lots do not match; give "
+                "one prediction and one lot per label.",
+                labels=N,
+                shape=str(shape),
+                lots=len(self.lots),
             )
-        both = [self.labels, self.called.ravel()]
+        both = [self.labels, self.predicted.ravel()]
         if any(x.size and not 0 <= x.min() <= x.max() < self.classes for x in both):
-            raise ParameterError(f"A label lies outside of 0 to {self.classes - 1}.")
+            raise ParameterError(
+                "A label is outside the range 0 to {last}; use class indices.",
+                last=self.classes - 1,
+            )
 
     @property
     def present(self) -> npt.NDArray[np.intp]:
-        """Classes with a picture; the others do not count."""
+        """Indices (P,) of the classes that have pictures; the others are ignored."""
         return np.flatnonzero(np.bincount(self.labels, minlength=self.classes))
 
+    @property
+    def lot_count(self) -> int:
+        """Number of lots, L."""
+        return len(set(self.lots))
+
     def f1(self) -> Floats:
-        """(A, S, C); 0 where a class has no picture."""
-        right, called, are = (part.sum(-2) for part in self._by_lot(one_lot=True))
-        found: Floats = 2 * right / np.maximum(are + called, 1e-12)
+        """F1 of each class (A, S, C); 0 where a class has no pictures."""
+        correct, predicted, support = (counts.sum(-2) for counts in self.counts_by_lot())
+        found: Floats = 2 * correct / np.maximum(support + predicted, 1e-12)
         return found
 
     def macro_f1(self) -> Floats:
-        """(A, S) mean over the classes that have pictures."""
+        """Mean F1 over the classes that have pictures (A, S)."""
         found: Floats = self.f1()[..., self.present].mean(-1)
         return found
 
-    def _by_lot(self, one_lot: bool = False) -> tuple[Floats, Floats, Floats]:
-        """Right answers and answers in all (A, S, L, C), and pictures (L, C), of each lot."""
-        A, S, N = self.called.shape
+    def counts_by_lot(self) -> tuple[Floats, Floats, Floats]:
+        """Counts per lot and class: correct and predicted (A, S, L, C), and support (L, C)."""
+        A, S, _ = self.predicted.shape
         C = self.classes
         number: dict[Hashable, int] = {}
-        lots = np.array([0 if one_lot else number.setdefault(x, len(number)) for x in self.lots])
-        L = int(lots.max()) + 1 if N else 1
-        lots = lots.astype(np.int64)
-        are = np.bincount(lots * C + self.labels, minlength=L * C).reshape(L, C).astype(np.float64)
-        right, called = np.zeros((2, A, S, L, C))
+        lots = np.array([number.setdefault(x, len(number)) for x in self.lots], np.int64)
+        L = max(1, len(number))
+
+        def count(cells: npt.NDArray[np.int64]) -> Floats:
+            return np.bincount(cells, minlength=L * C).reshape(L, C).astype(np.float64)
+
+        correct, predicted = np.zeros((2, A, S, L, C))
         for a, s in np.ndindex(A, S):
-            answers = self.called[a, s]
-            called[a, s] = np.bincount(lots * C + answers, minlength=L * C).reshape(L, C)
-            hit = answers == self.labels
-            cells = (lots * C + answers)[hit]
-            right[a, s] = np.bincount(cells, minlength=L * C).reshape(L, C)
-        return right, called, are
+            cells = lots * C + self.predicted[a, s]
+            predicted[a, s] = count(cells)
+            correct[a, s] = count(cells[self.predicted[a, s] == self.labels])
+        return correct, predicted, count(lots * C + self.labels)
 
 
-def lots_of(answers: Answers) -> int:
-    """How many lots there are."""
-    return len(set(answers.lots))
+def lot_bootstrap(
+    predictions: Predictions,
+    classes: Sequence[int] | npt.NDArray[np.intp],
+    resamples: int,
+    rng: np.random.Generator,
+) -> Iterator[tuple[slice, Floats, Floats, Floats]]:
+    """Counts as they would be with other lots, by the Bayesian bootstrap (Rubin 1981).
+
+    Args:
+        predictions: Of at least one picture.
+        classes: Indices of the P classes to count.
+        resamples: R.
+        rng: Draws the weights of the lots, the same for all ways of training.
+
+    Yields:
+        For consecutive slices of the R resamples (r of them): the slice, correct and predicted
+        counts (r, A, S, P) and support (r, 1, 1, P).
+    """
+    correct, predicted, support = (
+        counts[..., classes] for counts in predictions.counts_by_lot()
+    )  # (A, S, L, P) twice, (L, P)
+    L = len(support)
+    step = max(1, _CHUNK // max(L, correct[:, :, 0].size))
+    for start in range(0, resamples, step):
+        rows = slice(start, min(start + step, resamples))
+        weights = rng.standard_exponential((rows.stop - start, L))
+        resampled = (np.tensordot(weights, counts, (1, 2)) for counts in (correct, predicted))
+        yield rows, *resampled, (weights @ support)[:, None, None]
+
+
+def with_prior(
+    correct: Floats, predicted: Floats, support: Floats, prior: tuple[Floats, Floats]
+) -> Floats:
+    """F1 with prior pseudo-counts.
+
+    Args:
+        correct: Counts of any shape.
+        predicted: The same.
+        support: The same.
+        prior: Pseudo-pictures of the class that are predicted correctly, and wrongly.
+    """
+    right, wrong = prior
+    found: Floats = 2 * (correct + right) / (support + predicted + 2 * right + wrong)
+    return found
 
 
 def differences(
-    answers: Answers,
+    predictions: Predictions,
     pairs: Sequence[tuple[int, int]],
     level: float = 0.95,
     resamples: int = 2000,
@@ -127,82 +181,107 @@ def differences(
     """How much better one way of training is than another, with intervals.
 
     Args:
-        answers: Of all of them; at least one picture.
-        pairs: Indices of the ways to compare: the first less the second.
-        level: Share of such intervals that hold the truth, about.
-        resamples: Draws.
-        seed: The same seed, the same intervals.
+        predictions: Of all of them; at least one picture.
+        pairs: Indices of the ways to compare: the first minus the second.
+        level: Nominal coverage of the intervals, 0 to 1.
+        resamples: Number of bootstrap samples.
+        seed: The same seed gives the same intervals.
 
     Returns:
-        For each pair, the difference of macro-F1 and that of each class's F1; ``None`` for a class
-        without pictures.
+        For each pair, the difference of the macro-F1 and that of each class's F1; ``None`` for a
+        class without pictures.
 
     Raises:
-        ParameterError: There is no picture.
+        ParameterError: There are no pictures.
     """
-    if not len(answers.labels):
-        raise ParameterError("There is no picture to judge by; add some to the test part.")
-    C, S = answers.classes, answers.called.shape[1]
-    present = answers.present
+    if not len(predictions.labels):
+        raise ParameterError("There are no test pictures to compare on; add some.")
+    C, S = predictions.classes, predictions.predicted.shape[1]
+    present = predictions.present
+    P = len(present)
     rng = np.random.default_rng(seed)
-    right, called, are = answers._by_lot()
-    L, P = len(are), len(present)
-    doubts = (0.5 / C, 0.5)  # of each class, within the mean and on its own; as in ``intervals``
-    imagined = [rng.gamma(doubt, 1.0, (resamples, 2, P)) for doubt in doubts]
-    luck = rng.standard_t(S - 1, resamples) if S > 1 else np.zeros(resamples)
-    # for each pair and repeat: macro-F1 and each class's F1, with other lots
+    # pseudo-counts of each class, within the macro-F1 and for its own F1; as in ``intervals``
+    pseudo = [rng.gamma(prior, 1.0, (resamples, 2, 1, P)) for prior in (PRIOR / C, PRIOR)]
+    noise = rng.standard_t(S - 1, resamples) if S > 1 else np.zeros(resamples)
+    # for each pair, resample and repeat: macro-F1 and the F1 of each class
     drawn = np.zeros((len(pairs), resamples, S, 1 + P))
-    step = max(1, _CHUNK // L)
-    for start in range(0, resamples, step):
-        rows = slice(start, min(start + step, resamples))
-        weights = rng.standard_exponential((rows.stop - rows.start, L))  # (R, L)
-        there = (weights @ are)[:, None, present]  # (R, 1, P)
-        for p, pair in enumerate(pairs):
-            sides = [
-                [np.moveaxis(weights @ part[side], 0, 1)[..., present] for part in (right, called)]
-                for side in pair
-            ]  # for each side, right and called, each (R, S, P)
-            gaps = []
-            for extra in imagined:
-                gains = extra[rows, :, None, :]  # (R, 2, 1, P)
-                first, second = (
-                    2 * (hit + gains[:, k]) / (there + gains.sum(1) + said + gains[:, k])
-                    for k, (hit, said) in enumerate(sides)
-                )
-                gaps.append(first - second)  # (R, S, P)
-            drawn[p, rows, :, 0] = gaps[0].mean(-1)
-            drawn[p, rows, :, 1:] = gaps[1]
-    f1 = answers.f1()[..., present]  # (A, S, P)
+    for rows, correct, predicted, support in lot_bootstrap(predictions, present, resamples, rng):
+        for p, (first, second) in enumerate(pairs):
+            macro, per_class = (
+                with_prior(correct[:, first], predicted[:, first], support[:, 0], (up, down))
+                - with_prior(correct[:, second], predicted[:, second], support[:, 0], (down, up))
+                for up, down in ((extra[rows, 0], extra[rows, 1]) for extra in pseudo)
+            )  # (r, S, P) each
+            drawn[p, rows, :, 0] = macro.mean(-1)
+            drawn[p, rows, :, 1:] = per_class
+    f1 = predictions.f1()[..., present]  # (A, S, P)
     found = []
     for p, (first, second) in enumerate(pairs):
         gap = f1[first] - f1[second]  # (S, P)
-        told = np.concatenate([gap.mean(1, keepdims=True), gap], 1)  # (S, 1 + P)
-        each = [_difference(told[:, k], drawn[p, :, :, k], luck, level) for k in range(1 + P)]
-        per_class: list[Difference | None] = [None] * C
+        measured = np.concatenate([gap.mean(1, keepdims=True), gap], 1)  # (S, 1 + P)
+        each = [_difference(measured[:, k], drawn[p, :, :, k], noise, level) for k in range(1 + P)]
+        per_class_differences: list[Difference | None] = [None] * C
         for c, difference in zip(present, each[1:], strict=True):
-            per_class[c] = difference
-        found.append((each[0], per_class))
+            per_class_differences[c] = difference
+        found.append((each[0], per_class_differences))
     return found
 
 
-def _difference(told: Floats, drawn: Floats, luck: Floats, level: float) -> Difference:
+def resampled_f1(
+    predictions: Predictions, target: int, resamples: int = 1000, seed: int = 0
+) -> Floats:
+    """F1 of one class as it would be with other lots and other seeds.
+
+    The lots get the same weights for all ways of training. The remaining seed variance is drawn
+    from Student's t, with the same draw for all ways: repeats of one number belong together.
+
+    Args:
+        predictions: Of all ways of training; at least one picture.
+        target: Index of the class.
+        resamples: R.
+        seed: The same seed gives the same values.
+
+    Returns:
+        (R, A), in [0, 1].
+    """
+    rng = np.random.default_rng(seed)
+    A, S, _ = predictions.predicted.shape
+    chunks = list(lot_bootstrap(predictions, [target], resamples, rng))
+    prior = rng.gamma(PRIOR, 1.0, (resamples, 2, A, 1))  # independent for each way of training
+    drawn = np.concatenate(
+        [
+            with_prior(correct[..., 0], predicted[..., 0], support[..., 0],
+                       (prior[rows, 0], prior[rows, 1]))
+            for rows, correct, predicted, support in chunks
+        ]
+    )  # (R, A, S)  # fmt: skip
+    found: Floats = drawn.mean(-1)
+    if S > 1:
+        measured = predictions.f1()[..., target]  # (A, S)
+        deviation = measured - measured.mean(1, keepdims=True)
+        own = np.array([seed_variance(measured[a], drawn[:, a]) for a in range(A)])
+        share = np.sqrt(own / np.maximum(measured.var(1, ddof=1), 1e-12))  # (A,)
+        scale = np.sqrt((S - 1) / rng.chisquare(S - 1, (resamples, 1)))
+        normal = rng.standard_normal((resamples, S))
+        noise = scale * (normal @ (deviation * share[:, None]).T) / (S * (S - 1)) ** 0.5
+        found = found + noise
+    return np.clip(found, 0.0, 1.0)
+
+
+def _difference(measured: Floats, drawn: Floats, noise: Floats, level: float) -> Difference:
     """One difference with its interval.
 
     Args:
-        told: (S,) of each repeat.
+        measured: (S,) of each repeat.
         drawn: (R, S) the same with other lots.
-        luck: (R,) of Student's t with S - 1 degrees of freedom.
-        level: Of the interval.
+        noise: (R,) from Student's t with S - 1 degrees of freedom.
+        level: Nominal coverage.
     """
-    S, value = len(told), float(told.mean())
-    alone = drawn.mean(1)  # (R,)
-    own = 0.0
-    if S > 1:
-        explained = (drawn - alone[:, None]).var(0).sum() / (S - 1)
-        own = max(0.0, float(told.var(ddof=1) - explained))
-    chance = luck * (own / S) ** 0.5
+    S, value = len(measured), float(measured.mean())
+    by_lots = drawn.mean(1)  # (R,)
+    by_seed = noise * (seed_variance(measured, drawn) / S) ** 0.5
     tails = 50 * (1 - level), 50 * (1 + level)
-    ends, lots, repeats = (np.percentile(x, tails) for x in (alone + chance, alone, chance))
+    ends, lots, repeats = (np.percentile(x, tails) for x in (by_lots + by_seed, by_lots, by_seed))
     return Difference(
         value,
         min(float(ends[0]), value),
@@ -210,3 +289,20 @@ def _difference(told: Floats, drawn: Floats, luck: Floats, level: float) -> Diff
         float(lots[1] - lots[0]) / 2,
         float(repeats[1] - repeats[0]) / 2,
     )
+
+
+def seed_variance(measured: Floats, drawn: Floats) -> float:
+    """Variance between repeats beyond what the choice of lots explains.
+
+    Args:
+        measured: (S,) a score of each repeat.
+        drawn: (R, S) the same with other lots.
+
+    Returns:
+        0 or more; 0 for a single repeat.
+    """
+    S = len(measured)
+    if S < 2:
+        return 0.0
+    explained = (drawn - drawn.mean(1, keepdims=True)).var(0).sum() / (S - 1)
+    return max(0.0, float(measured.var(ddof=1) - explained))

@@ -1,4 +1,4 @@
-"""How often a classifier is right: precision, recall, F1, confusion.
+"""Precision, recall, F1 and the confusion matrix of a classifier.
 
 >>> import numpy as np
 >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
@@ -21,13 +21,13 @@ from wafer_core.metrics.calibration import expected_calibration_error
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class; each figure from 0 to 1, higher is better.
+    """Scores of one class; each from 0 to 1, higher is better.
 
     Attributes:
-        precision: Of the pictures called this, the share that are.
-        recall: Of the pictures that are this, the share that were called so.
+        precision: Share of the pictures predicted as this class that belong to it.
+        recall: Share of the pictures of this class that are predicted as it.
         f1: Harmonic mean of the two.
-        count: Pictures of this class; with 0 the other figures say nothing.
+        count: Support: pictures of this class. With 0 the other figures mean nothing.
     """
 
     precision: float
@@ -38,17 +38,18 @@ class ClassScore:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Result of a classifier on labelled pictures.
+    """Scores of a classifier on labelled pictures.
 
     Attributes:
-        macro_f1: Mean F1 over the classes that have pictures, each class counting the same;
+        macro_f1: Mean F1 over the classes that have pictures, each class with equal weight;
             ``None`` without pictures.
-        accuracy: Share of pictures named rightly; ``None`` without pictures.
+        accuracy: Share of correct predictions; ``None`` without pictures.
         per_class: In class order.
-        confusion: Counts (C, C); a row is what a picture is, a column what it was called.
-        count: Pictures judged.
-        calibration_error: Expected calibration error, 0 (honest) to 1; ``None`` without pictures.
-        left_out: Classes without pictures, which ``macro_f1`` therefore ignores.
+        confusion: Counts (C, C): rows are true classes, columns predictions.
+        count: Number of pictures.
+        calibration_error: Expected calibration error, 0 to 1, lower is better; ``None`` without
+            pictures.
+        left_out: Classes without pictures, which ``macro_f1`` ignores.
     """
 
     macro_f1: float | None
@@ -77,35 +78,38 @@ def evaluate(
     probabilities: npt.NDArray[np.float64],
     class_names: Sequence[str],
 ) -> Evaluation:
-    """Judge probabilities against the truth.
+    """Compare predicted probabilities with the true classes.
 
     Args:
-        labels: (N,) index of the class that each picture is.
+        labels: (N,) class indices.
         probabilities: (N, C), rows add up to 1.
         class_names: C different names.
 
     Raises:
-        ParameterError: The shapes do not fit each other, or a label is no class.
+        ParameterError: The shapes do not match, or a label is not a class index.
     """
     C = len(class_names)
     if probabilities.shape != (len(labels), C) or len(set(class_names)) != C:
         raise ParameterError(
-            f"{len(labels)} labels, probabilities of shape {probabilities.shape} and {C} class "
-            "names do not belong together."
+            "{labels} labels, probabilities of shape {shape} and {classes} class names do not "
+            "match; give one row of probabilities per label and one column per class.",
+            labels=len(labels),
+            shape=str(probabilities.shape),
+            classes=C,
         )
     matrix = confusion_matrix(labels, probabilities.argmax(1), C)
     count = len(labels)
-    right = np.diag(matrix).astype(np.float64)
-    called, are = matrix.sum(0), matrix.sum(1)
-    precision = right / np.maximum(called, 1)
-    recall = right / np.maximum(are, 1)
-    f1 = 2 * right / np.maximum(called + are, 1)
-    present = are > 0
+    correct = np.diag(matrix).astype(np.float64)
+    predicted, support = matrix.sum(0), matrix.sum(1)
+    precision = correct / np.maximum(predicted, 1)
+    recall = correct / np.maximum(support, 1)
+    f1 = 2 * correct / np.maximum(predicted + support, 1)
+    present = support > 0
     return Evaluation(
         macro_f1=float(f1[present].mean()) if count else None,
-        accuracy=float(right.sum() / count) if count else None,
+        accuracy=float(correct.sum() / count) if count else None,
         per_class={
-            name: ClassScore(float(precision[i]), float(recall[i]), float(f1[i]), int(are[i]))
+            name: ClassScore(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
             for i, name in enumerate(class_names)
         },
         confusion=matrix,
@@ -116,15 +120,22 @@ def evaluate(
 
 
 def confusion_matrix(
-    labels: npt.NDArray[np.int64], called: npt.NDArray[np.int64], classes: int
+    labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: int
 ) -> npt.NDArray[np.int64]:
-    """Counts (C, C): rows are the truth, columns what the pictures were called.
+    """Counts (C, C): rows are true classes, columns predictions.
+
+    Args:
+        labels: (N,) class indices.
+        predicted: (N,) class indices.
+        classes: C.
 
     Raises:
-        ParameterError: A label is no class.
+        ParameterError: A label is not a class index.
     """
-    both = np.concatenate([labels, called])
+    both = np.concatenate([labels, predicted])
     if both.size and (both.min() < 0 or both.max() >= classes):
-        raise ParameterError(f"A label lies outside of 0 to {classes - 1}.")
-    flat = np.bincount(labels * classes + called, minlength=classes * classes)
+        raise ParameterError(
+            "A label is outside the range 0 to {last}; use class indices.", last=classes - 1
+        )
+    flat = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return flat.reshape(classes, classes).astype(np.int64)

@@ -1,45 +1,44 @@
-"""Shares of counted things, and how far they can be trusted on so many."""
+"""Confidence intervals of proportions and of their differences."""
 
 from __future__ import annotations
 
 import math
 
-from wafer_core.metrics.intervals import Interval
-
-_Z = 1.959964  # of a 95 % interval
+Interval = tuple[float, float]
+_Z = 1.959964  # of a 95% interval
 
 
 def wilson(hits: int, count: int) -> Interval | None:
-    """95 % interval of a share (Wilson 1927, J. Am. Stat. Assoc. 22).
+    """95% interval of a proportion (Wilson 1927, J. Am. Stat. Assoc. 22).
 
-    Unlike the plain one it stays within 0 and 1 and is no point after ten of ten.
+    Unlike the normal approximation it stays within 0 and 1, and 10 of 10 is not certain.
 
     Args:
         hits: 0 to ``count``.
-        count: Of how many; they count as independent of each other.
+        count: Number of independent trials.
 
     Returns:
-        Lower and upper end in [0, 1]; ``None`` without any.
+        Lower and upper end in [0, 1]; ``None`` if ``count`` is 0.
     """
     if not count:
         return None
-    share, grain = hits / count, _Z**2 / count
-    middle = (share + grain / 2) / (1 + grain)
-    half = _Z / (1 + grain) * math.sqrt(share * (1 - share) / count + grain / (4 * count))
+    share, z2 = hits / count, _Z**2 / count
+    middle = (share + z2 / 2) / (1 + z2)
+    half = _Z / (1 + z2) * math.sqrt(share * (1 - share) / count + z2 / (4 * count))
     return max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share))
 
 
 def difference(first: tuple[int, int], second: tuple[int, int]) -> Interval | None:
-    """95 % interval of the first share minus the second.
+    """95% interval of the first proportion minus the second.
 
     Newcombe (1998), Stat. Med. 17, method 10: from the two Wilson intervals.
 
     Args:
-        first: Hits, and of how many.
-        second: The same.
+        first: Hits and trials.
+        second: The same of the other.
 
     Returns:
-        Lower and upper end in [-1, 1]; ``None`` where one of them is of nothing.
+        Lower and upper end in [-1, 1]; ``None`` where one of them has no trials.
     """
     a, b = wilson(*first), wilson(*second)
     if a is None or b is None:

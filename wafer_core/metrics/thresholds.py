@@ -1,9 +1,9 @@
-"""What happens to answers if those below a probability go to a person.
+"""What happens if predictions below a confidence threshold are sent to a person for review.
 
 >>> import numpy as np
->>> says, is_ = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), np.array([0, 1, 1])
->>> o = outcomes(is_, says, [0.7])[0]
->>> o.right, o.wrong, o.review, o.precision
+>>> probabilities, labels = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), np.array([0, 1, 1])
+>>> o = outcomes(labels, probabilities, [0.7])[0]
+>>> o.correct, o.wrong, o.review, o.precision
 (2, 0, 1, 1.0)
 """
 
@@ -18,20 +18,20 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of pictures at one threshold; of all of them, or of those of one class.
+    """Pictures by outcome at one threshold; of all classes, or of one.
 
     Attributes:
-        threshold: Answers of a lower probability go to a person.
-        right: Pictures that got a sure and right answer.
-        wrong: Pictures that got a sure and wrong answer.
-        review: Pictures that went to a person.
-        precision: Of the sure answers (that name the class), the share that is right, 0 to 1;
-            ``None`` if there is none.
-        recall: Of the pictures (of the class), the share with a sure and right answer.
+        threshold: Predictions of a lower confidence are sent for review.
+        correct: Number of confident and correct predictions.
+        wrong: Number of confident but wrong predictions.
+        review: Number of pictures sent for review.
+        precision: Share of the confident predictions (of the class) that is correct, 0 to 1;
+            ``None`` if there are none.
+        recall: Share of the pictures (of the class) with a confident and correct prediction.
     """
 
     threshold: float
-    right: int
+    correct: int
     wrong: int
     review: int
     precision: float | None
@@ -39,8 +39,8 @@ class Outcome:
 
     @property
     def review_share(self) -> float:
-        """Of the pictures, the share that goes to a person, 0 to 1."""
-        return self.review / max(self.right + self.wrong + self.review, 1)
+        """Share of the pictures that is sent for review, 0 to 1."""
+        return self.review / max(self.correct + self.wrong + self.review, 1)
 
 
 def outcomes(
@@ -55,26 +55,27 @@ def outcomes(
         labels: (N,).
         probabilities: (N, C), rows add up to 1.
         thresholds: (T,), each 0 to 1.
-        class_index: Judge one class instead of all.
+        class_index: Evaluate this class only.
     """
-    called, confidence = probabilities.argmax(1), probabilities.max(1)
-    sure = confidence[None, :] >= np.asarray(thresholds, np.float64)[:, None]  # (T, N)
-    right = called == labels
-    mine = np.ones(len(labels), bool) if class_index is None else labels == class_index
-    named = np.ones(len(labels), bool) if class_index is None else called == class_index
+    predicted, confidence = probabilities.argmax(1), probabilities.max(1)
+    confident = confidence[None, :] >= np.asarray(thresholds, np.float64)[:, None]  # (T, N)
+    everything = np.ones(len(labels), bool)
+    of_class = everything if class_index is None else labels == class_index
+    as_class = everything if class_index is None else predicted == class_index
     found = []
-    for threshold, row in zip(thresholds, sure, strict=True):
-        answered = int((row & named).sum())
-        hits = int((row & right & mine).sum())
-        review = int((~row & mine).sum())
+    for threshold, row in zip(thresholds, confident, strict=True):
+        answered = int((row & as_class).sum())
+        correct = int((row & (predicted == labels) & of_class).sum())
+        review = int((~row & of_class).sum())
+        count = int(of_class.sum())
         found.append(
             Outcome(
                 float(threshold),
-                hits,
-                int(mine.sum()) - hits - review,
+                correct,
+                count - correct - review,
                 review,
-                hits / answered if answered else None,
-                hits / max(int(mine.sum()), 1),
+                correct / answered if answered else None,
+                correct / max(count, 1),
             )
         )
     return tuple(found)
@@ -85,15 +86,15 @@ def lowest_threshold(
     probabilities: npt.NDArray[np.float64],
     precision: float,
 ) -> float | None:
-    """The lowest threshold, in hundredths, from which on at least that share of answers is right.
+    """The lowest threshold that makes at least this share of confident predictions correct.
 
     Args:
         labels: (N,).
         probabilities: (N, C), rows add up to 1.
-        precision: Wanted, 0 to 1.
+        precision: Required precision, 0 to 1; higher thresholds reach it too.
 
     Returns:
-        0 to 0.99, or ``None`` if no threshold reaches it.
+        0 to 0.99 in steps of 0.01, or ``None`` if no threshold reaches it.
     """
     steps = [i / 100 for i in range(100)]
     lowest = None
