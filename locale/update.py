@@ -26,6 +26,7 @@ ERRORS = [
     "ParameterError",
     "ProjectError",
     "ModelError",
+    "DataError",
     "JobError",
     "StorageError",
     "Cancelled",

@@ -1,4 +1,4 @@
-"""Devices and cores: what is asked for and not there is a sentence."""
+"""Devices, threads and cores."""
 
 from __future__ import annotations
 
@@ -12,25 +12,32 @@ from wafer_core.errors import Cancelled, ParameterError
 
 
 @pytest.mark.parametrize("name", ["tpu", "cuda:77", "mps", "", "cpu:x"])
-def test_a_device_that_is_not_there_is_a_sentence(name: str) -> None:
-    with pytest.raises(ParameterError, match="use auto"):
+def test_a_missing_device_is_a_clear_error(name: str) -> None:
+    with pytest.raises(ParameterError, match=r"Device|device"):
         device.choose_device(name)
 
 
-def test_auto_takes_the_best_there_is() -> None:
+def test_auto_chooses_the_best_device() -> None:
     assert device.choose_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert device.describe_device(torch.device("cpu")).startswith("CPU, ")
+
+
+def test_a_device_is_described_in_a_few_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, text in ((1, "CPU, 1 core"), (2, "CPU, 2 cores")):
+        monkeypatch.setattr(device, "available_cores", lambda cores=cores: cores)
+        assert str(device.describe_device(torch.device("cpu"))) == text
 
 
 @pytest.mark.parametrize(
-    ("cores", "mine", "others", "threads"),
+    ("cores", "available", "busy", "threads"),
     [(2, 2, 0.0, 2), (2, 2, 0.3, 2), (2, 2, 1.0, 1), (2, 2, 5, 1), (64, 4, 20, 4), (8, 8, 5, 3)],
 )
-def test_threads_are_what_others_leave(cores: int, mine: int, others: float, threads: int) -> None:
-    assert device.free_cores(cores, mine, others) == threads
+def test_threads_match_the_free_cores(
+    cores: int, available: int, busy: float, threads: int
+) -> None:
+    assert device.free_cores(cores, available, busy) == threads
 
 
-def test_the_watch_does_not_count_this_process() -> None:
+def test_the_load_of_this_process_is_not_counted() -> None:
     before = torch.get_num_threads()
     try:
         watch = device.CoreWatch(every=0.1)
@@ -42,8 +49,8 @@ def test_the_watch_does_not_count_this_process() -> None:
         torch.set_num_threads(before)
 
 
-def test_the_lowest_limit_holds_until_the_last_is_done() -> None:
-    """Two pages at once: the first to end must not take the other's limit, nor leave its own."""
+def test_the_lowest_active_limit_holds() -> None:
+    """Two pages at once: the end of one must neither lift the other's limit nor leave its own."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(4)

@@ -1,4 +1,4 @@
-"""How a wafer is drawn."""
+"""Drawings of wafers, contact sheets and heat maps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAIL_RGBA = (0xD5, 0x5E, 0x00, 255)
 CROSS = from_die_codes(np.array([[0, 1, 1, 0], [1, 2, 1, 1], [1, 1, 1, 1], [0, 1, 1, 0]]))
 
 
-def test_one_pixel_a_die_in_the_two_tones_and_no_die_transparent() -> None:
+def test_one_pixel_per_die_in_two_colours_and_no_die_transparent() -> None:
     image = draw(CROSS)
     assert (image.mode, image.size) == ("RGBA", (4, 4))
     assert image.getpixel((0, 0)) == (0, 0, 0, 0)
@@ -37,7 +37,7 @@ def test_dies_become_even_squares_when_enlarged() -> None:
     assert failed.sum() == 100
 
 
-def test_a_wafer_of_oblong_dies_is_round() -> None:
+def test_a_wafer_with_oblong_dies_is_round() -> None:
     oblong = np.repeat(CROSS, 3, axis=1)
     assert np.array_equal(np.asarray(draw(oblong, 60)), np.asarray(draw(CROSS, 60)))
 
@@ -49,7 +49,7 @@ def test_a_single_failed_die_of_a_large_wafer_stays_visible_in_a_thumbnail() -> 
     assert (pixels == FAIL_RGBA).all(axis=2).sum() == 1
 
 
-def test_the_rim_has_its_notch_at_the_bottom_and_only_there() -> None:
+def test_the_rim_has_one_notch_at_the_bottom() -> None:
     picture = np.full((20, 20), PASS, np.uint8)
     alpha = np.asarray(draw(picture, 200))[:, :, 3]
     top, bottom = alpha[:2, 100].max(), alpha[-2:, 100].max()
@@ -57,10 +57,10 @@ def test_the_rim_has_its_notch_at_the_bottom_and_only_there() -> None:
     assert bottom == 0
     assert alpha[100, :2].max() == alpha[100, -2:].max() == 255
     small = np.asarray(draw(picture, drawing.RIM_FROM_SIZE - 1))
-    assert (small == PASS_RGBA).all()  # no rim where it would take pixels from the dies
+    assert (small == PASS_RGBA).all()  # too small for a rim
 
 
-def test_the_two_tones_differ_in_lightness_and_stand_out_on_both_themes() -> None:
+def test_the_two_colours_differ_in_lightness_and_contrast_with_both_themes() -> None:
     def luminance(colour: str) -> float:  # WCAG 2.2
         parts = np.array(list(bytes.fromhex(colour[1:]))) / 255
         linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
@@ -98,7 +98,7 @@ def test_a_contact_sheet_holds_every_picture_once() -> None:
     assert not np.asarray(contact_sheet([], columns=3)).any()
 
 
-def test_selected_pictures_are_framed_and_captions_take_a_line() -> None:
+def test_selected_pictures_are_framed_and_captions_get_a_line() -> None:
     plain = np.asarray(contact_sheet([CROSS] * 3, columns=3, cell=40))
     framed = np.asarray(contact_sheet([CROSS] * 3, columns=3, cell=40, selected={1}))
     changed = np.nonzero((plain != framed).any(axis=(0, 2)))[0]
@@ -113,23 +113,23 @@ def test_selected_pictures_are_framed_and_captions_take_a_line() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"columns": 0}, "A contact sheet of 0 columns .* give at least one column"),
-        ({"columns": 2, "cell": 3}, "cells of 3 pixels is not possible"),
-        ({"columns": 2, "captions": ["a"]}, "1 captions do not fit 2 pictures"),
+        ({"columns": 0}, "A contact sheet cannot have 0 columns .* use at least one column"),
+        ({"columns": 2, "cell": 3}, "with cells of 3 pixels; use"),
+        ({"columns": 2, "captions": ["a"]}, "There are 1 captions for 2 pictures"),
     ],
 )
-def test_an_impossible_sheet_is_told(arguments: dict[str, object], sentence: str) -> None:
+def test_an_impossible_sheet_is_a_clear_error(arguments: dict[str, object], sentence: str) -> None:
     with pytest.raises(ParameterError, match=sentence):
         contact_sheet([CROSS, CROSS], **arguments)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", [0, -5, 5000])
-def test_an_impossible_size_is_told(size: int) -> None:
-    with pytest.raises(ParameterError, match=f"drawing of {size} pixels .* give 1 to 4096"):
+def test_an_impossible_size_is_a_clear_error(size: int) -> None:
+    with pytest.raises(ParameterError, match=f"cannot have {size} pixels .* use 1 to 4096"):
         draw(CROSS, size)
 
 
-def test_every_simulated_wafer_draws_at_any_size() -> None:
+def test_simulated_wafers_can_be_drawn_at_any_size() -> None:
     for picture in simulate_many("Scratch", 3, 0):
         for size in (1, 7, 33, 95, 96, 131, 640):
             assert draw(picture, size).size == (size, size)
@@ -144,7 +144,7 @@ def test_png_and_data_url_hold_the_drawing() -> None:
     assert base64.b64decode(body) == to_png(image)
 
 
-def test_a_heat_map_fades_what_is_cold() -> None:
+def test_a_heat_map_fades_cold_places() -> None:
     picture = disc(20)
     heat = np.zeros((64, 64))
     heat[:, :32] = 1.0

@@ -28,10 +28,13 @@ GROUND = {
     "errors",
     "files",
     "images",
+    "json_fields",
     "messages",
     "names",
     "parameters",
     "plots",
+    "progress",
+    "sampling",
 }
 MIDDLE = {"importers", "metrics", "networks", "simulator"}
 BELOW = {

@@ -1,4 +1,4 @@
-"""What an image is: three values, no failed die lost, no value invented."""
+"""Pictures and wafer maps: conversion, resizing, hashes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_die_codes_become_the_three_values() -> None:
     assert images.from_die_codes(codes).tolist() == [[0, 127, 255, 0]] * 4
 
 
-def test_other_codes_are_refused_by_name() -> None:
+def test_other_codes_are_refused_with_the_file_name() -> None:
     with pytest.raises(PictureError, match=r"lot7\.npy: a wafer map is a table of 0"):
         images.from_die_codes(np.full((5, 5), 3), "lot7.npy")
 
@@ -40,7 +40,7 @@ def test_counts_and_yield_by_hand() -> None:
     assert images.die_counts(np.zeros((4, 4), np.uint8)).yield_fraction is None
 
 
-def test_binarised_pictures_are_no_maps() -> None:
+def test_binarised_pictures_are_not_maps() -> None:
     assert images.is_map(disc())
     assert not images.is_map(np.where(disc() == PASS, FAIL, NO_DIE).astype(np.uint8))
     assert not images.is_map(np.full((8, 8), 126, np.uint8))
@@ -48,7 +48,7 @@ def test_binarised_pictures_are_no_maps() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(maps, st.integers(4, 70), st.integers(4, 70))
-def test_resizing_a_map_invents_nothing(picture: images.Picture, height: int, width: int) -> None:
+def test_resizing_a_map_keeps_its_values(picture: images.Picture, height: int, width: int) -> None:
     out = images.resize(picture, (height, width))
     assert out.shape == (height, width)
     if images.is_map(picture):
@@ -57,7 +57,7 @@ def test_resizing_a_map_invents_nothing(picture: images.Picture, height: int, wi
 
 
 @pytest.mark.parametrize("size", [8, 13, 48, 100])
-def test_a_single_failed_die_stays_visible_wherever_it_lies(size: int) -> None:
+def test_a_single_failed_die_stays_visible_at_any_place(size: int) -> None:
     for y, x in np.argwhere(disc(40) == PASS)[::17]:
         picture = disc(40)
         picture[y, x] = FAIL
@@ -75,13 +75,13 @@ def test_png_round_trip_and_hashes(picture: images.Picture) -> None:
     assert images.orbit_hash(picture) == images.orbit_hash(np.rot90(picture)[:, ::-1].copy())
 
 
-def test_hash_tells_shape_from_content() -> None:
+def test_the_content_hash_depends_on_the_shape() -> None:
     zeros = np.zeros((4, 9), np.uint8)
     assert images.content_hash(zeros) != images.content_hash(zeros.reshape(6, 6))
 
 
-def test_damaged_stored_picture_is_a_sentence() -> None:
-    with pytest.raises(PictureError, match=r"a\.png: the stored picture is damaged"):
+def test_a_damaged_stored_picture_is_a_clear_error() -> None:
+    with pytest.raises(PictureError, match=r"a\.png is damaged"):
         images.decode_png(images.encode_png(disc())[:40], "a.png")
 
 

@@ -1,4 +1,4 @@
-"""Which device computes, and how to get the most of it."""
+"""The device to compute on, and the number of threads to compute with."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import psutil
 import torch
 
 from wafer_core.errors import ParameterError
+from wafer_core.messages import Message, counted, message
 
-# Convolutions run up to twice as fast on both CPU and GPU when channels come last in memory.
+# Convolutions run up to twice as fast on both CPU and GPU with channels last in memory.
 memory_format = torch.channels_last
 
 
@@ -21,48 +22,50 @@ def choose_device(name: str = "auto") -> torch.device:
     """The device to compute on.
 
     Args:
-        name: ``auto`` (CUDA if there is one, else CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+        name: ``auto`` (CUDA if available, else CPU), ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        ParameterError: No such device here.
+        ParameterError: This machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as exc:
-        raise ParameterError(f"Device “{name}” is unknown; use auto, cpu or cuda.") from exc
+        raise ParameterError(
+            "Device “{name}” is unknown; use auto, cpu or cuda.", name=name
+        ) from exc
     if device.type not in ("cpu", "cuda"):
-        raise ParameterError(f"Device “{name}” is not supported; use auto, cpu or cuda.")
+        raise ParameterError("Device “{name}” is not supported; use auto, cpu or cuda.", name=name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ParameterError(f"Device “{name}” is not in this machine; use auto or cpu.")
+        raise ParameterError("This machine has no device “{name}”; use auto or cpu.", name=name)
     return device
 
 
-def describe_device(device: torch.device) -> str:
-    """A few words for the side bar: ``CPU, 2 cores`` or the GPU's name and memory."""
+def describe_device(device: torch.device) -> Message:
+    """A short description: ``CPU, 2 cores``, or the GPU's name and memory."""
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
-        return f"{properties.name}, {properties.total_memory / 2**30:.0f} GB"
-    cores = available_cores()
-    return f"CPU, {cores} core{'s' if cores != 1 else ''}"
+        size = properties.total_memory / 2**30
+        return message("{name}, {size:.0f} GB", name=properties.name, size=size)
+    return counted("CPU, {count} core", "CPU, {count} cores", available_cores())
 
 
 def available_cores() -> int:
-    """Cores that this process may use (a container often has fewer than the machine)."""
+    """Number of cores this process may use (a container often has fewer than the machine)."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class CoreWatch:
-    """Gives torch as many threads as the rest of the machine leaves free cores, and not one more.
+    """Keeps the number of torch threads at the number of cores that other processes leave free.
 
-    Threads of one operation wait for each other: where they share a core with another process, two
-    are not twice as fast as one but several times slower (measured: 2.5 to 10 times).
+    The threads of one operation wait for each other, so two threads that share a core with another
+    process are slower than one thread: by a factor of 2.5 to 10, measured.
 
     Args:
-        every: Seconds between two looks at what the other processes use.
+        every: Seconds between two measurements of what other processes use.
     """
 
     def __init__(self, every: float = 2.0) -> None:
@@ -70,10 +73,10 @@ class CoreWatch:
         self._last = self._now()
 
     def adapt(self) -> int:
-        """Set torch's threads by what others used since the last look; returns how many.
+        """Set torch's number of threads from the load since the last measurement; return it.
 
-        For a process that computes and does nothing else: the number counts for all its threads.
-        May be called after every step: it looks only now and then.
+        The setting applies to the whole process, so use this in a process that only computes. It
+        may be called after every step: it measures only once in ``every`` seconds.
         """
         if time.monotonic() - self._last[0] < self._every:
             return torch.get_num_threads()
@@ -88,36 +91,36 @@ class CoreWatch:
     @staticmethod
     def _now() -> tuple[float, float, float]:
         """Wall time, busy time of all cores, busy time of this process, in seconds."""
-        machine, mine = psutil.cpu_times(), psutil.Process().cpu_times()
+        machine, process = psutil.cpu_times(), psutil.Process().cpu_times()
         idle = machine.idle + getattr(machine, "iowait", 0.0)
-        return time.monotonic(), sum(machine[:8]) - idle, mine.user + mine.system
+        return time.monotonic(), sum(machine[:8]) - idle, process.user + process.system
 
 
-def free_cores(cores: int, mine: int, others: float) -> int:
-    """Cores to use, at least 1.
+def free_cores(cores: int, available: int, busy: float) -> int:
+    """Number of cores to use, at least 1.
 
     Args:
         cores: Cores of the machine.
-        mine: Cores that this process may use.
-        others: Cores that other processes keep busy.
+        available: Cores this process may use.
+        busy: Cores that other processes keep busy.
     """
-    return max(1, min(mine, int(cores - others + 0.4)))
+    return max(1, min(available, int(cores - busy + 0.4)))
 
 
-# Torch's own number of threads and then those that were asked for; empty: nobody asks.
+# Torch's initial number of threads, then the active limits; empty without an active limit.
 _limits: list[int] = []
 _limits_lock = threading.Lock()
 
 
 @contextmanager
 def at_most_threads(count: int) -> Iterator[None]:
-    """Let torch use no more threads than this, and leave the setting as it was.
+    """Limit the number of torch threads, and restore the setting afterwards.
 
-    The number counts for the whole process. Where several ask at once, as pages do that run beside
-    each other, the lowest holds until the last of them is done.
+    The setting applies to the whole process. If several limits are active at once (pages run in
+    threads), the lowest holds until the last one ends.
 
     Args:
-        count: At least 1.
+        count: Number of threads, at least 1.
     """
     with _limits_lock:
         if not _limits:
@@ -135,7 +138,7 @@ def at_most_threads(count: int) -> Iterator[None]:
 
 
 def autocast(device: torch.device, enabled: bool = True) -> AbstractContextManager[None]:
-    """bfloat16 where it is safe: about halves training time on recent CPUs and GPUs."""
+    """Mixed precision with bfloat16; about halves the training time on recent CPUs and GPUs."""
     context: AbstractContextManager[None] = torch.autocast(
         device.type, dtype=torch.bfloat16, enabled=enabled
     )

@@ -15,6 +15,7 @@ The text is a template with fields, so that pages can translate it::
      │   ├─ ParameterError  a number or choice is out of range
      │   ├─ ProjectError    a project folder is missing, damaged, or in the way
      │   ├─ ModelError      a model is missing, damaged, or of an unknown kind
+     │   ├─ DataError       a value in a file has the wrong type or is out of range
      │   └─ JobError        a job folder is missing or damaged
      ├─ StorageError        the disk is full, read-only or locked by another process
      └─ Cancelled           the user cancelled it
@@ -24,7 +25,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from wafer_core.messages import Message
+from wafer_core.messages import N_, Message
+
+_CANCELLED = N_("Cancelled. The project is unchanged.")
 
 
 class WaferError(Exception):
@@ -67,6 +70,10 @@ class ModelError(InputError):
     """A model is missing, damaged, or of an unknown kind."""
 
 
+class DataError(InputError):
+    """A value in a file has the wrong type or is out of range."""
+
+
 class JobError(InputError):
     """A job folder is missing or damaged."""
 
@@ -76,4 +83,7 @@ class StorageError(WaferError):
 
 
 class Cancelled(WaferError):  # noqa: N818 – not an error, a request
-    """The user cancelled; the project is as it was before."""
+    """The user cancelled; the project is unchanged."""
+
+    def __init__(self, template: str | Message = _CANCELLED, /, **fields: Any) -> None:
+        super().__init__(template, **fields)

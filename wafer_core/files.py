@@ -1,7 +1,7 @@
-"""Files that are whole or not there: atomic writes, atomic folders, locks.
+"""Reading and writing files safely: atomic writes and folders, checked JSON, file locks.
 
-Everything this package leaves on a disk goes through here, so that a process may be killed at any
-moment and a reader never sees half a file.
+All files that this package keeps are written here. A write is complete or has no effect, even if
+the process is killed, and a reader never sees a partial file.
 """
 
 from __future__ import annotations
@@ -9,43 +9,63 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
+import re
 import shutil
+import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 
-from wafer_core.errors import ProjectError, StorageError
+from wafer_core.errors import DataError, InputError, ProjectError, StorageError
+from wafer_core.messages import Message, message
+
+T = TypeVar("T")
 
 TEMPORARY_PREFIX = ".tmp-"
+MAX_JSON_BYTES = 64 * 2**20
+MAX_JSON_VALUES = 5_000_000  # a report on 100,000 test pictures of 40 classes stays below
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+RESTORE = message("Restore it from a backup.")
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's word on a failed write into a sentence for a person.
+    """Turn errors of the operating system into a sentence about a failed write.
 
     Raises:
-        StorageError: instead of any ``OSError`` raised inside.
+        StorageError: Instead of any ``OSError`` raised inside.
     """
     try:
         yield
     except OSError as exc:
+        where = str(path)
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason = "the disk is full; free some space and try again"
-        elif exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            reason = "this account may not write there; ask for the right or use another folder"
-        else:
-            reason = f"{exc.strerror or exc}; check the disk and try again"
-        raise StorageError(f"Could not write {path}: {reason}.") from exc
+            raise StorageError(
+                "Cannot write {path}: the disk is full. Free some space and try again.", path=where
+            ) from exc
+        if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StorageError(
+                "Cannot write {path}: this account has no write permission. Ask for permission or "
+                "use another folder.",
+                path=where,
+            ) from exc
+        raise StorageError(
+            "Cannot write {path}: {reason}. Check the disk and try again.",
+            path=where,
+            reason=exc.strerror or str(exc),
+        ) from exc
 
 
 def sync_folder(path: Path) -> None:
-    """Make renames inside ``path`` survive a power cut (where the system can)."""
+    """Make renames inside ``path`` survive a power failure (where the system supports it)."""
     if os.name == "nt":  # Windows cannot open a folder for fsync
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -56,15 +76,15 @@ def sync_folder(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Write a file at once: temporary file, fsync, rename.
+    """Write a file atomically: temporary file, fsync, rename.
 
     Args:
-        path: Where; missing parent folders are made.
-        data: What.
-        sync: ``False`` skips fsync for one file of a batch that its manifest makes visible later.
+        path: The file; missing parent folders are created.
+        data: Its content.
+        sync: ``False`` skips fsync, for a file that a later manifest makes visible.
 
     Raises:
-        StorageError: The disk is full or refuses.
+        StorageError: The disk is full or not writable.
     """
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
     with storage_errors(path):
@@ -84,43 +104,166 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
-    """Write JSON at once; Korean stays readable.
+    """Write JSON atomically as UTF-8; Korean stays readable.
 
     Raises:
-        StorageError: The disk is full or refuses.
+        StorageError: The disk is full or not writable.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
     write_bytes(path, (text + "\n").encode("utf-8"))
+
+
+def json_value(value: Any) -> Any:
+    """Convert a value to what JSON can hold.
+
+    Array scalars become numbers, NaN and infinity ``None``, paths texts, messages their parts.
+    """
+    if isinstance(value, Message):
+        return json_value(value.to_json())
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # NumPy and torch scalars and arrays
+        return json_value(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+# -- reading JSON --------------------------------------------------------------------------------
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse JSON from an untrusted file: UTF-8, finite numbers, a limited number of values.
+
+    Raises:
+        DataError: It is not JSON, or it is too large.
+    """
+    # Small values take far more memory than text: refuse too many before they are built.
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_JSON_VALUES:
+        raise DataError("it holds more than {most:,} values", most=MAX_JSON_VALUES)
+    try:
+        value = json.loads(
+            data.decode("utf-8-sig"), parse_float=_finite, parse_constant=_reject_constant
+        )
+        if _SURROGATE_ESCAPE.search(data):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate fails here
+    except UnicodeError as exc:
+        raise DataError("its text is not valid UTF-8") from exc
+    except RecursionError as exc:
+        raise DataError("its values are nested too deeply") from exc
+    except ValueError as exc:
+        raise DataError("it is not valid JSON: {reason}", reason=str(exc)[:200]) from exc
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+def _reject_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a number")
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        ProjectError: It is missing or is not JSON.
+        ProjectError: It is missing, unreadable or not JSON.
     """
+    return read_checked(path, _unchecked)
+
+
+def _unchecked(value: object) -> object:
+    return value
+
+
+def read_checked(
+    path: Path,
+    from_json: Callable[[object], T],
+    *,
+    error: type[InputError] = ProjectError,
+    remedy: Message = RESTORE,
+    max_bytes: int = MAX_JSON_BYTES,
+) -> T:
+    """Read a JSON file into checked data.
+
+    Args:
+        path: The file.
+        from_json: Checks the value and converts it; raises ``DataError`` with the reason.
+        error: Type of the error that names the file.
+        remedy: A sentence that says how to repair the damage.
+        max_bytes: A larger file is refused.
+
+    Raises:
+        InputError: Of type ``error``: the file is missing, unreadable or damaged.
+    """
+    where = str(path)
     try:
-        return json.loads(path.read_bytes())
+        return from_json(parse_json(_read_regular(path, max_bytes)))
     except FileNotFoundError as exc:
-        raise ProjectError(
-            f"{path} is missing; it was deleted or never finished. Reload, or restore a backup."
+        raise error(
+            "{path} is missing; it was deleted or never completed. {remedy}",
+            path=where,
+            remedy=remedy,
         ) from exc
-    except (ValueError, OSError, RecursionError) as exc:
-        raise ProjectError(f"{path} is damaged ({exc}); restore it from a backup.") from exc
+    except PermissionError as exc:
+        raise error(
+            "{path} cannot be read by the account of this program; ask for read permission.",
+            path=where,
+        ) from exc
+    except OSError as exc:
+        raise error(
+            "{path} cannot be read ({reason}). {remedy}",
+            path=where,
+            reason=exc.strerror or str(exc),
+            remedy=remedy,
+        ) from exc
+    except DataError as exc:
+        raise error(
+            "{path} is damaged ({reason}). {remedy}",
+            path=where,
+            reason=exc.message,
+            remedy=remedy,
+        ) from exc
+
+
+def _read_regular(path: Path, max_bytes: int) -> bytes:
+    """The content of a file that is no pipe and no device, up to a size that is counted."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError("it is not a regular file")
+    if status.st_size <= max_bytes:
+        with path.open("rb") as file:
+            data = file.read(status.st_size + 1)
+            if len(data) > status.st_size:  # it grew
+                data += file.read(max_bytes)
+        if len(data) <= max_bytes:
+            return data
+    raise DataError("it is larger than {most:,} bytes", most=max_bytes)
+
+
+# -- folders -------------------------------------------------------------------------------------
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Make a folder that appears whole: fill the yielded temporary one, it is then renamed.
+    """Create a folder that appears complete: fill the yielded one, which is then renamed.
 
     Args:
-        path: The final folder; it must not exist yet.
+        path: The final folder; it must not exist.
 
     Yields:
         A temporary folder beside it; removed if the block raises.
 
     Raises:
-        StorageError: The disk is full or refuses, or ``path`` exists.
+        StorageError: The disk is full or not writable, or ``path`` exists.
     """
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
     with storage_errors(path):
@@ -141,15 +284,28 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def remove_folder(folder: Path) -> None:
+    """Delete a folder so that it disappears at once, however long the deletion takes.
+
+    Raises:
+        StorageError: It cannot be renamed.
+    """
+    hidden = folder.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+    with storage_errors(folder):
+        if folder.exists():
+            folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
 def sweep_leftovers(root: Path, older_than: float = 86_400.0) -> int:
-    """Remove what killed processes left half done below ``root``; nobody sees it, it only fills.
+    """Remove the temporary files that killed processes left below ``root``.
 
     Args:
         root: A project.
-        older_than: Seconds since it was touched; a living process may still fill a younger one.
+        older_than: Age in seconds; a younger one may belong to a running process.
 
     Returns:
-        How many files and folders went.
+        The number of files and folders removed.
     """
     removed = 0
     limit = time.time() - older_than
@@ -166,26 +322,31 @@ def sweep_leftovers(root: Path, older_than: float = 86_400.0) -> int:
 
 @contextmanager
 def lock(path: Path, timeout: float = 30.0) -> Iterator[None]:
-    """Hold a file lock; the same thread may take it again.
+    """Hold a file lock; the same thread may acquire it again.
 
     Args:
         path: The lock file; its folder must exist.
-        timeout: Seconds to wait for another writer.
+        timeout: Seconds to wait for another process.
 
     Raises:
         StorageError: Another process holds it for longer.
-        ProjectError: The folder is gone (deleted in another tab).
+        ProjectError: The folder does not exist.
     """
+    folder = str(path.parent)
     if not path.parent.is_dir():
-        raise ProjectError(f"{path.parent} no longer exists; it was deleted. Open another project.")
+        raise ProjectError(
+            "{path} no longer exists; it was deleted. Open another project.", path=folder
+        )
     holder = filelock.FileLock(path, timeout=timeout, is_singleton=True)
     with storage_errors(path):
         try:
             holder.acquire()
         except filelock.Timeout as exc:
             raise StorageError(
-                f"{path.parent} is being written by another process for over {timeout:.0f} s; "
-                "wait until it is done and try again."
+                "Another process has been writing to {path} for more than {seconds:.0f} s; wait "
+                "until it has finished and try again.",
+                path=folder,
+                seconds=timeout,
             ) from exc
     try:
         yield

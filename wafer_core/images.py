@@ -1,8 +1,7 @@
-"""What an image is: the one module that converts between files, pictures and numbers.
+"""What an image is: conversion between files, pictures and arrays.
 
-A *picture* is an 8-bit grey array (H, W). A *wafer map* is a picture at its own die resolution that
-holds only ``NO_DIE``, ``PASS`` and ``FAIL``, one pixel a die. Networks see float32 (N, 1, H, W) in
-[0, 1]. Nothing else of the package knows these numbers.
+A *picture* is an 8-bit grey array (H, W). A *wafer map* is a picture with one pixel per die that
+contains only ``NO_DIE``, ``PASS`` and ``FAIL``. Networks are fed float32 (N, 1, H, W) in [0, 1].
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from PIL import Image
 from wafer_core.errors import PictureError
 
 NO_DIE, PASS, FAIL = 0, 127, 255
-MIN_SIDE, MAX_SIDE = 4, 4096  # pixels; stored pictures lie between
+MIN_SIDE, MAX_SIDE = 4, 4096  # pixels, of stored pictures
 
 Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class DieCounts:
-    """Dies of one wafer map."""
+    """Number of dies of one wafer map."""
 
     dies: int
     passed: int
@@ -35,41 +34,50 @@ class DieCounts:
 
     @property
     def yield_fraction(self) -> float | None:
-        """Passed dies over all dies, 0 to 1; ``None`` without dies."""
+        """Passed dies divided by all dies, 0 to 1; ``None`` without dies."""
         return self.passed / self.dies if self.dies else None
 
 
 def check_picture(picture: Picture, name: str = "picture") -> Picture:
-    """Return ``picture`` if it is one.
+    """Return ``picture`` if it can be stored.
 
     Raises:
         PictureError: Wrong rank, type or size.
     """
     if picture.ndim != 2 or picture.dtype != np.uint8:
         raise PictureError(
-            f"{name}: an array of shape {picture.shape} and type {picture.dtype} is no grey "
-            "picture; give 8-bit (height, width)."
+            "{file}: an array of shape {shape} and type {dtype} is not a grey picture; use 8-bit "
+            "values (uint8) of shape (height, width).",
+            file=name,
+            shape=str(picture.shape),
+            dtype=str(picture.dtype),
         )
     H, W = picture.shape
     if not (MIN_SIDE <= H <= MAX_SIDE and MIN_SIDE <= W <= MAX_SIDE):
         raise PictureError(
-            f"{name}: {W}×{H} pixels is outside {MIN_SIDE} to {MAX_SIDE} a side; "
-            "crop or shrink it first."
+            "{file}: {width}×{height} pixels is outside the limits of {least} to {most} pixels per "
+            "side; crop or resize it.",
+            file=name,
+            width=W,
+            height=H,
+            least=MIN_SIDE,
+            most=MAX_SIDE,
         )
     return picture
 
 
 def is_map(picture: Picture) -> bool:
-    """Whether a picture is a wafer map: only the three values, passed dies among them.
+    """Whether a picture is a wafer map: only the three values, and at least one passed die.
 
-    A picture of 0 and 255 alone is a binarised grey picture: nothing in it tells a wafer's edge.
+    A picture with only 0 and 255 is a binarised grey picture, in which nothing marks the wafer's
+    edge.
     """
     passed = picture == PASS
     return bool(passed.any() and (passed | (picture == FAIL) | (picture == NO_DIE)).all())
 
 
 def from_die_codes(codes: npt.NDArray[np.generic], name: str = "array") -> Picture:
-    """Wafer map from the die codes 0 no die, 1 passed, 2 failed, shape (H, W).
+    """Wafer map from die codes (H, W): 0 no die, 1 passed, 2 failed.
 
     Raises:
         PictureError: Another rank or other values.
@@ -77,32 +85,38 @@ def from_die_codes(codes: npt.NDArray[np.generic], name: str = "array") -> Pictu
     values = np.asarray(codes)
     if values.ndim != 2 or not np.isin(values, (0, 1, 2)).all():
         raise PictureError(
-            f"{name}: a wafer map is a table of 0 (no die), 1 (pass) and 2 (fail); "
-            f"this one has shape {values.shape} or other values."
+            "{file}: a wafer map is a table of 0 (no die), 1 (pass) and 2 (fail); this one has "
+            "shape {shape} or other values.",
+            file=name,
+            shape=str(values.shape),
         )
     return check_picture(np.array([NO_DIE, PASS, FAIL], np.uint8)[values.astype(np.int64)], name)
 
 
 def encode_png(picture: Picture) -> bytes:
-    """The stored form: 8-bit grey PNG, the same bytes for the same picture."""
+    """The stored form: an 8-bit grey PNG; equal pictures give equal bytes."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "PNG", compress_level=6)
     return stream.getvalue()
 
 
 def decode_png(data: bytes, name: str = "picture") -> Picture:
-    """Read a picture that this package has stored. Uploads go through ``wafer_core.importers``.
+    """Read a picture that this package stored; uploads go through ``wafer_core.importers``.
 
     Raises:
-        PictureError: Not a PNG of ours.
+        PictureError: It is damaged or was not stored by this package.
     """
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             if image.mode != "L" or max(image.size) > MAX_SIDE:
-                raise PictureError(f"{name}: not a stored grey picture; import it again.")
+                raise PictureError(
+                    "{file} is not a stored grey picture; import it again.", file=name
+                )
             return np.array(image)
-    except (OSError, ValueError, SyntaxError) as exc:
-        raise PictureError(f"{name}: the stored picture is damaged; import it again.") from exc
+    except (PictureError, MemoryError):
+        raise
+    except Exception as exc:  # a decoder may raise anything on damaged data
+        raise PictureError("{file} is damaged; import it again.", file=name) from exc
 
 
 def read_png(path: Path) -> Picture:
@@ -114,38 +128,39 @@ def read_png(path: Path) -> Picture:
     try:
         data = path.read_bytes()
     except OSError as exc:
-        raise PictureError(f"{path.name}: the picture is gone; reload the page.") from exc
+        raise PictureError("{file} no longer exists; reload the page.", file=path.name) from exc
     return decode_png(data, path.name)
 
 
 def content_hash(picture: Picture) -> str:
-    """SHA-256 (hex) of shape and pixels: equal exactly when the pictures are equal."""
+    """SHA-256 (hex) of shape and pixels."""
     H, W = picture.shape
     return hashlib.sha256(f"{H}x{W}:".encode() + picture.tobytes()).hexdigest()
 
 
 def orbit_hash(picture: Picture) -> str:
-    """One hash for a picture and its seven other rotations and reflections.
+    """One hash for a picture and its seven other rotations and reflections (its dihedral orbit).
 
-    A turned copy of a wafer in the test part would be a leak; this hash keeps the copies together.
+    A rotated copy of a training wafer in the test split would be a leak; this hash keeps the
+    copies in one split.
     """
-    turned = [np.rot90(side, k) for side in (picture, picture[:, ::-1]) for k in range(4)]
-    return min(content_hash(np.ascontiguousarray(t)) for t in turned)
+    orbit = [np.rot90(side, k) for side in (picture, picture[:, ::-1]) for k in range(4)]
+    return min(content_hash(np.ascontiguousarray(copy)) for copy in orbit)
 
 
 def die_counts(picture: Picture) -> DieCounts:
-    """Count the dies of a wafer map (meaningless for other pictures)."""
+    """Count the dies of a wafer map; meaningless for other pictures."""
     counts = np.bincount(picture.ravel(), minlength=256)
     passed, failed = int(counts[PASS]), int(counts[FAIL])
     return DieCounts(passed + failed, passed, failed)
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Picture at another resolution.
+    """Resize a picture.
 
-    A map keeps its three values, and every failed die stays visible: a cell is failed if the middle
-    of a failed die falls into it or its own middle falls on one; else passed if half of it is
-    wafer; else no die. Other pictures are resampled smoothly.
+    A wafer map keeps its three values, and every failed die stays visible: a new pixel is failed
+    if it contains the centre of a failed die or its own centre lies on one; else passed if at
+    least half of it is wafer; else no die. Other pictures are resampled smoothly.
 
     Args:
         picture: (H, W).
