@@ -1,4 +1,4 @@
-"""The simulator of the nine patterns."""
+"""Random wafers of the nine patterns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wafer_core.errors import ParameterError
 from wafer_core.images import FAIL, NO_DIE, Picture, die_counts, is_map
 from wafer_core.simulator import PATTERNS, WaferConfig, simulate, simulate_many
 
-# One size, no background: what fails belongs to the pattern.
+# One size, no background: all failed dies belong to the pattern.
 CLEAN = WaferConfig(rows=(41, 41), aspect=(1, 1), background=(0, 0), strength=(1, 1), test_sites=0)
 
 
@@ -32,7 +32,7 @@ def test_the_nine_patterns_of_wm811k() -> None:
     )  # fmt: skip
 
 
-def test_a_clean_wafer_without_background_yields_everything() -> None:
+def test_a_wafer_without_pattern_and_background_has_full_yield() -> None:
     picture = simulate("none", np.random.default_rng(0), CLEAN)
     counts = die_counts(picture)
     assert picture.shape == (41, 41)
@@ -47,7 +47,7 @@ def test_background_is_one_minus_yield() -> None:
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_every_wafer_is_a_map_on_a_disc(pattern: str) -> None:
+def test_every_wafer_is_a_round_map(pattern: str) -> None:
     for picture in simulate_many(pattern, 20, 1):
         assert is_map(picture) or pattern == "Near-full"
         assert not picture[[0, 0, -1, -1], [0, -1, 0, -1]].any()
@@ -59,14 +59,14 @@ def test_every_wafer_is_a_map_on_a_disc(pattern: str) -> None:
     [("Center", 0, 0.15), ("Donut", 0.35, 0.5), ("Edge-Ring", 0.95, 1.0), ("Loc", 0.4, 0.65),
      ("Edge-Loc", 0.93, 1.0)],
 )  # fmt: skip
-def test_a_pattern_lies_where_its_name_says(pattern: str, inner: float, outer: float) -> None:
+def test_a_pattern_is_where_its_name_says(pattern: str, inner: float, outer: float) -> None:
     pictures = simulate_many(pattern, 40, 2, CLEAN)
-    there, over_all = fail_share(pictures, inner, outer), fail_share(pictures, 0, 1.0)
-    assert there > 1.5 * over_all
-    assert there > 0.1
+    inside, overall = fail_share(pictures, inner, outer), fail_share(pictures, 0, 1.0)
+    assert inside > 1.5 * overall
+    assert inside > 0.1
 
 
-def test_random_and_near_full_by_their_yield() -> None:
+def test_yield_of_random_and_near_full() -> None:
     assert 0.3 < fail_share(simulate_many("Random", 40, 3, CLEAN), 0, 1) < 0.6
     assert fail_share(simulate_many("Near-full", 40, 3, CLEAN), 0, 1) > 0.75
 
@@ -79,7 +79,7 @@ def test_a_scratch_is_thin_and_long() -> None:
         assert len(rows) < 0.15 * picture.size
 
 
-def test_size_and_strength_do_what_they_say() -> None:
+def test_size_and_strength_change_the_share_of_failed_dies() -> None:
     def failed(**ranges: tuple[float, float]) -> float:
         config = WaferConfig(background=(0, 0), test_sites=0, **ranges)  # type: ignore[arg-type]
         return fail_share(simulate_many("Center", 40, 5, config), 0, 1)
@@ -88,14 +88,14 @@ def test_size_and_strength_do_what_they_say() -> None:
     assert failed(strength=(0.4, 0.4)) < 0.6 * failed(strength=(1, 1))
 
 
-def test_edge_exclusion_takes_dies_from_the_rim() -> None:
+def test_edge_exclusion_removes_dies_at_the_edge() -> None:
     narrow = WaferConfig(rows=(40, 40), aspect=(1, 1), edge_exclusion=(0.2, 0.2))
     picture = simulate("none", np.random.default_rng(0), narrow)
     assert not picture[:3].any()
     assert picture[5:35, 20].all()
 
 
-def test_the_same_seed_gives_the_same_wafers_and_a_longer_list_starts_alike() -> None:
+def test_the_same_seed_gives_the_same_wafers_and_a_longer_list_starts_with_them() -> None:
     first, longer = simulate_many("Loc", 5, 7), simulate_many("Loc", 8, 7)
     other = simulate_many("Loc", 5, 8)
     assert all(np.array_equal(a, b) for a, b in zip(first, longer, strict=False))
@@ -115,14 +115,14 @@ def test_tiny_and_odd_grids_work() -> None:
     [{"rows": (50, 20)}, {"rows": (0, 5)}, {"background": (0, float("nan"))},
      {"strength": (0, 1.5)}, {"test_sites": 2.0}],
 )  # fmt: skip
-def test_a_bad_range_is_told(ranges: dict[str, object]) -> None:
+def test_an_invalid_range_is_refused(ranges: dict[str, object]) -> None:
     (name,) = ranges
     with pytest.raises(ParameterError, match=rf"Simulator: {name} is .* between"):
         WaferConfig(**ranges)  # type: ignore[arg-type]
 
 
-def test_an_unknown_pattern_is_told() -> None:
+def test_an_unknown_pattern_is_refused() -> None:
     with pytest.raises(ParameterError, match="no pattern “Centre”; choose one of Center, Donut"):
         simulate_many("Centre", 1, 0)
-    with pytest.raises(ParameterError, match="must not be negative"):
+    with pytest.raises(ParameterError, match="must be 0 or more"):
         simulate_many("Center", -1, 0)

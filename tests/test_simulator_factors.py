@@ -1,4 +1,4 @@
-"""The simulator by its process factors: each does what its name says, in its unit."""
+"""Wafers from process factors: each factor has its effect, in its unit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wafer_core.images import FAIL, NO_DIE, Picture, is_map
 from wafer_core.simulator import FACTORS, LEVELS, PATTERNS, draw_values, factors_of
 from wafer_core.simulator.factors import Factor
 
-# A large round grid without anything left to chance but the places of single dies.
+# A large round grid on which only the positions of single dies are random.
 PLAIN = {
     "rows": 81, "aspect": 1, "edge_exclusion": 0, "notch_rotation": 0, "density": 0,
     "rim_weakness": 1, "centre_weakness": 1, "unevenness": 0, "strength": 100, "raggedness": 0,
@@ -30,7 +30,7 @@ def make(pattern: str, count: int = 1, seed: int = 0, **factors: float) -> list[
 
 
 def failed(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the failed dies: x to the right and y down, in radii."""
+    """Positions of the failed dies: x to the right and y down, in radii."""
     H, W = picture.shape
     row, column = np.nonzero(picture == FAIL)
     return (2 * column + 1) / W - 1, (2 * row + 1) / H - 1
@@ -40,10 +40,10 @@ def share(picture: Picture) -> float:
     return float((picture == FAIL).sum() / (picture != NO_DIE).sum())
 
 
-def test_every_factor_explains_itself() -> None:
+def test_every_factor_has_a_title_help_and_valid_ranges() -> None:
     for name, factor in FACTORS.items():
         assert factor.title[0].isupper()
-        assert len(factor.help.split()) >= 6
+        assert len(factor.help.split()) >= 5
         assert factor.help.endswith(".")
         assert factor.limits[0] <= min(factor.levels)
         assert max(factor.levels) <= factor.limits[1]
@@ -55,33 +55,33 @@ def test_every_factor_explains_itself() -> None:
     assert set(PLAIN) == set(FACTORS)
 
 
-def test_a_ring_of_known_radius_and_width_has_its_failed_dies_there() -> None:
+def test_ring_radius_and_width_are_those_of_the_failed_dies() -> None:
     (picture,) = make("Donut", ring_radius=50, ring_width=20)
     radius = np.hypot(*failed(picture))
     pitch = 2 / 81
     assert 0.4 - pitch <= radius.min() <= 0.4 + pitch
     assert 0.6 - pitch <= radius.max() <= 0.6 + pitch
-    # π (0.6² − 0.4²) of the whole disc π: a fifth
+    # π (0.6² - 0.4²) of the whole disc π: a fifth
     assert share(picture) == pytest.approx(0.2, abs=0.02)
 
 
-def test_the_centre_offset_moves_the_middle_by_so_many_dies() -> None:
-    for angle, there in ((0, (0, -0.3)), (90, (0.3, 0)), (180, (0, 0.3)), (270, (-0.3, 0))):
+def test_the_centre_offset_moves_the_cluster() -> None:
+    for angle, expected in ((0, (0, -0.3)), (90, (0.3, 0)), (180, (0, 0.3)), (270, (-0.3, 0))):
         (picture,) = make("Center", centre_offset=30, angle=angle)
         x, y = failed(picture)
-        np.testing.assert_allclose((x.mean(), y.mean()), there, atol=0.005)
+        np.testing.assert_allclose((x.mean(), y.mean()), expected, atol=0.005)
 
 
-def test_a_turned_notch_turns_the_pattern_clockwise_and_not_the_dies() -> None:
-    before, turned = (
+def test_notch_rotation_rotates_the_pattern_clockwise_and_not_the_die_grid() -> None:
+    before, rotated = (
         make("Loc", centre_offset=50, angle=0, notch_rotation=turn)[0] for turn in (0, 90)
     )
-    np.testing.assert_array_equal(before == NO_DIE, turned == NO_DIE)
+    np.testing.assert_array_equal(before == NO_DIE, rotated == NO_DIE)
     assert np.mean(failed(before)[1]) == pytest.approx(-0.5, abs=0.01)
-    assert np.mean(failed(turned)[0]) == pytest.approx(0.5, abs=0.01)
+    assert np.mean(failed(rotated)[0]) == pytest.approx(0.5, abs=0.01)
 
 
-def test_a_straight_scratch_has_its_length_and_width() -> None:
+def test_length_and_width_of_a_straight_scratch() -> None:
     (picture,) = make("Scratch", scratch_length=80, angle=0, centre_offset=0, scratch_heading=0)
     x, y = failed(picture)
     assert np.ptp(y) == pytest.approx(0.8, abs=0.06)
@@ -90,8 +90,8 @@ def test_a_straight_scratch_has_its_length_and_width() -> None:
     assert len(failed(wide)[0]) == pytest.approx(4 * 0.8 / (2 / 81), rel=0.25)
 
 
-def test_a_curved_scratch_lies_on_its_circle() -> None:
-    """60° a radius of length is a circle of the radius 3/π; its ends bend to the right."""
+def test_a_curved_scratch_is_an_arc_of_its_circle() -> None:
+    """60° per radius of length is a circle of radius 3/π; the ends bend to the right."""
     (picture,) = make("Scratch", scratch_curvature=60, scratch_length=150)
     x, y = failed(picture)
     radius = 1 / np.radians(60)
@@ -110,7 +110,7 @@ def test_edge_exclusion_and_the_depth_of_edge_patterns() -> None:
     assert not (picture[radius < 0.72] == FAIL).any()
 
 
-def test_arc_is_how_far_an_edge_pattern_reaches_around() -> None:
+def test_arc_is_the_angle_that_an_edge_pattern_covers() -> None:
     (picture,) = make("Edge-Loc", arc=90, angle=90, ring_width=30)
     x, y = failed(picture)
     direction = np.degrees(np.arctan2(x, -y))
@@ -119,7 +119,7 @@ def test_arc_is_how_far_an_edge_pattern_reaches_around() -> None:
     assert make("Donut", arc=360)[0].sum() > make("Donut", arc=180)[0].sum()
 
 
-def test_clusters_are_counted() -> None:
+def test_cluster_count_is_the_number_of_clusters() -> None:
     from scipy import ndimage
 
     for count in (1, 2, 3):
@@ -145,10 +145,10 @@ def test_density_is_the_share_of_failed_dies() -> None:
      ("Scratch", "scratch_length", (40, 80, 150)), ("Scratch", "scratch_width", (1, 2, 3)),
      ("Donut", "ring_width", (10, 20, 30))],
 )  # fmt: skip
-def test_more_of_a_factor_fails_more_dies_and_no_die_recovers(
+def test_a_higher_level_fails_more_dies_and_no_die_recovers(
     pattern: str, name: str, levels: tuple[float, ...]
 ) -> None:
-    """Wafers of one number share their chance: levels differ by the factor alone."""
+    """Wafers of one number share everything random: levels differ only by the factor."""
     made = [make(pattern, 6, density=5, **{name: level})
             if name != "density" else make(pattern, 6, density=level)
             for level in levels]  # fmt: skip
@@ -158,7 +158,7 @@ def test_more_of_a_factor_fails_more_dies_and_no_die_recovers(
             assert (more == FAIL).sum() > (less == FAIL).sum()
 
 
-def test_unevenness_clouds_the_density() -> None:
+def test_unevenness_varies_the_density() -> None:
     def blocks(unevenness: float) -> float:
         wafers = make("Random", 20, density=30, unevenness=unevenness)
         return float(np.mean([np.std((p[20:60, 20:60] == FAIL).reshape(4, 10, 4, 10).mean((1, 3)))
@@ -174,7 +174,7 @@ def test_ragged_borders_scatter_dies_around_the_shape() -> None:
     assert sharp.max() < 0.35 < ragged.max()
 
 
-def test_wafers_do_not_depend_on_their_neighbours() -> None:
+def test_wafers_do_not_depend_on_the_rest_of_the_batch() -> None:
     values = draw_values("Loc", 30, 5)
     together = simulator.simulate_factors("Loc", values, 9)
     alone = simulator.simulate_factors("Loc", {k: v[20:21] for k, v in values.items()}, 9, [20])
@@ -185,7 +185,7 @@ def test_wafers_do_not_depend_on_their_neighbours() -> None:
     assert not all(np.array_equal(a, b) for a, b in zip(together, other, strict=True))
 
 
-def test_the_first_drawn_are_the_same_however_many_are_drawn() -> None:
+def test_a_larger_count_starts_with_the_same_factors() -> None:
     few, many = draw_values("Scratch", 3, 1), draw_values("Scratch", 9, 1)
     for name in factors_of("Scratch"):
         np.testing.assert_array_equal(few[name], many[name][:3])
@@ -201,7 +201,7 @@ def test_drawn_wafers_are_maps_of_their_grid(pattern: str) -> None:
         assert 0.7 < (picture != NO_DIE).mean() < 0.85
 
 
-def test_given_die_grids_are_kept() -> None:
+def test_given_die_grids_are_used() -> None:
     mask = np.zeros((11, 17), bool)
     mask[3:8, 2:15] = True
     mask[5, 5] = False
@@ -222,21 +222,21 @@ def test_huge_and_tiny_grids_work() -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("end", [0, 1])
-def test_the_ends_of_all_limits_work_together(pattern: str, end: int) -> None:
+def test_all_factors_at_their_limits_work_together(pattern: str, end: int) -> None:
     ends = {name: factor.limits[end] for name, factor in factors_of(pattern).items()}
     (picture,) = make(pattern, **{**ends, "rows": 20, "aspect": 1})
     assert set(np.unique(picture)) <= {0, 127, 255}
 
 
-def test_a_wrong_pattern_factor_or_value_is_told() -> None:
+def test_a_wrong_pattern_factor_or_value_is_refused() -> None:
     with pytest.raises(ParameterError, match="no pattern “Centre”; choose one of Center"):
         draw_values("Centre", 1, 0)
-    with pytest.raises(ParameterError, match="“ring_radius” does not bear on the pattern Loc"):
+    with pytest.raises(ParameterError, match="“ring_radius” does not apply to the pattern Loc"):
         draw_values("Loc", 1, 0, {"ring_radius": 30})
-    with pytest.raises(ParameterError, match="“lenght” is no factor of the pattern Loc"):
+    with pytest.raises(ParameterError, match="no factor “lenght”; the factors of Loc"):
         draw_values("Loc", 1, 0, {"lenght": 30})
     values = draw_values("Loc", 2, 0)
-    with pytest.raises(ParameterError, match="also needs angle"):
+    with pytest.raises(ParameterError, match="also needs values for angle"):
         simulator.simulate_factors("Loc", {k: v for k, v in values.items() if k != "angle"}, 0)
     for wrong in (np.array([5.0]), np.array([1.0, 200.0]), np.array([1.0, np.nan])):
         with pytest.raises(ParameterError, match="strength must be 2 numbers from 0 to 100 %"):
@@ -244,7 +244,7 @@ def test_a_wrong_pattern_factor_or_value_is_told() -> None:
 
 
 @pytest.mark.parametrize("level", ["medium", "", 101, -1, float("nan"), True, None])
-def test_a_wrong_level_is_told(level: object) -> None:
+def test_a_wrong_level_is_refused(level: object) -> None:
     factor: Factor = FACTORS["density"]
-    with pytest.raises(ParameterError, match="give low, mid, high or a number from 0 to 100 %"):
+    with pytest.raises(ParameterError, match="use low, mid, high or a number from 0 to 100 %"):
         factor.value(level)  # type: ignore[arg-type]

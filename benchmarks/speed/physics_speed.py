@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.machine import describe_machine, write_results
 from wafer_core.simulator import PATTERNS, draw_values, simulate_factors, simulate_many
-from wafer_core.simulator.factorial import level_grid
+from wafer_core.simulator.factorial import factorial_design
 from wafer_core.simulator.fit import fit
 from wafer_core.simulator.fitted import simulate_class
 from wafer_core.simulator.test_sets import write_test_set
@@ -44,7 +44,7 @@ def main() -> None:
     drawn = sum(row["from_ranges"] for row in rows)
     with tempfile.TemporaryDirectory() as folder:
         per_cell = count // 12
-        wafers = level_grid("Loc", LEVELS, per_cell, 0)
+        wafers = factorial_design("Loc", LEVELS, per_cell, 0)
         began = time.perf_counter()
         on_disk = seconds(lambda: write_test_set(wafers, Path(folder) / "set", "Loc"))
         waited = time.perf_counter() - began

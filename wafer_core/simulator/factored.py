@@ -1,4 +1,4 @@
-"""Wafers from a value of each process factor, thousands in a second."""
+"""Wafers from a value of each process factor, thousands per second."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import numpy.typing as npt
 
 from wafer_core.errors import ParameterError
 from wafer_core.images import FAIL, MIN_SIDE, NO_DIE, PASS, Picture
-from wafer_core.simulator.dies import Mask, Vector, die_grid, lay_out
+from wafer_core.messages import N_, message
+from wafer_core.simulator.dies import Mask, Vector, die_grid, place_dies
 from wafer_core.simulator.factors import FACTORS, factors_of
 from wafer_core.simulator.shapes import SHAPES, background
 
-Values = dict[str, npt.NDArray[np.float64]]  # factor → a value for each wafer (N,), in its unit
-# How a unit becomes what the formulas use: shares of the radius or of dies, and radians.
+Values = dict[str, npt.NDArray[np.float64]]  # factor → value of each wafer (N,), in its unit
+# Conversion to the units of the formulas: shares of the radius or of the dies, and radians.
 _IN_UNITS = {"%": 0.01, "°": math.pi / 180}
 _DIES_AT_ONCE = 150_000  # vectors of this length stay in the processor's cache
-# Mostly low: few wafers have a density near the upper end.
-_MOSTLY_LOW = ("density", "scratch_curvature")
+# Factors that are skewed towards their lower end, as on real wafers.
+_SKEWED = ("density", "scratch_curvature")
 
 
 def draw_values(
@@ -29,15 +30,15 @@ def draw_values(
 
     Args:
         pattern: One of ``PATTERNS``.
-        count: How many wafers; the first ``n`` of more are those of ``n``.
+        count: Number of wafers. A larger count starts with the same wafers.
         seed: 0 or more.
-        fixed: Factors that are not drawn.
+        fixed: Factors that are set instead of drawn.
 
     Raises:
-        ParameterError: No such pattern, or a factor that does not bear on it.
+        ParameterError: The pattern is unknown, or does not have one of the factors.
     """
     factors = factors_of(pattern)
-    check_names(pattern, fixed or {})
+    check_factors(pattern, fixed or {})
     drawn = np.random.default_rng([seed, 23]).random((count, len(FACTORS)))
     values: Values = {}
     for column, (name, factor) in enumerate(FACTORS.items()):
@@ -45,29 +46,31 @@ def draw_values(
             continue
         low, high = factor.ranges[pattern]
         share = drawn[:, column]
-        if name in _MOSTLY_LOW and pattern != "Random":
+        if name in _SKEWED and pattern != "Random":
             share = share**2
         values[name] = low + (high - low) * share
-        if factor.whole:  # each whole number as often as another
+        if factor.whole:  # all whole numbers with equal probability
             values[name] = np.minimum(np.floor(low + (high - low + 1) * share), high)
         if fixed and name in fixed:
             values[name] = np.full(count, factor.value(fixed[name], name))
     return values
 
 
-def check_names(pattern: str, names: Mapping[str, object]) -> None:
-    """Refuse a factor that there is not, or that a pattern does not have.
+def check_factors(pattern: str, names: Mapping[str, object]) -> None:
+    """Check that a pattern has these factors.
 
     Raises:
-        ParameterError: Naming it, and those of the pattern.
+        ParameterError: Naming the first that it does not have, and those that it has.
     """
     factors = factors_of(pattern)
     for name in names:
         if name not in factors:
-            about = "does not bear on" if name in FACTORS else "is no factor of"
-            raise ParameterError(
-                f"“{name}” {about} the pattern {pattern}; its factors are {', '.join(factors)}."
+            template = (
+                N_("“{name}” does not apply to the pattern {pattern}; its factors are {known}.")
+                if name in FACTORS
+                else N_("There is no factor “{name}”; the factors of {pattern} are {known}.")
             )
+            raise ParameterError(template, name=name, pattern=pattern, known=", ".join(factors))
 
 
 def simulate_factors(
@@ -81,61 +84,73 @@ def simulate_factors(
 
     Args:
         pattern: One of ``PATTERNS``.
-        values: A value (N,) for each factor that bears on the pattern, in its unit.
+        values: A value (N,) for each factor of the pattern, in its unit.
         seed: 0 or more.
-        numbers: Of the wafers, by default 0, 1, 2 …: seed and number decide everything that is
-            left to chance, so that two wafers of one number differ by their factors alone.
+        numbers: Of the wafers, by default 0, 1, 2 …. Seed and number determine everything random,
+            so that two wafers with the same number differ only by their factors.
         masks: The die grid (H, W) of each wafer; by default discs of ``rows`` and ``aspect``.
 
     Returns:
         N wafer maps.
 
     Raises:
-        ParameterError: No such pattern, a factor is missing or out of its limits.
+        ParameterError: The pattern is unknown, or a factor is missing or outside its limits.
     """
     factors = factors_of(pattern)
-    check_names(pattern, values)
+    check_factors(pattern, values)
     missing = [name for name in factors if name not in values]
     if missing:
         raise ParameterError(
-            f"A wafer of the pattern {pattern} also needs {', '.join(missing)}; give them a value."
+            "The pattern {pattern} also needs values for {missing}.",
+            pattern=pattern,
+            missing=", ".join(missing),
         )
     count = len(values["rows"])
-    inner: dict[str, Vector] = {}
+    converted: dict[str, Vector] = {}
     for name, factor in factors.items():
         array = np.asarray(values[name], np.float64)
         low, high = factor.limits
         if array.shape != (count,) or not ((array >= low) & (array <= high)).all():
             raise ParameterError(
-                f"{name} must be {count} numbers from {low:g} to {high:g} {factor.unit}.".rstrip()
+                N_("{name} must be {count:,} numbers from {low:g} to {high:g} {unit}.")
+                if factor.unit
+                else N_("{name} must be {count:,} numbers from {low:g} to {high:g}."),
+                name=name,
+                count=count,
+                low=low,
+                high=high,
+                unit=message(factor.unit),
             )
-        inner[name] = (array * _IN_UNITS.get(factor.unit, 1.0)).astype(np.float32)
+        converted[name] = (array * _IN_UNITS.get(factor.unit, 1.0)).astype(np.float32)
     if masks is None:
         masks = _discs(values["rows"], values["aspect"])
     if numbers is None:
         numbers = range(count)
-    made: list[Picture] = []
-    for part in _parts([mask.size for mask in masks]):
-        mine = {name: array[part] for name, array in inner.items()}
-        made += _simulate(pattern, masks[part], mine, seed, numbers[part])
-    return made
+    pictures: list[Picture] = []
+    for chunk in _chunks([mask.size for mask in masks]):
+        of_chunk = {name: array[chunk] for name, array in converted.items()}
+        pictures += _simulate(pattern, masks[chunk], of_chunk, seed, numbers[chunk])
+    return pictures
 
 
 def _simulate(
-    pattern: str, masks: Sequence[Mask], values: dict[str, Vector], seed: int,
+    pattern: str,
+    masks: Sequence[Mask],
+    values: dict[str, Vector],
+    seed: int,
     numbers: Sequence[int],
-) -> list[Picture]:  # fmt: skip
-    wafers = lay_out(masks, values, seed, numbers)
-    chance = 1 - (1 - background(wafers)) * (1 - SHAPES[pattern](wafers))
-    states = np.where(wafers.chance < chance, FAIL, PASS).astype(np.uint8)
-    exclusion = wafers.value("edge_exclusion")
+) -> list[Picture]:
+    dies = place_dies(masks, values, seed, numbers)
+    chance = 1 - (1 - background(dies)) * (1 - SHAPES[pattern](dies))
+    states = np.where(dies.chance < chance, FAIL, PASS).astype(np.uint8)
+    exclusion = dies.value("edge_exclusion")
     if exclusion.any():
-        states[(wafers.radius > 1 - exclusion) & (exclusion > 0)] = NO_DIE
+        states[(dies.radius > 1 - exclusion) & (exclusion > 0)] = NO_DIE
     pictures = []
-    ends = np.cumsum(wafers.counts)
-    for mask, part in zip(masks, np.split(states, ends[:-1]), strict=True):
+    ends = np.cumsum(dies.counts)
+    for mask, of_wafer in zip(masks, np.split(states, ends[:-1]), strict=True):
         picture = np.zeros(mask.shape, np.uint8)
-        picture[mask] = part
+        picture[mask] = of_wafer
         pictures.append(picture)
     return pictures
 
@@ -152,8 +167,8 @@ def _discs(rows: npt.NDArray[np.float64], aspect: npt.NDArray[np.float64]) -> li
     return masks
 
 
-def _parts(sizes: Sequence[int]) -> Iterator[slice]:
-    """Slices of wafers that together have no more dies than fit."""
+def _chunks(sizes: Sequence[int]) -> Iterator[slice]:
+    """Slices of wafers with at most ``_DIES_AT_ONCE`` dies together."""
     begin = dies = 0
     for index, size in enumerate(sizes):
         if dies and dies + size > _DIES_AT_ONCE:

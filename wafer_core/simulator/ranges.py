@@ -1,9 +1,9 @@
-"""A simulator of the nine WM-811K patterns, for the demo and for tests.
+"""Random wafers of the nine WM-811K patterns, for the demo, the tests and pre-training.
 
-A wafer is a disc of dies. Every die fails with a probability: a background that all dies share,
-plus that of the pattern, a smooth shape with random position, size and strength and a ragged
-border. Shapes and ranges follow the look of real wafers of MIR-WM811K (Wu, Jang and Chen, IEEE
-TSM 28(1), 2015); no real wafer is used.
+A wafer is a disc of dies. Every die fails with a probability: that of the background, plus that of
+the pattern, a smooth shape of random position, size and strength with a ragged border. Shapes and
+ranges imitate the real wafers of MIR-WM811K (Wu, Jang and Chen, IEEE TSM 28(1), 2015); no real
+wafer is used.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from wafer_core.errors import ParameterError
 from wafer_core.images import FAIL, MAX_SIDE, MIN_SIDE, NO_DIE, PASS, Picture
+from wafer_core.simulator.factors import PATTERNS, check_pattern
 
 Field = npt.NDArray[np.float64]
 Range = tuple[float, float]
@@ -24,31 +25,31 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class WaferConfig:
-    """Ranges that each wafer's own values are drawn from, all ``(lowest, highest)``.
+    """Ranges ``(lowest, highest)`` that the values of each wafer are drawn from.
 
     Raises:
-        ParameterError: A range is upside down, not finite or outside its limits.
+        ParameterError: A range is reversed, not finite or outside its limits.
     """
 
-    # Dies from top to bottom. WM-811K holds 22 to 212; most have fewer than 55.
+    # Dies from top to bottom. WM-811K has 22 to 212; most wafers have fewer than 55.
     rows: Range = (25, 54)
-    # Columns over rows: a die is rarely square. 0.8 to 1.2 holds nine real wafers of ten.
+    # Columns divided by rows: dies are rarely square. 0.8 to 1.2 covers 90% of the real wafers.
     aspect: Range = (0.82, 1.2)
-    # Share of the radius at the rim that carries no die. Real maps are cut at their last die.
+    # Width of the edge without dies, as a share of the radius. Real maps end at their last die.
     edge_exclusion: Range = (0.0, 0.0)
-    # Share of dies that fail anywhere, whatever the pattern: 1 − yield of a wafer without one.
+    # Share of dies that fail regardless of the pattern: 1 - yield of a wafer without a pattern.
     background: Range = (0.015, 0.18)
-    # How much more the outermost dies fail than the middle, as a factor on the background.
+    # Fail rate of the outermost dies relative to the middle, a factor on the background.
     rim_weakness: Range = (1.0, 1.8)
-    # Share of dies that fail in the middle of the pattern: 1 is a solid shape.
+    # Share of dies that fail inside the pattern: 1 is a solid shape.
     strength: Range = (0.6, 1.0)
-    # Factor on the pattern's usual size.
+    # Factor on the usual size of the pattern.
     size: Range = (0.7, 1.4)
-    # Factor on how far the pattern lies from its usual place.
-    wander: Range = (0.5, 1.2)
-    # How ragged its border is: 0 is drawn with compasses.
+    # Factor on the usual displacement of the pattern.
+    displacement: Range = (0.5, 1.2)
+    # How ragged the border is: 0 is sharp.
     raggedness: Range = (0.3, 1.0)
-    # Chance that a wafer has a few test sites, which are no dies, within it.
+    # Probability that a wafer has a few test sites (cells without a die) inside.
     test_sites: float = 0.08
 
     def __post_init__(self) -> None:
@@ -60,7 +61,7 @@ class WaferConfig:
             "rim_weakness": (0, 10),
             "strength": (0, 1),
             "size": (0.1, 4),
-            "wander": (0, 4),
+            "displacement": (0, 4),
             "raggedness": (0, 2),
         }
         for field in fields(self):
@@ -69,23 +70,27 @@ class WaferConfig:
             smallest, largest = limits.get(field.name, (0, 1))
             if not smallest <= low <= high <= largest:  # also false for NaN
                 raise ParameterError(
-                    f"Simulator: {field.name} is {value}; give a lower and a higher number "
-                    f"between {smallest:g} and {largest:g}."
+                    "Simulator: {name} is {value}; use a lower and a higher number between {low:g} "
+                    "and {high:g}.",
+                    name=field.name,
+                    value=str(value),
+                    low=smallest,
+                    high=largest,
                 )
 
 
 @dataclass(frozen=True)
 class _Wafer:
-    """The dies of one wafer, and what was drawn for its pattern."""
+    """The dies of one wafer, and the values that were drawn for its pattern."""
 
-    x: Field  # (H, W) die centres, −1 left rim to 1 right rim
-    y: Field  # (H, W) −1 top to 1 bottom
-    radius: Field  # (H, W) 0 centre to 1 rim
+    x: Field  # (H, W) die centres, -1 left edge to 1 right edge
+    y: Field  # (H, W) -1 top to 1 bottom
+    radius: Field  # (H, W) 0 centre to 1 edge
     angle: Field  # (H, W) radians
-    pitch: float  # distance of neighbouring dies, in radii
+    pitch: float  # distance between neighbouring dies, in radii
     strength: float
     size: float
-    wander: float
+    displacement: float
     raggedness: float
     rng: np.random.Generator
 
@@ -93,7 +98,7 @@ class _Wafer:
         return float(self.rng.uniform(low, high))
 
     def noise(self, waves: int = 6, frequency: float = 5.0) -> Field:
-        """A smooth random field (H, W) of about mean 0 and deviation 1: a few plane waves."""
+        """A smooth random field (H, W): a few plane waves; mean about 0, deviation about 1."""
         turn, phase = self.rng.uniform(0, 2 * math.pi, (2, waves))
         pace = self.rng.uniform(0.3, 1, waves) * frequency
         total = np.zeros_like(self.x)
@@ -102,7 +107,7 @@ class _Wafer:
         return total * math.sqrt(2 / waves)
 
     def inside(self, depth: Field, blur: float) -> Field:
-        """Chance to fail from the depth (H, W) in a shape, in radii; its border is at 0."""
+        """Fail probability from the depth (H, W) in a shape, in radii; its border is at 0."""
         ragged = depth + self.raggedness * blur * self.noise(frequency=9)
         return np.asarray(self.strength * np.clip(ragged / blur + 0.5, 0, 1))
 
@@ -114,24 +119,24 @@ class _Wafer:
         return self.inside(radius - distance, blur=max(0.35 * radius, self.pitch))
 
     def sector(self, middle: float, half_width: float) -> Field:
-        """1 in the middle of a sector of directions, falling through 0 at its ends (radians)."""
-        away = np.abs((self.angle - middle + math.pi) % (2 * math.pi) - math.pi)
-        return np.asarray(1 - away / half_width)
+        """1 in the middle of a sector, falling to 0 at its ends (radians) and below 0 outside."""
+        difference = np.abs((self.angle - middle + math.pi) % (2 * math.pi) - math.pi)
+        return np.asarray(1 - difference / half_width)
 
 
 def _center(w: _Wafer) -> Field:
-    x, y = w.rng.normal(0, 0.06 * w.wander, 2)
+    x, y = w.rng.normal(0, 0.06 * w.displacement, 2)
     radius = max(0.26 * w.size * w.between(0.55, 1.7), 1.5 * w.pitch)
     return w.blob(x, y, radius, w.between(0.9, 1.12), w.between(0, math.pi))
 
 
 def _donut(w: _Wafer) -> Field:
-    x, y = w.rng.normal(0, 0.07 * w.wander, 2)
+    x, y = w.rng.normal(0, 0.07 * w.displacement, 2)
     distance = np.hypot(w.x - x, w.y - y)
     radius = 0.42 * w.between(0.8, 1.25)
     half_width = max(0.13 * w.size, 0.9 * w.pitch)
     ring = w.inside(half_width - np.abs(distance - radius), blur=0.12)
-    # Most real donuts are stronger on one side, some are open there.
+    # Most real donuts are stronger on one side; some are open on the other.
     direction = w.between(0, 2 * math.pi)
     lobe = np.cos(np.arctan2(w.y - y, w.x - x) - direction)
     return np.asarray(ring * np.clip(1 - w.between(0, 0.75) * (1 - lobe) / 1.6, 0.08, 1))
@@ -147,7 +152,7 @@ def _edge_loc(w: _Wafer) -> Field:
 
 def _edge_ring(w: _Wafer) -> Field:
     thickness = max(0.055 * w.size, 1.4 * w.pitch)
-    # A ring may open on one side, but reaches around most of the wafer.
+    # A ring may be open on one side, but surrounds most of the wafer.
     closed = w.sector(w.between(0, 2 * math.pi), math.radians(w.between(180, 320)))
     depth = thickness - (1 - w.radius)
     shape = w.inside(depth, blur=0.8 * w.pitch)
@@ -156,7 +161,7 @@ def _edge_ring(w: _Wafer) -> Field:
 
 def _loc(w: _Wafer) -> Field:
     direction, distance = w.between(0, 2 * math.pi), w.between(0.42, 0.66)
-    distance = 0.52 + (distance - 0.52) * w.wander
+    distance = 0.52 + (distance - 0.52) * w.displacement
     radius = max(0.22 * w.size * w.between(0.65, 1.7), 1.8 * w.pitch)
     x, y = distance * math.cos(direction), distance * math.sin(direction)
     return w.blob(x, y, radius, w.between(0.75, 1.35), w.between(0, math.pi))
@@ -164,7 +169,7 @@ def _loc(w: _Wafer) -> Field:
 
 def _near_full(w: _Wafer) -> Field:
     solid = 0.8 + 0.2 * w.strength
-    # What passes lies together in one or two patches, often at the rim.
+    # The dies that pass form one or two patches, often at the edge.
     patch = np.clip(w.noise(frequency=3) - w.between(0.7, 2.2), 0, 0.8)
     return np.asarray(solid - patch)
 
@@ -179,14 +184,14 @@ def _scratch(w: _Wafer) -> Field:
     for _ in range(1 if w.between(0, 1) < 0.85 else 2):
         length = max(0.65 * w.size * w.between(0.6, 2), 7 * w.pitch)
         half_width = w.pitch * (0.62 if w.between(0, 1) < 0.6 else w.between(0.7, 1.2))
-        # A walk of small steps whose direction turns slowly: an arc with a little tremble.
+        # A walk of small steps whose heading changes slowly: an arc with a little jitter.
         steps = max(int(length / (0.4 * w.pitch)), 2)
         turn = w.rng.normal(0, 0.8) / steps + w.rng.normal(0, 0.03, steps)
         heading = w.between(0, 2 * math.pi) + np.cumsum(turn)
         path = np.cumsum(np.stack([np.cos(heading), np.sin(heading)]), axis=1) * (length / steps)
         middle_direction, middle_distance = w.between(0, 2 * math.pi), w.between(0.1, 0.62)
         shift = np.array([math.cos(middle_direction), math.sin(middle_direction)])
-        path += (shift * middle_distance * min(w.wander, 1.2) - path.mean(axis=1))[:, None]
+        path += (shift * middle_distance * min(w.displacement, 1.2) - path.mean(axis=1))[:, None]
         nearest = np.full_like(w.x, np.inf)
         for x, y in path.T:
             np.minimum(nearest, (w.x - x) ** 2 + (w.y - y) ** 2, out=nearest)
@@ -209,7 +214,6 @@ _SHAPES: dict[str, Callable[[_Wafer], Field]] = {
     "Scratch": _scratch,
     "none": _none,
 }
-PATTERNS: tuple[str, ...] = tuple(_SHAPES)
 _DEFAULT = WaferConfig()
 
 
@@ -218,19 +222,16 @@ def simulate(pattern: str, rng: np.random.Generator, config: WaferConfig = _DEFA
 
     Args:
         pattern: One of ``PATTERNS``.
-        rng: Where chance comes from; it moves on.
+        rng: Random generator; its state changes.
         config: Ranges to draw from.
 
     Returns:
-        (H, W), one pixel a die: no die, pass, fail.
+        (H, W), one pixel per die: no die, pass, fail.
 
     Raises:
-        ParameterError: No such pattern.
+        ParameterError: There is no such pattern.
     """
-    if pattern not in _SHAPES:
-        raise ParameterError(
-            f"There is no pattern “{pattern}”; choose one of {', '.join(PATTERNS)}."
-        )
+    check_pattern(pattern)
     H = round(rng.uniform(*config.rows))
     W = max(round(H * rng.uniform(*config.aspect)), MIN_SIDE)
     y, x = np.meshgrid(
@@ -244,7 +245,7 @@ def simulate(pattern: str, rng: np.random.Generator, config: WaferConfig = _DEFA
         pitch=2 / math.sqrt(H * W),
         strength=rng.uniform(*config.strength),
         size=rng.uniform(*config.size),
-        wander=rng.uniform(*config.wander),
+        displacement=rng.uniform(*config.displacement),
         raggedness=rng.uniform(*config.raggedness),
         rng=rng,
     )
@@ -258,7 +259,7 @@ def simulate(pattern: str, rng: np.random.Generator, config: WaferConfig = _DEFA
         rows = ((0.55 * np.sin(turn) + 1) * H / 2).astype(int)
         columns = ((0.55 * np.cos(turn) + 1) * W / 2).astype(int)
         picture[rows, columns] = NO_DIE
-    # A tenth of a die less than the full disc gives the share of dies of real maps, 77 %.
+    # A tenth of a die less than the full disc gives the share of dies of real maps, 77%.
     limit = 1 - 0.1 * wafer.pitch - rng.uniform(*config.edge_exclusion)
     picture[wafer.radius > limit] = NO_DIE
     return picture
@@ -269,22 +270,23 @@ def simulate_many(
 ) -> list[Picture]:
     """Several wafer maps; the same arguments always give the same ones.
 
-    The first ``n`` of a longer list are those of a shorter one.
+    A longer list starts with the wafers of a shorter one.
 
     Args:
         pattern: One of ``PATTERNS``.
-        count: How many, 0 or more.
+        count: Number of wafers, 0 or more.
         seed: 0 or more.
         config: Ranges to draw from.
 
     Raises:
-        ParameterError: No such pattern, or a negative number.
+        ParameterError: There is no such pattern, or a number is negative.
     """
     if count < 0 or seed < 0:
         raise ParameterError(
-            f"Simulator: count {count} and seed {seed} must not be negative; give 0 or more."
+            "Simulator: count is {count} and seed is {seed}; both must be 0 or more.",
+            count=count,
+            seed=seed,
         )
-    if pattern not in _SHAPES:
-        simulate(pattern, np.random.default_rng(seed), config)  # says what is wrong
+    check_pattern(pattern)
     rng = np.random.default_rng([seed, PATTERNS.index(pattern)])
     return [simulate(pattern, rng, config) for _ in range(count)]

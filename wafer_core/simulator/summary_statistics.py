@@ -1,8 +1,8 @@
-"""What can be measured on a wafer map without knowing what it shows: its signature.
+"""Summary statistics of a wafer map, which do not depend on its class.
 
-Thirty-odd numbers: how much fails, at which radius, how one-sided, how clustered; how large, long,
-thick and far out the largest cluster is. Turned or mirrored wafers have nearly the same signature;
-``bearing`` is the direction that it leaves out.
+32 numbers: how much fails, at which radius, how one-sided and how clustered; how large, long, thick
+and far from the centre the largest cluster is. They hardly change when the wafer is rotated or
+mirrored; the direction that they leave out is returned as ``bearing``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from wafer_core.images import FAIL, NO_DIE, Picture
 Array = npt.NDArray[np.float64]
 
 _RINGS = 8
-_ZONES = (0.4, 0.75)  # radii between the middle, the belt and the rim
+_ZONES = (0.4, 0.75)  # radii that separate the middle, the belt and the rim
 _WAVES = 4  # lobes around the wafer
-_CLUSTER = 4  # failed dies from which on a cluster counts
+_CLUSTER = 4  # failed dies that make a cluster
 NAMES: tuple[str, ...] = (
     "failed",
     *(f"ring_{k}" for k in range(_RINGS)),
@@ -36,96 +36,102 @@ NAMES: tuple[str, ...] = (
     "radial",
     "core",
 )
-# A signature's parts count alike, however many numbers they have.
+# Each group of statistics has about the same weight, however many numbers it has.
 _WEIGHTS = np.array(
     [1.0] + [2 / _RINGS] * _RINGS + [2 / (3 * _WAVES)] * (3 * _WAVES) + [0.5] * 2 + [0.4] * 9
 )
 
 
-def signatures(pictures: Sequence[Picture]) -> tuple[Array, Array]:
+def summary_statistics(pictures: Sequence[Picture]) -> tuple[Array, Array]:
     """Measure wafer maps.
 
     Args:
-        pictures: Wafer maps (H, W), any grids.
+        pictures: N wafer maps (H, W) with any die grids.
 
     Returns:
-        (N, 32) in the order of ``NAMES``: shares as square roots, which spread evenly; and the
-        bearing (N,) of what fails, in radians clockwise from the top.
+        Statistics (N, 32) in the order of ``NAMES``, shares as square roots to stabilise their
+        variance; and the bearing (N,) of the failed dies, in radians clockwise from the top.
     """
     N = len(pictures)
     if not N:
         return np.zeros((0, len(NAMES))), np.zeros(0)
     around, bearing = _around(pictures)
     clusters = np.empty((N, 11))
-    alike: dict[tuple[int, ...], list[int]] = {}
+    same_grid: dict[tuple[int, ...], list[int]] = {}
     for index, picture in enumerate(pictures):
-        alike.setdefault(picture.shape, []).append(index)
-    for indices in alike.values():
-        same = np.stack([pictures[k] for k in indices])
-        dies = np.maximum((same != NO_DIE).sum((1, 2)), 1)
-        clusters[indices] = _clusters(same == FAIL, dies)
+        same_grid.setdefault(picture.shape, []).append(index)
+    for indices in same_grid.values():
+        stack = np.stack([pictures[k] for k in indices])
+        dies = np.maximum((stack != NO_DIE).sum((1, 2)), 1)
+        clusters[indices] = _clusters(stack == FAIL, dies)
     return np.concatenate([around, clusters], 1), bearing
 
 
 def distances(first: Array, second: Array, scales: Array) -> Array:
-    """Distances (N, M) between signatures (N, F) and (M, F), each number in units of its scale."""
-    a, b = weighed(first, scales), weighed(second, scales)
+    """Weighted Euclidean distances (N, M) between statistics (N, F) and (M, F).
+
+    Args:
+        first: From ``summary_statistics``.
+        second: The same.
+        scales: (F,) what each number is divided by.
+    """
+    a, b = weighted(first, scales), weighted(second, scales)
     squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
     return np.asarray(np.sqrt(np.clip(squares, 0, None)))
 
 
-def weighed(values: Array, scales: Array) -> Array:
-    """Signatures (N, F) whose plain distance is that of ``distances``."""
+def weighted(values: Array, scales: Array) -> Array:
+    """Statistics (N, F) scaled so that their Euclidean distance is that of ``distances``."""
     return np.asarray(values * np.sqrt(_WEIGHTS / _WEIGHTS.sum()) / scales)
 
 
 def _around(pictures: Sequence[Picture]) -> tuple[Array, Array]:
-    """What fails by radius and direction (N, 21), and the bearing (N,); a grid's wafers at once."""
+    """Failed dies by radius and direction (N, 21), and the bearing (N,)."""
     N = len(pictures)
     shares, bearing = np.empty((N, 1 + _RINGS + 3 * _WAVES)), np.empty(N)
-    alike: dict[tuple[tuple[int, ...], bytes], list[int]] = {}
+    same_grid: dict[tuple[tuple[int, ...], bytes], list[int]] = {}
     for index, picture in enumerate(pictures):
         key = (picture.shape, np.packbits(picture != NO_DIE).tobytes())
-        alike.setdefault(key, []).append(index)
-    for indices in alike.values():
+        same_grid.setdefault(key, []).append(index)
+    for indices in same_grid.values():
         mask = pictures[indices[0]] != NO_DIE
         failed = np.stack([pictures[k][mask] == FAIL for k in indices]).astype(np.float32)
         total = failed.mean(1) if mask.any() else np.zeros(len(indices), np.float32)
         measured = (failed - total[:, None]) @ _matrix(mask)  # (n, 8 + 24 + 2) of the excess
         rings, waves = measured[:, :_RINGS], measured[:, _RINGS:-2]
         x, y = measured[:, -2], measured[:, -1]
-        # sums over the dies of parts: a wave is as long as its cosine and sine together
+        # amplitude of a wave from its cosine and sine parts
         waves = np.sqrt((waves.reshape(-1, 3 * _WAVES, 2) ** 2).sum(2))
         shares[indices, 0] = total
         shares[indices, 1 : 1 + _RINGS] = total[:, None] + rings
         shares[indices, 1 + _RINGS :] = 3 * waves
-        # the middle of what fails too much, seen from the centre
+        # direction of the centroid of the excess of failed dies
         bearing[indices] = np.arctan2(x, -y)
     return np.sqrt(np.clip(shares, 0, 1)), bearing
 
 
 def _matrix(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """What each die (D,) adds to the rings, to the lobes as cosine and sine, and to x and y."""
+    """Contribution of each die (D,) to rings, lobes (cosine and sine), x and y."""
     H, W = mask.shape
     row, column = np.nonzero(mask)
     x, y = (2 * column + 1) / W - 1, (2 * row + 1) / H - 1
-    # rounding must not push a die over a border when the wafer is turned
+    # rounding must not move a die across a border when the wafer is rotated
     radius = np.sqrt(x * x + y * y) + 1e-9
     ring = np.minimum((radius * _RINGS).astype(np.intp), _RINGS - 1)
     rings = (ring[:, None] == np.arange(_RINGS)).astype(np.float64)
-    rings /= np.maximum(rings.sum(0), 1)  # of an empty ring: as the whole wafer
+    rings /= np.maximum(rings.sum(0), 1)  # an empty ring gets the value of the whole wafer
     zone = (radius >= _ZONES[0]).astype(np.intp) + (radius >= _ZONES[1])
     direction = np.arctan2(x, -y)[:, None] * np.arange(1, _WAVES + 1)
     turning = np.stack([np.cos(direction), np.sin(direction)], 2).reshape(len(x), 2 * _WAVES)
-    turning[radius < 1e-6] = 0  # the die in the middle lies in no direction
+    turning[radius < 1e-6] = 0  # the central die has no direction
     dies = max(len(x), 1)
     waves = np.concatenate([turning * (zone == z)[:, None] for z in range(3)], 1) / dies
     return np.concatenate([rings, waves, x[:, None], y[:, None]], 1).astype(np.float32)
 
 
 def _clusters(failed: npt.NDArray[np.bool_], dies: npt.NDArray[np.intp]) -> Array:
-    """How clustered failed dies (n, H, W) of one grid are, and their largest cluster; (n, 11)."""
-    from scipy import ndimage  # heavy: only where needed
+    """How clustered the failed dies (n, H, W) are, and their largest cluster: (n, 11)."""
+    from scipy import ndimage  # slow to import
 
     n, H, W = failed.shape
     total = np.maximum(failed.sum((1, 2)), 1)
@@ -138,14 +144,14 @@ def _clusters(failed: npt.NDArray[np.bool_], dies: npt.NDArray[np.intp]) -> Arra
         :, 2:-2
     ]
     far = (apart * failed).sum((1, 2)) / total / 4
-    # a die with two failed neighbours belongs to something; lonely ones are the background
+    # dies with two failed neighbours belong to a structure; isolated ones are the background
     dense = failed & (around >= 2)
     values = np.zeros((n, 11))
     values[:, 0] = np.sqrt(np.clip(near - share, 0, None))
     values[:, 1] = np.sqrt(np.clip(far - share, 0, None))
     values[:, 2] = np.sqrt(dense.sum((1, 2)) / dies)
 
-    # blobs have dies with failed ones all around, lines have none
+    # blobs have dies that are surrounded by failed ones, lines do not
     core = (around >= 6) & dense
     values[:, 10] = np.sqrt(core.sum((1, 2)) / np.maximum(dense.sum((1, 2)), 1))
 
@@ -160,12 +166,12 @@ def _clusters(failed: npt.NDArray[np.bool_], dies: npt.NDArray[np.intp]) -> Arra
     clusters = np.flatnonzero(size >= _CLUSTER)
     values[:, 3] = np.bincount(owner[clusters], minlength=n)
     by_size = clusters[np.lexsort((-size[clusters], owner[clusters]))]
-    mine, first = np.unique(owner[by_size], return_index=True)  # wafers that have a cluster
+    wafers, first = np.unique(owner[by_size], return_index=True)  # that have a cluster
     largest = by_size[first]
-    several = values[mine, 3] > 1
-    values[mine[several], 5] = size[by_size[first[several] + 1]]
+    several = values[wafers, 3] > 1
+    values[wafers[several], 5] = size[by_size[first[several] + 1]]
     values[:, 3] = np.sqrt(np.log1p(np.clip(values[:, 3] - 1, 0, None)))
-    values[mine, 4] = size[largest]
+    values[wafers, 4] = size[largest]
     values[:, 4:6] = np.sqrt(values[:, 4:6] / dies[:, None])
 
     x, y = (2 * column + 1) / W - 1, (2 * row + 1) / H - 1
@@ -180,10 +186,10 @@ def _clusters(failed: npt.NDArray[np.bool_], dies: npt.NDArray[np.intp]) -> Arra
     long, short = (xx + yy) / 2 + spread, np.clip((xx + yy) / 2 - spread, 0, None)
     distance = np.hypot(middle_x, middle_y)
     # a bar of length l has the variance l²/12
-    values[mine, 6], values[mine, 7], values[mine, 8] = (
+    values[wafers, 6], values[wafers, 7], values[wafers, 8] = (
         np.sqrt(3 * long), np.sqrt(3 * short), distance
     )  # fmt: skip
-    # 1: the long axis points to the centre, −1: it runs around; 0: round, or in the middle
+    # 1: the long axis is radial, -1: tangential, 0: round or central
     axis = (xx - yy) / 2 * (middle_x**2 - middle_y**2) + 2 * xy * middle_x * middle_y
-    values[mine, 9] = axis / (np.maximum(long, 1e-9) * np.maximum(distance, 0.3) ** 2)
+    values[wafers, 9] = axis / (np.maximum(long, 1e-9) * np.maximum(distance, 0.3) ** 2)
     return values

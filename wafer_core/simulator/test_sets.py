@@ -1,4 +1,4 @@
-"""A test set of simulated wafers on disk: a folder of pictures, or one wafer data file."""
+"""Write a test set of simulated wafers: a folder of pictures, or one wafer data file."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ import numpy as np
 from wafer_core import files
 from wafer_core.errors import InputError
 from wafer_core.images import FAIL, PASS, encode_png
-from wafer_core.simulator.factorial import LevelWafer
+from wafer_core.simulator.factorial import DesignWafer
 
 TABLE = "levels.csv"
 
 
-def write_test_set(wafers: Iterable[LevelWafer], output: Path, class_name: str) -> Path:
-    """Write wafers, and last the table of their levels; nothing stays of half a set.
+def write_test_set(wafers: Iterable[DesignWafer], output: Path, class_name: str) -> Path:
+    """Write wafers and a table of their levels; an incomplete set is removed.
 
     Args:
-        wafers: Of ``level_grid``.
+        wafers: From ``factorial_design``.
         output: A new folder, for ``00000.png``, … and ``levels.csv``; or a file that ends in
-            ``.npz``, which gets a table of its name beside it.
-        class_name: What the wafers are labelled with in a data file.
+            ``.npz``, with a table of the same name next to it.
+        class_name: Label of the wafers in a data file.
 
     Returns:
-        The table: a row a wafer, with its file or number, its levels and the value of each factor.
+        The table, one row per wafer: its file or number, its levels and the value of each factor.
 
     Raises:
-        InputError: Something lies there already.
-        StorageError: The disk is full or refuses.
+        InputError: The output already exists.
+        StorageError: The disk is full or not writable.
     """
     if output.exists():
-        raise InputError(f"{output} is there already; name a new folder or file for the test set.")
+        raise InputError(
+            "{output} already exists; choose a new folder or file for the test set.",
+            output=str(output),
+        )
     if output.suffix.lower() == ".npz":
         return _write_data_file(wafers, output, class_name)
     rows: list[dict[str, object]] = []
@@ -45,21 +48,21 @@ def write_test_set(wafers: Iterable[LevelWafer], output: Path, class_name: str) 
             files.write_bytes(output / name, encode_png(wafer.picture), sync=False)
             rows.append({"file": name, **wafer.row()})
         files.write_bytes(output / TABLE, _table(rows))
-    except BaseException:  # cancelled too: half a test set is none
+    except BaseException:  # also when cancelled: an incomplete test set is useless
         shutil.rmtree(output, ignore_errors=True)
         raise
     return output / TABLE
 
 
-def _write_data_file(wafers: Iterable[LevelWafer], output: Path, class_name: str) -> Path:
-    """Dies end to end with offsets and shapes, as the importers read them."""
+def _write_data_file(wafers: Iterable[DesignWafer], output: Path, class_name: str) -> Path:
+    """Concatenated dies with offsets and shapes, as the importers read them."""
     codes = np.zeros(256, np.uint8)  # 0 no die, 1 pass, 2 fail
     codes[PASS], codes[FAIL] = 1, 2
     dies, shapes, groups, rows = [], [], [], []
     for number, wafer in enumerate(wafers):
         dies.append(codes[wafer.picture].ravel())
         shapes.append(wafer.picture.shape)
-        # wafers of a repetition differ by their levels alone: no split may part them
+        # wafers of a repetition differ only by their levels and must stay in one split
         groups.append(wafer.repetition)
         rows.append({"index": number, **wafer.row()})
     stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Signatures: measured on wafers whose numbers are known."""
+"""Summary statistics: measured on wafers whose values are known."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 
 from wafer_core.images import FAIL, NO_DIE, Picture
 from wafer_core.simulator import PATTERNS, die_grid, simulate_many
-from wafer_core.simulator.summary_statistics import NAMES, distances, signatures
+from wafer_core.simulator.summary_statistics import NAMES, distances, summary_statistics
 from wafers import disc
 
 
 def measured(picture: Picture) -> dict[str, float]:
-    values, _ = signatures([picture])
+    values, _ = summary_statistics([picture])
     return dict(zip(NAMES, values[0].tolist(), strict=True))
 
 
@@ -25,7 +25,7 @@ def bar(x: float, y: float, half_x: float, half_y: float, size: int = 61) -> Pic
     return picture
 
 
-def test_a_wafer_that_fails_nowhere_and_one_that_fails_everywhere() -> None:
+def test_wafers_without_a_failed_die_and_without_a_passed_die() -> None:
     nothing = measured(disc(30))
     assert all(value == pytest.approx(0, abs=1e-3) for value in nothing.values())
     full = disc(30)
@@ -37,13 +37,15 @@ def test_a_wafer_that_fails_nowhere_and_one_that_fails_everywhere() -> None:
     assert values["second"] == values["clusters"] == 0
 
 
-def test_a_bar_has_its_length_thickness_and_place() -> None:
+def test_length_thickness_and_distance_of_a_bar() -> None:
     values = measured(bar(0.5, 0, 0.3, 0.1))
-    assert values["length"] == pytest.approx(0.3, abs=0.02)  # half of it, as is the thickness
+    assert values["length"] == pytest.approx(
+        0.3, abs=0.02
+    )  # half the length; the same for the thickness
     assert values["thickness"] == pytest.approx(0.1, abs=0.02)
     assert values["distance"] == pytest.approx(0.5, abs=0.01)
-    assert values["radial"] > 0.3  # it runs out from the centre
-    assert measured(bar(0.5, 0, 0.1, 0.3))["radial"] < -0.3  # it runs around
+    assert values["radial"] > 0.3  # radial
+    assert measured(bar(0.5, 0, 0.1, 0.3))["radial"] < -0.3  # tangential
     assert values["failed"] ** 2 == pytest.approx(0.6 * 0.2 / np.pi, abs=0.005)
 
 
@@ -60,35 +62,35 @@ def test_rings_and_lobes() -> None:
     assert measured(one_side)["lobes_1_belt"] > 0.3
 
 
-def test_the_bearing_is_read_clockwise_from_the_top() -> None:
-    places = ((0, -0.6), (0.6, 0), (0, 0.6), (-0.6, 0))
-    _, bearing = signatures([bar(x, y, 0.1, 0.1) for x, y in places])
+def test_the_bearing_is_clockwise_from_the_top() -> None:
+    centres = ((0, -0.6), (0.6, 0), (0, 0.6), (-0.6, 0))
+    _, bearing = summary_statistics([bar(x, y, 0.1, 0.1) for x, y in centres])
     np.testing.assert_allclose(np.degrees(bearing + 0.1) % 360 - 5.73, (0, 90, 180, 270), atol=1)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_turned_and_mirrored_wafers_have_the_same_signature(pattern: str) -> None:
+def test_rotated_and_mirrored_wafers_have_the_same_statistics(pattern: str) -> None:
     (picture,) = simulate_many(pattern, 1, 5)
-    turned = [np.rot90(side, k) for side in (picture, picture[:, ::-1]) for k in range(4)]
-    values, _ = signatures([np.ascontiguousarray(t) for t in turned])
+    rotated = [np.rot90(side, k) for side in (picture, picture[:, ::-1]) for k in range(4)]
+    values, _ = summary_statistics([np.ascontiguousarray(p) for p in rotated])
     np.testing.assert_allclose(values, np.repeat(values[:1], 8, 0), atol=1e-3)
 
 
-def test_it_does_not_matter_what_is_measured_together() -> None:
+def test_wafers_are_measured_independently() -> None:
     wafers = [*simulate_many("Loc", 6, 0), *simulate_many("Scratch", 6, 0)]
-    together, bearing = signatures(wafers)
+    together, bearing = summary_statistics(wafers)
     for k, wafer in enumerate(wafers):
-        alone, direction = signatures([wafer])
+        alone, direction = summary_statistics([wafer])
         np.testing.assert_allclose(alone[0], together[k], atol=1e-5)
         assert direction[0] == pytest.approx(bearing[k], abs=1e-4)
-    none, no_bearing = signatures([])
+    none, no_bearing = summary_statistics([])
     assert (none.shape, no_bearing.shape) == ((0, len(NAMES)), (0,))
 
 
 def test_a_wafer_without_dies_and_the_smallest_wafer() -> None:
     for picture in (np.zeros((9, 9), np.uint8), np.full((4, 4), FAIL, np.uint8),
                     die_grid(4, 4).astype(np.uint8) * FAIL):  # fmt: skip
-        values, bearing = signatures([picture])
+        values, bearing = summary_statistics([picture])
         assert np.isfinite(values).all()
         assert np.isfinite(bearing).all()
 
@@ -100,12 +102,14 @@ def test_distances_by_hand() -> None:
     np.testing.assert_allclose(distances(one, zero, 2 * scales), [[0.5]])
 
 
-def test_patterns_lie_apart() -> None:
-    """The wafers of a pattern are nearer to each other than to those of another."""
-    made = {name: signatures(simulate_many(name, 20, 1))[0] for name in PATTERNS}
-    scales = np.concatenate(list(made.values())).std(0)
+def test_patterns_are_separated() -> None:
+    """Wafers of one pattern are nearer to each other than to those of another."""
+    statistics = {name: summary_statistics(simulate_many(name, 20, 1))[0] for name in PATTERNS}
+    scales = np.concatenate(list(statistics.values())).std(0)
     for name in ("Center", "Donut", "Edge-Ring", "Near-full", "Random", "none"):
-        own = np.median(distances(made[name], made[name], scales))
+        within = np.median(distances(statistics[name], statistics[name], scales))
         for other in PATTERNS:
             if other != name:
-                assert own < np.median(distances(made[name], made[other], scales)), other
+                assert within < np.median(distances(statistics[name], statistics[other], scales)), (
+                    other
+                )
