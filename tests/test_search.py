@@ -1,4 +1,4 @@
-"""Search: fair rounds, honest gains, a budget that is kept, and a policy found by matching."""
+"""Search: rounds, gains with intervals, the time budget, and density matching."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import torch
 
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import PASS, Picture
+from wafer_core.messages import Message
 from wafer_core.metrics.folds import folds
+from wafer_core.progress import SILENT, Progress
 from wafer_core.simulator import simulate_many
 from wafer_core.tasks.augmentation.policies import read_policy
 from wafer_core.tasks.classification.config import TrainConfig
@@ -22,28 +24,28 @@ from wafer_core.tasks.search import search as searches
 from wafer_core.tasks.search.density_matching import Candidate, match_density
 from wafer_core.tasks.search.search import search
 from wafer_core.tasks.search.settings import Outcome, SearchConfig, Trial
-from wafer_core.tasks.search.trial import Answers, Round, SearchData, gain, rounds
+from wafer_core.tasks.search.trial import Evaluation, Round, SearchData, gain, rounds
 
 CPU = torch.device("cpu")
 NAMES = ("Center", "Edge-Ring", "Near-full")
 Integers = np.ndarray
 
 
-def make_data(train_each: int, validation_each: int, made: int = 0) -> SearchData:
-    """Simulated wafers; no two share a key."""
+def make_data(train_each: int, validation_each: int, synthetic: int = 0) -> SearchData:
+    """Simulated wafers; each is a group of its own."""
     pictures: list[Picture] = []
     labels: list[int] = []
-    validates: list[bool] = []
-    for is_validation, each in ((False, train_each), (True, validation_each)):
+    is_validation: list[bool] = []
+    for validates, each in ((False, train_each), (True, validation_each)):
         for label, name in enumerate(NAMES):
-            seed = 10 * label + is_validation
+            seed = 10 * label + validates
             pictures += simulate_many(name, each, seed)
             labels += [label] * each
-            validates += [is_validation] * each
-    keys = [str(k) for k in range(len(labels))]
+            is_validation += [validates] * each
+    groups = [str(k) for k in range(len(labels))]
     return SearchData(
-        NAMES, pictures, np.array(labels), keys, np.array(validates),
-        [np.full((9, 9), PASS, np.uint8)] * made, np.zeros(made, np.int64),
+        NAMES, pictures, np.array(labels), groups, np.array(is_validation),
+        [np.full((9, 9), PASS, np.uint8)] * synthetic, np.zeros(synthetic, np.int64),
     )  # fmt: skip
 
 
@@ -61,44 +63,44 @@ def test_folds_share_every_class_evenly() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_folds_never_split_a_key_and_never_hide_a_class(seed: int) -> None:
+def test_folds_keep_groups_together_and_every_class_in_training(seed: int) -> None:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 4, 60)
     labels[0] = 4  # one wafer of a class of its own
-    keys = [f"lot {k}" for k in rng.integers(0, 15, 60)]
-    fold = folds(labels, keys, 3, seed)
-    for key in set(keys):
-        assert len({int(f) for f, k in zip(fold, keys, strict=True) if k == key}) == 1
+    lots = [f"lot {k}" for k in rng.integers(0, 15, 60)]
+    fold = folds(labels, lots, 3, seed)
+    for lot in set(lots):
+        assert len({int(f) for f, k in zip(fold, lots, strict=True) if k == lot}) == 1
     for k, c in itertools.product(range(3), range(5)):
         assert ((labels == c) & (fold != k)).any()
     assert fold[0] == -1
 
 
-def test_large_validation_parts_judge_by_themselves() -> None:
-    data = make_data(4, trial.ENOUGH, made=5)
+def test_a_large_validation_split_is_evaluated_on_alone() -> None:
+    data = make_data(4, trial.MIN_VALIDATION, synthetic=5)
     (one,) = rounds(data, 0)
-    assert (one.judged == np.flatnonzero(data.validates)).all()
-    assert len(one.data.train_pictures) == 12 + 5  # made ones train
-    assert "60 wafers of the validation part" in data.protocol()
+    assert (one.held_out == np.flatnonzero(data.is_validation)).all()
+    assert len(one.data.train_pictures) == 12 + 5  # synthetic wafers are trained on
+    assert "60 wafers of the validation split" in str(data.protocol())
 
 
-def test_small_validation_parts_take_turns_in_folds() -> None:
-    data = make_data(4, trial.ENOUGH - 1, made=5)
+def test_a_small_validation_split_gives_folds() -> None:
+    data = make_data(4, trial.MIN_VALIDATION - 1, synthetic=5)
     three = rounds(data, 0)
-    judged = np.concatenate([one.judged for one in three])
-    assert sorted(judged.tolist()) == list(range(len(data.pictures)))
+    held_out = np.concatenate([one.held_out for one in three])
+    assert sorted(held_out.tolist()) == list(range(len(data.pictures)))
     for one in three:
-        assert len(one.data.train_pictures) + len(one.judged) == len(data.pictures)
-        assert not any(p.shape == (9, 9) for p in one.data.train_pictures)  # made ones might leak
-    assert "3 folds" in data.protocol()
+        assert len(one.data.train_pictures) + len(one.held_out) == len(data.pictures)
+        assert not any(p.shape == (9, 9) for p in one.data.train_pictures)  # might leak
+    assert "3-fold cross-validation" in str(data.protocol())
 
 
-def test_what_cannot_be_judged_is_refused() -> None:
-    with pytest.raises(InputError, match="0 have them"):
+def test_wafers_that_cannot_be_evaluated_on_are_refused() -> None:
+    with pytest.raises(InputError, match="enough wafers: 0"):
         list(search(make_data(1, 0), TrainConfig(), SearchConfig(), CPU))
     data = make_data(3, 1)
-    one_lot = SearchData(**{**vars(data), "keys": ["lot"] * len(data.keys)})
-    with pytest.raises(InputError, match="all of one lot"):
+    one_lot = SearchData(**{**vars(data), "groups": ["lot"] * len(data.groups)})
+    with pytest.raises(InputError, match="come from one lot"):
         list(search(one_lot, TrainConfig(), SearchConfig(), CPU))
 
 
@@ -107,9 +109,9 @@ def test_what_cannot_be_judged_is_refused() -> None:
 
 @pytest.fixture
 def epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings of twenty epochs whose network calls every wafer Center."""
+    """Trainings of twenty epochs whose network predicts Center for every wafer."""
 
-    class Told:
+    class Constant:
         def predict_proba(self, pictures: Sequence[Picture]) -> np.ndarray:
             return np.tile([0.8, 0.1, 0.1], (len(pictures), 1))
 
@@ -119,97 +121,115 @@ def epochs(monkeypatch: pytest.MonkeyPatch) -> None:
         def __init__(self, number: int) -> None:
             self.epoch, self.macro_f1 = number, number / 100
 
-        def best_classifier(self) -> Told:
-            return Told()
+        def best_classifier(self) -> Constant:
+            return Constant()
 
-    def train(data: object, config: object, device: object, tell: Any) -> Iterator[Epoch]:
+    def train(data: object, config: object, device: object, on_progress: Any) -> Iterator[Epoch]:
         for number in range(1, 21):
-            tell(number / 20)
+            on_progress(number / 20)
             yield Epoch(number)
 
     monkeypatch.setattr(trial, "train", train)
 
 
-def tried(data: SearchData) -> tuple[Answers, list[float], list[tuple[int, float]]]:
+def tried(data: SearchData) -> tuple[Evaluation, list[float], list[tuple[int, float]]]:
     shares: list[float] = []
-    looks: list[tuple[int, float]] = []
-    found = trial.attempt(
-        rounds(data, 0), TrainConfig(), CPU, shares.append, lambda *look: looks.append(look)
+    scores: list[tuple[int, float]] = []
+    found = trial.run_trial(
+        rounds(data, 0),
+        TrainConfig(),
+        CPU,
+        Progress(lambda share, text: shares.append(share)),
+        lambda checkpoint, score: scores.append((checkpoint, score)),
     )
-    return found, shares, looks
+    return found, shares, scores
 
 
 @pytest.mark.usefixtures("epochs")
-def test_a_trial_on_the_validation_part_tells_from_half_of_its_time_on() -> None:
-    found, shares, looks = tried(make_data(1, trial.ENOUGH))
-    assert shares == [k / 20 for k in range(1, 21)]
-    assert looks == [(5, 0.10), (6, 0.12), (7, 0.14), (8, 0.16), (9, 0.18)]
+def test_a_trial_on_the_validation_split_reports_scores_in_its_second_half() -> None:
+    found, shares, scores = tried(make_data(1, trial.MIN_VALIDATION))
+    assert shares == pytest.approx([k / 20 for k in range(1, 21)])
+    assert scores == [(5, 0.10), (6, 0.12), (7, 0.14), (8, 0.16), (9, 0.18)]
     assert found.predicted.tolist() == [0] * 60
     assert found.macro_f1 == pytest.approx(0.5 / 3)  # F1 of Center: 2·20/(20+60)
 
 
 @pytest.mark.usefixtures("epochs")
-def test_a_trial_in_folds_tells_after_each_and_counts_all_answers_together() -> None:
+def test_a_trial_in_folds_reports_a_score_after_each_and_pools_the_predictions() -> None:
     data = make_data(4, 2)
-    found, shares, looks = tried(data)
+    found, shares, scores = tried(data)
     assert shares == pytest.approx([(k // 20 + (k % 20 + 1) / 20) / 3 for k in range(60)])
-    assert [number for number, _ in looks] == [1, 2, 3]
-    assert sorted(found.judged.tolist()) == list(range(18))
-    assert (found.truth == data.labels[found.judged]).all()
-    assert found.macro_f1 == looks[-1][1] == pytest.approx(0.5 / 3)
+    assert [number for number, _ in scores] == [1, 2, 3]
+    assert sorted(found.held_out.tolist()) == list(range(18))
+    assert (found.labels == data.labels[found.held_out]).all()
+    assert found.macro_f1 == scores[-1][1] == pytest.approx(0.5 / 3)
 
 
 # -- gain -----------------------------------------------------------------------------------------
 
 
-def answers(
-    truth: Sequence[int], predicted: Sequence[int], order: Integers | None = None
-) -> Answers:
-    index = np.arange(len(truth)) if order is None else order
-    score = trial._macro_f1(np.array(truth), np.array(predicted), NAMES)
-    return Answers(index, np.array(truth)[index], np.array(predicted)[index], score)
+def evaluation(
+    labels: Sequence[int], predicted: Sequence[int], order: Integers | None = None
+) -> Evaluation:
+    index = np.arange(len(labels)) if order is None else order
+    score = trial._macro_f1(np.array(labels), np.array(predicted), NAMES)
+    return Evaluation(index, np.array(labels)[index], np.array(predicted)[index], score)
 
 
-def test_a_gain_is_the_difference_whatever_the_order() -> None:
-    truth, right = [0, 0, 1, 1, 2, 2] * 10, [0, 0, 1, 1, 2, 2] * 10
+def groups(count: int, size: int = 1) -> list[str]:
+    return [str(k // size) for k in range(count)]
+
+
+def test_a_gain_is_the_difference_in_any_order() -> None:
+    labels, correct = [0, 0, 1, 1, 2, 2] * 10, [0, 0, 1, 1, 2, 2] * 10
     wrong = [0, 1, 1, 1, 2, 2] * 10
-    best = answers(truth, right, np.random.default_rng(0).permutation(60))
-    difference, (low, high) = gain(best, answers(truth, wrong), 3)
+    best = evaluation(labels, correct, np.random.default_rng(0).permutation(60))
+    found = gain(best, evaluation(labels, wrong), groups(60), 3)
     # F1 of class 0: 2·10/(20+10) = 2/3, of class 1: 2·20/(20+30) = 4/5
-    assert difference == pytest.approx(1 - (2 / 3 + 4 / 5 + 1) / 3)
-    assert 0 < low < difference < high
-    back, ends = gain(answers(truth, wrong), best, 3)
-    assert back == pytest.approx(-difference)
-    assert ends == pytest.approx((-high, -low), abs=0.01)
+    assert found.value == pytest.approx(1 - (2 / 3 + 4 / 5 + 1) / 3)
+    assert 0 < found.low < found.value < found.high
+    back = gain(evaluation(labels, wrong), best, groups(60), 3)
+    assert back.value == pytest.approx(-found.value)
+    assert (back.low, back.high) == pytest.approx((-found.high, -found.low), abs=0.01)
 
 
-def test_no_gain_over_itself_and_an_honest_one_over_an_equal() -> None:
+def test_equal_trials_have_no_gain() -> None:
     rng = np.random.default_rng(0)
-    truth = rng.integers(0, 3, 90)
-    first = np.where(rng.random(90) < 0.8, truth, (truth + 1) % 3)
-    second = np.where(rng.random(90) < 0.8, truth, (truth + 1) % 3)
-    assert gain(answers(truth, first), answers(truth, first), 3) == (0.0, (0.0, 0.0))
-    _, (low, high) = gain(answers(truth, first), answers(truth, second), 3)
-    assert low < 0 < high
+    labels = rng.integers(0, 3, 90)
+    first = np.where(rng.random(90) < 0.8, labels, (labels + 1) % 3)
+    second = np.where(rng.random(90) < 0.8, labels, (labels + 1) % 3)
+    same = gain(evaluation(labels, first), evaluation(labels, first), groups(90), 3)
+    assert same.value == 0
+    assert -0.02 < same.low < 0 < same.high < 0.02
+    found = gain(evaluation(labels, first), evaluation(labels, second), groups(90), 3)
+    assert found.low < 0 < found.high
+
+
+def test_wafers_of_few_lots_make_the_interval_of_a_gain_wider() -> None:
+    labels, wrong = [0, 1, 2] * 20, [0, 1, 2] * 10 + [1, 1, 2] * 10
+    pair = evaluation(labels, labels), evaluation(labels, wrong)
+    single, of_lots = (gain(*pair, groups(60, size), 3) for size in (1, 15))
+    assert single.value == of_lots.value
+    assert of_lots.high - of_lots.low > 1.3 * (single.high - single.low)
 
 
 # -- density matching -----------------------------------------------------------------------------
 
 
-class Shape:
-    """A judge that likes what it is told to like."""
+class FakeEvaluator:
+    """Prefers weak operations, and blur and edge to all others."""
 
     def __init__(self, *_: object) -> None:
         pass
 
     def loss(self, policy: str) -> float:
         steps = read_policy(policy)[0]
-        return sum(s.strength * s.chance + (s.operation not in ("blur", "edge")) for s in steps)
+        return sum(s.strength * s.probability + (s.operation not in ("blur", "edge")) for s in steps)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings that take no time, for what is decided around them."""
+    """Trainings that take no time."""
 
     class Epoch:
         def best_classifier(self) -> None:
@@ -219,14 +239,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         yield Epoch()
 
     monkeypatch.setattr(density_matching, "train", train)
-    monkeypatch.setattr(density_matching, "_Judge", Shape)
+    monkeypatch.setattr(density_matching, "_Evaluator", FakeEvaluator)
 
 
 def matched(
     data: SearchData, has_time: Callable[[float], bool] = lambda share: True
 ) -> tuple[list[Candidate], str | None]:
     found: list[Candidate] = []
-    matching = match_density(data, TrainConfig(), CPU, 0, lambda share: None, has_time)
+    matching = match_density(data, TrainConfig(), CPU, 0, SILENT, has_time)
     while True:
         try:
             found.append(next(matching))
@@ -235,7 +255,7 @@ def matched(
 
 
 @pytest.mark.usefixtures("quick")
-def test_candidates_approach_what_matches() -> None:
+def test_candidates_get_better() -> None:
     found, policy = matched(make_data(4, 2))
     assert len(found) == 2 * (1 + density_matching.CANDIDATES)
     assert [c.half for c in found] == [1] * 101 + [2] * 101
@@ -245,14 +265,14 @@ def test_candidates_approach_what_matches() -> None:
         assert [c.number for c in own] == list(range(101))
         assert own[-1].best == min(c.loss for c in own[1:])
         early, late = (np.mean([c.loss for c in own[a:b]]) for a, b in ((1, 16), (70, 101)))
-        assert late < early  # TPE learns
+        assert late < early  # TPE models the losses
     assert policy is not None
     parts = read_policy(policy)
-    assert 6 <= len(parts) <= 2 * density_matching.TAKEN
+    assert 6 <= len(parts) <= 2 * density_matching.KEPT
     assert {s.operation for s in parts[0]} <= {"blur", "edge"}
     for step in itertools.chain(*parts):
         assert step.operation != "nothing"
-        assert step.chance >= 0.3
+        assert step.probability >= 0.3
         assert step.strength >= 0.2
     for half_parts in (parts[: len(parts) // 2], parts[len(parts) // 2 :]):
         pairs = [frozenset(s.operation for s in steps) for steps in half_parts]
@@ -260,9 +280,9 @@ def test_candidates_approach_what_matches() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_matching_ends_with_the_time() -> None:
+def test_matching_ends_when_the_time_is_up() -> None:
     found, policy = matched(make_data(4, 2), lambda share: False)
-    assert len(found) == 4  # each half looks at nothing and at one candidate
+    assert len(found) == 4  # in each half no augmentation and one candidate
     assert policy is not None
     assert len(read_policy(policy)) == 2
 
@@ -276,7 +296,7 @@ def test_wafers_that_cannot_be_halved_give_no_policy() -> None:
 
 
 class Clock:
-    """Time that passes as a test says."""
+    """Time that a test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -301,32 +321,33 @@ def play(
     worth: Worth,
     seconds: Callable[[TrainConfig], float] = lambda config: 10.0,
 ) -> list[TrainConfig]:
-    """Trainings that last and score as told; each answers that share of its wafers rightly."""
+    """Trainings of given length that predict a given share of the wafers correctly."""
     tried: list[TrainConfig] = []
 
-    def attempt(
+    def run_trial(
         trainings: Sequence[Round],
         config: TrainConfig,
         device: torch.device,
-        on_step: Callable[[float], None],
-        on_look: Callable[[int, float], None],
-    ) -> Answers:
+        on_progress: Progress,
+        on_score: Callable[[int, float], None],
+    ) -> Evaluation:
         tried.append(config)
         share = worth(config)
         if math.isnan(share):
-            raise ParameterError("Training broke in epoch 1.")
+            raise ParameterError("Training failed in epoch {epoch}.", epoch=1)
         for step in range(10):
             clock.now += seconds(config) / 10
-            on_step((step + 1) / 10)
+            on_progress((step + 1) / 10)
             if step < 9:
-                on_look(step + 1, share)
-        judged = np.concatenate([one.judged for one in trainings])
-        truth = np.concatenate([one.data.validation_labels for one in trainings])
-        order = np.argsort(judged)
-        judged, truth = judged[order], truth[order]
-        right = np.arange(len(truth)) % 10 < round(10 * share)
-        predicted = np.where(right, truth, (truth + 1) % 3)
-        return Answers(judged, truth, predicted, trial._macro_f1(truth, predicted, NAMES))
+                on_score(step + 1, share)
+        held_out = np.concatenate([one.held_out for one in trainings])
+        labels = np.concatenate([one.data.validation_labels for one in trainings])
+        order = np.argsort(held_out)
+        held_out, labels = held_out[order], labels[order]
+        correct = np.arange(len(labels)) % 10 < round(10 * share)
+        predicted = np.where(correct, labels, (labels + 1) % 3)
+        score = trial._macro_f1(labels, predicted, NAMES)
+        return Evaluation(held_out, labels, predicted, score)
 
     def matching(*given: Any) -> Iterator[Any]:
         clock.now += 10
@@ -334,7 +355,7 @@ def play(
             yield Candidate(number, 1, "blur 1 1", 0.5, 0.5)
         return "blur 1 1"
 
-    monkeypatch.setattr(searches, "attempt", attempt)
+    monkeypatch.setattr(searches, "run_trial", run_trial)
     monkeypatch.setattr(searches, "match_density", matching)
     return tried
 
@@ -342,54 +363,56 @@ def play(
 def all_of(
     config: SearchConfig, data: SearchData | None = None, **given: Any
 ) -> tuple[list[Trial], list[Candidate], Outcome]:
-    told = list(search(data or make_data(6, 21), TrainConfig(), config, CPU, **given))
-    assert isinstance(told[-1], Outcome)
-    trials = [t for t in told if isinstance(t, Trial)]
-    assert tuple(trials) == told[-1].trials
-    return trials, [t for t in told if isinstance(t, Candidate)], told[-1]
+    events = list(search(data or make_data(6, 21), TrainConfig(), config, CPU, **given))
+    assert isinstance(events[-1], Outcome)
+    trials = [e for e in events if isinstance(e, Trial)]
+    assert tuple(trials) == events[-1].trials
+    return trials, [e for e in events if isinstance(e, Candidate)], events[-1]
 
 
-def test_every_way_to_augment_is_tried_and_the_best_confirmed(
+def test_every_augmentation_is_tried_and_the_best_confirmed(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     worth = {"trivialaugment": 0.9, "randaugment": 0.8, "blur 1 1": 0.8}
     tried = play(monkeypatch, clock, lambda config: worth.get(config.policy, 0.6))
     trials, candidates, outcome = all_of(SearchConfig("augmentation", 10, seed=4))
-    titles = [t.title for t in trials]
+    titles = [str(t.title) for t in trials]
     assert titles == ["Default", *searches.AUGMENTATIONS, "TrivialAugment", "Default"]
     assert [t.kind for t in trials] == ["default", *["augmentation"] * 4, "check", "check"]
     assert {c.seed for c in tried[:5]} == {4}
-    assert {c.seed for c in tried[5:]} == {5}  # confirmed by other luck
+    assert {c.seed for c in tried[5:]} == {5}  # confirmed with another seed
     assert not tried[1].turns
     assert tried[1].rotation_share == 0
-    assert outcome.title == "TrivialAugment"
+    assert str(outcome.title) == "TrivialAugment"
     assert outcome.settings == {"policy": "trivialaugment"}
     assert outcome.verdict == settings.BETTER
     assert outcome.gain == pytest.approx(outcome.score - outcome.default_score)
     assert outcome.gain_interval[0] > 0
     assert outcome.interval is not None
     assert outcome.interval[0] < outcome.score < outcome.interval[1]
-    assert outcome.judged == 63
-    assert outcome.candidates == 2  # doing nothing is none
+    assert outcome.evaluated == 63
+    assert outcome.candidates == 2  # no augmentation is not a candidate
     assert len(candidates) == 3
     assert [t.best for t in trials[:5]] == sorted(t.best or 0 for t in trials[:5])
 
 
-def test_a_default_that_is_not_beaten_is_told(
+def test_a_default_that_is_not_beaten_is_reported(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     play(monkeypatch, clock, lambda c: 0.9 if c.policy == "default" and c.turns else 0.8)
     _, _, outcome = all_of(SearchConfig("augmentation", 10))
     assert outcome.verdict == settings.NO_BETTER
     assert outcome.gain < 0
-    assert outcome.settings  # offered all the same
+    assert outcome.settings  # they can still be used
 
 
-def test_luck_does_not_pass_for_a_gain(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    """What was best by the luck of its seed is not by that of the next."""
+def test_seed_variance_does_not_pass_for_a_gain(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """The best trial of one seed is no better with the next."""
     play(monkeypatch, clock, lambda c: 0.9 if c.policy == "randaugment" and c.seed == 0 else 0.8)
     _, _, outcome = all_of(SearchConfig("augmentation", 10, seed=0))
-    assert outcome.title == "RandAugment"
+    assert str(outcome.title) == "RandAugment"
     assert outcome.verdict == settings.NO_BETTER
     assert outcome.gain == 0
 
@@ -403,7 +426,7 @@ def test_settings_are_searched_within_the_time(
     assert clock.now > 250
     searched = [t for t in trials if t.kind == "settings"]
     assert len(searched) > 15
-    assert {t.status for t in searched} == {"done", "given up"}  # the worse end early
+    assert {t.status for t in searched} == {"done", "given up"}  # the worse are pruned
     assert {c.network for c in tried} == {"wafernet", "wafer_cnn"}
     assert len({c.learning_rate for c in tried}) > 10
     assert {c.balancing for c in tried if c.transfer == "frozen"} >= {"natural"}
@@ -412,7 +435,7 @@ def test_settings_are_searched_within_the_time(
     for c in searched_on:
         assert 0 <= c.label_smoothing <= 0.2
         assert 0.005 <= c.weight_decay <= 0.5
-        assert c.batch_size in space.BATCHES
+        assert c.batch_size in space.BATCH_SIZES
         assert c.policy == "default"
     assert outcome.settings["balancing"] == "natural"
     assert outcome.verdict == settings.BETTER
@@ -440,11 +463,11 @@ def test_the_same_seed_proposes_the_same(monkeypatch: pytest.MonkeyPatch, clock:
     assert found[0] == found[1]
 
 
-def test_as_many_trials_as_were_asked_for(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_the_number_of_trials_is_limited(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     play(monkeypatch, clock, lambda c: 0.5)
     trials, _, outcome = all_of(SearchConfig("both", 10, trials=2))
     assert sum(t.kind in ("augmentation", "settings") for t in trials) == 2
-    assert [n for n in outcome.notes if n.startswith("Not tried: ")]
+    assert [n for n in outcome.notes if str(n).startswith("Not tried: ")]
 
 
 @pytest.mark.parametrize(("seconds", "least"), [(70.0, "5.3"), (40.0, "3"), (600.0, "45")])
@@ -452,19 +475,21 @@ def test_a_budget_too_small_for_a_trial_says_how_much_it_takes(
     monkeypatch: pytest.MonkeyPatch, clock: Clock, seconds: float, least: str
 ) -> None:
     play(monkeypatch, clock, lambda c: 0.5, lambda c: seconds)
-    with pytest.raises(ParameterError, match="1 minutes are too few") as told:
+    with pytest.raises(ParameterError, match="1 minutes are too few") as error:
         all_of(SearchConfig("both", 1))
-    assert f"about {seconds / 60:.1f} minutes" in str(told.value)
-    assert f"at least {least} minutes" in str(told.value)
-    assert clock.now <= 60 + seconds / 10  # a step more at most
+    assert f"about {seconds / 60:.1f} minutes" in str(error.value)
+    assert f"at least {least} minutes" in str(error.value)
+    assert clock.now <= 60 + seconds / 10  # one step more at most
 
 
-def test_without_time_to_confirm_it_is_said(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_without_time_to_confirm_a_note_says_so(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
     play(monkeypatch, clock, lambda c: 0.5 + 0.4 * (not c.turns))
     _, _, outcome = all_of(SearchConfig("augmentation", 0.5))
     assert clock.now <= 30 + 1
     assert outcome.verdict == settings.UNCONFIRMED
-    assert "second training" in outcome.notes[-1]
+    assert "second training" in str(outcome.notes[-1])
 
 
 def test_a_long_trial_is_cut_at_the_budget(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
@@ -480,7 +505,7 @@ def test_settings_that_break_a_training_are_a_failed_trial(
     play(monkeypatch, clock, lambda c: math.nan if c.balancing == "balanced" else 0.7)
     trials, _, outcome = all_of(SearchConfig("settings", 4, seed=1))
     assert {t.status for t in trials} >= {"done", "failed"}
-    assert any("Training broke" in note for note in outcome.notes)
+    assert any("Training failed in epoch 1" in str(note) for note in outcome.notes)
 
 
 def test_a_stopped_search_keeps_the_best_so_far(
@@ -490,23 +515,24 @@ def test_a_stopped_search_keeps_the_best_so_far(
     config = SearchConfig("augmentation", 10)
     trials, _, outcome = all_of(config, should_stop=lambda: clock.now > 25)
     assert [t.kind for t in trials] == ["default", "augmentation"]
-    assert outcome.title == "No augmentation"
+    assert str(outcome.title) == "No augmentation"
     assert outcome.verdict == settings.UNCONFIRMED
-    assert "Stopped by you" in outcome.notes[0]
+    assert "Stopped by you" in str(outcome.notes[0])
     clock.now = 0.0
-    with pytest.raises(Cancelled, match="nothing to keep"):
+    with pytest.raises(Cancelled, match="no result to keep"):
         all_of(config, should_stop=lambda: clock.now > 5)
 
 
 def test_progress_follows_the_clock(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     play(monkeypatch, clock, lambda c: 0.5)
-    told: list[tuple[float, str]] = []
-    all_of(SearchConfig("augmentation", 10), on_step=lambda share, text: told.append((share, text)))
-    shares = [share for share, _ in told]
+    reports: list[tuple[float, Message | None]] = []
+    progress = Progress(lambda share, text: reports.append((share, text)))
+    all_of(SearchConfig("augmentation", 10), on_progress=progress)
+    shares = [share for share, _ in reports]
     assert shares == sorted(shares)
     assert 0 < shares[0] < shares[-1] < 1
-    assert told[0][1] == "Trial 0: Default"
-    assert told[-1][1] == "Again: Default"
+    assert str(reports[0][1]) == "Trial 0: Default"
+    assert str(reports[-1][1]) == "Repeating: Default"
 
 
 @pytest.mark.parametrize(
@@ -521,30 +547,31 @@ def test_wrong_settings_of_a_search_are_refused(wrong: dict[str, Any]) -> None:
         SearchConfig(**wrong)
 
 
-def test_a_line_describes_settings() -> None:
-    told = space.describe({"learning_rate": 0.0003, "network": "wafernet", "epochs": 7})
-    assert told == "learning rate 0.0003 · network wafernet · epochs 7"
-    assert space.describe({"turns": False}) == "quarter turns and mirroring off"
+def test_settings_are_described_in_one_line() -> None:
+    line = space.describe({"learning_rate": 0.0003, "network": "wafernet", "epochs": 7})
+    assert str(line) == "Learning rate 0.0003 · Network wafernet · Epochs 7"
+    assert str(space.describe({"joint": False, "gone": 1})).endswith(" off")
+    assert str(space.describe({})) == ""
 
 
 # -- for real -------------------------------------------------------------------------------------
 
 
 def test_a_small_search_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything together, on wafers that are told apart easily."""
+    """Everything together, on wafers that are easy to classify."""
     monkeypatch.setattr(density_matching, "CANDIDATES", 6)
     base = TrainConfig(network="wafer_cnn", epochs=4, average_turns=False)
-    told = list(search(make_data(4, 2), base, SearchConfig("augmentation", 9, trials=2), CPU))
-    outcome = told[-1]
+    events = list(search(make_data(4, 2), base, SearchConfig("augmentation", 9, trials=2), CPU))
+    outcome = events[-1]
     assert isinstance(outcome, Outcome)
-    titles = [t.title for t in outcome.trials]
+    titles = [str(t.title) for t in outcome.trials]
     assert titles[:3] == ["Default", "No augmentation", "Searched policy"]
     assert [t.status for t in outcome.trials] == ["done"] * 5
     searched = outcome.trials[2].settings["policy"]
     assert len(read_policy(searched)) >= 2
     assert TrainConfig(policy=searched).policy == searched
-    losses = [c.loss for c in told if isinstance(c, Candidate)]
+    losses = [c.loss for c in events if isinstance(c, Candidate)]
     assert outcome.candidates == 12
     assert all(0 <= loss < 20 for loss in losses)
-    assert outcome.judged == 18
+    assert outcome.evaluated == 18
     assert 0 < outcome.score <= 1

@@ -1,1 +1,1 @@
-"""The search for better settings and augmentations."""
+"""Search for better training settings and augmentation policies."""

@@ -1,13 +1,14 @@
-"""Search for settings and an augmentation policy that suit a project, within a budget in minutes.
+"""Search for training settings and an augmentation policy, within a budget in minutes.
 
     for event in search(data, TrainConfig(), SearchConfig(minutes=10), device):
-        print(event)  # a Trial or a Candidate; last the Outcome
+        print(event)  # a Trial or a Candidate; the last event is the Outcome
 
-The default is tried first. Then come the ways to augment, each trained once with everything else at
-its default: none, a policy found by density matching, TrivialAugment, RandAugment. Then settings as
-Optuna's TPE proposes them, on top of the best way; trials below the median are given up. The best
-of many trials looks better than it is, so at the end it and the default are trained again with
-another seed, and on other folds where there are folds: those figures are the ones that are told.
+The default is trained first. Then come the augmentations, each trained once with all other settings
+at their defaults: none, a policy found by density matching, TrivialAugment, RandAugment. Then come
+settings proposed by Optuna's TPE, on top of the best augmentation; trials below the median are
+pruned. The best of many trials looks better than it is, so at the end it and the default are
+trained again with another seed, and on other folds where there are folds. Those scores are the ones
+that are reported.
 """
 
 from __future__ import annotations
@@ -21,35 +22,46 @@ from typing import Any
 import torch
 
 from wafer_core.errors import Cancelled, ParameterError
+from wafer_core.messages import N_, Message, message
 from wafer_core.metrics import confusion_matrix, intervals
+from wafer_core.progress import SILENT, Progress
 from wafer_core.tasks.classification.config import TrainConfig
 from wafer_core.tasks.search import space
 from wafer_core.tasks.search.density_matching import Candidate, match_density
 from wafer_core.tasks.search.settings import (
+    AUGMENTATION,
     BETTER,
+    CHECK,
+    DEFAULT,
+    DONE,
+    FAILED,
     NO_BETTER,
+    OUT_OF_TIME,
+    PRUNED,
+    SETTINGS,
     UNCONFIRMED,
     Outcome,
     SearchConfig,
     Trial,
 )
-from wafer_core.tasks.search.trial import Answers, Round, SearchData, attempt, gain, rounds
+from wafer_core.tasks.search.trial import Evaluation, Round, SearchData, gain, rounds, run_trial
 
-# ways to augment; what they do not name stays at its default
+# The augmentations to compare; settings that they do not name stay at the default.
 AUGMENTATIONS: dict[str, dict[str, Any]] = {
-    "No augmentation": {"turns": False, "rotation_share": 0.0},
-    "Searched policy": {},  # its text is found by then
-    "TrivialAugment": {"policy": "trivialaugment"},
-    "RandAugment": {"policy": "randaugment"},
+    N_("No augmentation"): {"turns": False, "rotation_share": 0.0},
+    N_("Searched policy"): {},  # its text is added once density matching has found it
+    N_("TrivialAugment"): {"policy": "trivialaugment"},
+    N_("RandAugment"): {"policy": "randaugment"},
 }
-_CHECK = 1.15  # the training that confirms may take that much longer than the one before
+_DEFAULT_TITLE = message("Default")
+_CHECK_MARGIN = 1.15  # a repeated training may take this much longer than the first
 
 
 class _OutOfTime(Exception):  # noqa: N818 – how a trial ends, not an error
     pass
 
 
-class _GivenUp(Exception):  # noqa: N818
+class _Pruned(Exception):  # noqa: N818
     pass
 
 
@@ -57,35 +69,39 @@ class _Stopped(Exception):  # noqa: N818
     pass
 
 
+def _never(checkpoint: int, score: float) -> bool:
+    """Never prune a trial."""
+    return False
+
+
 def search(
     data: SearchData,
     base: TrainConfig,
     config: SearchConfig,
     device: torch.device,
-    on_step: Callable[[float, str], None] | None = None,
+    on_progress: Progress = SILENT,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Trial | Candidate | Outcome]:
-    """Try ways of training until the time is up, and tell each as it ends.
+    """Try ways of training until the time is up, and yield each as it ends.
 
     Args:
-        data: Training and validation part; never the test part.
-        base: The default to beat; what a search does not vary stays as it is here.
-        config: What and how long.
+        data: Training and validation splits; never the test split.
+        base: The default to compare with; settings that the search does not vary stay as here.
+        config: What to search, and for how long.
         device: Where to compute.
-        on_step: Called often with the share of the time that is over and what is being done; may
-            raise to leave.
-        should_stop: Asked often; true ends the search with the best so far.
+        on_progress: Called often with the elapsed share of the time; may raise to cancel.
+        should_stop: Checked often; true ends the search with the best result so far.
 
     Yields:
-        Trials and candidates; last one ``Outcome``.
+        Trials and candidates, and at the end one ``Outcome``.
 
     Raises:
-        InputError: The pictures cannot be searched on.
-        ParameterError: The time is too short for one trial beside the default.
-        Cancelled: Stopped before the default was through.
+        InputError: The search cannot run on these pictures.
+        ParameterError: The time is too short for one trial besides the default.
+        Cancelled: Stopped before the default was trained.
     """
     data.check()
-    yield from _Search(data, base, config, device, on_step, should_stop).run()
+    yield from _Search(data, base, config, device, on_progress, should_stop).run()
 
 
 @dataclass(eq=False)
@@ -94,169 +110,179 @@ class _Search:
     base: TrainConfig
     config: SearchConfig
     device: torch.device
-    on_step: Callable[[float, str], None] | None
+    on_progress: Progress
     should_stop: Callable[[], bool]
     trials: list[Trial] = field(default_factory=list)
-    answers: dict[int, Answers] = field(default_factory=dict)
-    looks: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    evaluations: dict[int, Evaluation] = field(default_factory=dict)  # by number of trial
+    checkpoints: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
+    notes: list[Message] = field(default_factory=list)
     candidates: int = 0
-    share: float = 0.0  # of the trial that runs
+    trial_share: float = 0.0  # of the running trial that is done
 
     def run(self) -> Iterator[Trial | Candidate | Outcome]:
-        self.began = time.monotonic()
-        self.end = self.began + 60 * self.config.minutes
+        self.start = time.monotonic()
+        self.end = self.start + 60 * self.config.minutes
         self.rounds = rounds(self.data, self.config.seed)
         self.pictures = len(self.rounds[0].data.train_pictures)
         try:
-            yield self._try("default", "Default", {}, self.end)
+            yield self._try(DEFAULT, _DEFAULT_TITLE, {}, self.end)
         except _Stopped:
             raise Cancelled(
-                "Stopped before the first training was through, so there is nothing to keep."
+                "Stopped before the first training had finished, so there is no result to keep."
             ) from None
         self._check_budget()
-        checked: tuple[Answers, Answers] | None = None
+        checked: tuple[Evaluation, Evaluation] | None = None
         try:
-            if self.config.what != "settings":
-                length = self._left() * (0.5 if self.config.what == "both" else 1.0)
+            if self.config.what != SETTINGS:
+                length = self._time_left() * (0.5 if self.config.what == "both" else 1.0)
                 yield from self._augmentations(time.monotonic() + length)
-            if self.config.what != "augmentation":
+            if self.config.what != AUGMENTATION:
                 yield from self._settings()
             checked = yield from self._check()
         except _Stopped:
-            self.notes.append("Stopped by you; the best so far was kept.")
+            self.notes.append(message("Stopped by you; the best result so far was kept."))
         yield self._outcome(checked)
 
     # -- time ------------------------------------------------------------------------------------
 
     def _reserve(self) -> float:
-        """Seconds that the second training of the best and of the default will take."""
+        """Seconds to keep for training the best trial and the default again."""
         best = self._best()
         default = self.trials[0].seconds
-        return _CHECK * (default + (best.seconds if best else default))
+        return _CHECK_MARGIN * (default + (best.seconds if best else default))
 
-    def _left(self) -> float:
+    def _time_left(self) -> float:
         """Seconds for further trials."""
         left = self.end - time.monotonic()
         return left - self._reserve() if self.can_check else left
 
     def _has_time(self) -> bool:
-        done = sum(t.kind not in ("default", "check") for t in self.trials)
+        done = sum(t.kind in (AUGMENTATION, SETTINGS) for t in self.trials)
         if self.config.trials and done >= self.config.trials:
             return False
-        return self._left() > 0.5 * self.trials[0].seconds
+        return self._time_left() > 0.5 * self.trials[0].seconds
 
     def _check_budget(self) -> None:
-        """Refuse a time in which nothing but the default can be tried."""
-        first = self.trials[0]
-        if first.status == "failed":
-            raise ParameterError(f"The default could not be trained: {self.notes[-1]}")
-        left = self.end - time.monotonic()
-        needed = first.seconds
-        if first.status == "out of time":
-            needed = first.seconds / max(self.share, 0.01)
-        if first.status == "out of time" or left < first.seconds:
-            least = math.ceil(4.5 * needed / 6) / 10  # default and another, and both again
+        """Refuse a time in which only the default can be tried."""
+        default = self.trials[0]
+        if default.status == FAILED:
             raise ParameterError(
-                f"{self.config.minutes:g} minutes are too few: one trial on these wafers takes "
-                f"about {needed / 60:.1f} minutes here. Give at least {max(least, 0.1):g} minutes, "
-                "better ten times one trial."
+                "The default settings could not be trained. {reason}", reason=self.notes[-1]
             )
-        self.can_check = left > self._reserve() + first.seconds
+        left = self.end - time.monotonic()
+        seconds = default.seconds
+        if default.status == OUT_OF_TIME:
+            seconds = default.seconds / max(self.trial_share, 0.01)
+        if default.status == OUT_OF_TIME or left < default.seconds:
+            needed = math.ceil(4.5 * seconds / 6) / 10  # the default, another trial, and both again
+            raise ParameterError(
+                "{minutes:g} minutes are too few: one trial on these wafers takes about "
+                "{trial:.1f} minutes here. Give at least {needed:g} minutes, better ten times as "
+                "long as one trial.",
+                minutes=self.config.minutes,
+                trial=seconds / 60,
+                needed=max(needed, 0.1),
+            )
+        self.can_check = left > self._reserve() + default.seconds
 
-    def _step(self, until: float, text: str, share: float) -> None:
-        """Tell how far the search is, and leave a trial that may not go on."""
-        self.share = share
-        if self.on_step:
-            over = (time.monotonic() - self.began) / (self.end - self.began)
-            self.on_step(min(over, 0.99), text)
-        if self.should_stop():
-            raise _Stopped
-        if time.monotonic() > until:
-            raise _OutOfTime
+    def _progress(self, until: float, text: Message) -> Progress:
+        """Progress of one trial, which ends the trial when its time is up."""
+
+        def report(share: float, _: Message | None) -> None:
+            self.trial_share = share
+            elapsed = (time.monotonic() - self.start) / (self.end - self.start)
+            self.on_progress(min(elapsed, 0.99), text)
+            if self.should_stop():
+                raise _Stopped
+            if time.monotonic() > until:
+                raise _OutOfTime
+
+        return Progress(report)
 
     # -- trials ----------------------------------------------------------------------------------
 
     def _try(
         self,
         kind: str,
-        title: str,
+        title: Message,
         settings: Mapping[str, Any],
         until: float,
-        prune: Callable[[int, float], bool] = lambda step, value: False,
+        should_prune: Callable[[int, float], bool] = _never,
         trainings: list[Round] | None = None,
         seed: int | None = None,
     ) -> Trial:
-        """Train and judge once; whatever comes of it is a trial."""
-        number, began = len(self.trials), time.monotonic()
-        text = f"{'Again' if kind == 'check' else f'Trial {number}'}: {title}"
-        status, found = "done", None
-        self.looks[number] = []
+        """Train and evaluate once; a trial that does not finish is a trial too."""
+        number, start = len(self.trials), time.monotonic()
+        text = (
+            message("Repeating: {title}", title=title)
+            if kind == CHECK
+            else message("Trial {number}: {title}", number=number, title=title)
+        )
+        status, found = DONE, None
+        self.checkpoints[number] = []
 
-        def look(step: int, value: float) -> None:
-            self.looks[number].append((step, value))
-            if prune(step, value):
-                raise _GivenUp
+        def on_score(checkpoint: int, score: float) -> None:
+            self.checkpoints[number].append((checkpoint, score))
+            if should_prune(checkpoint, score):
+                raise _Pruned
 
         try:
             config = replace(self.base, **settings, seed=self.config.seed if seed is None else seed)
-            found = attempt(
-                trainings or self.rounds, config, self.device,
-                lambda share: self._step(until, text, share), look,
-            )  # fmt: skip
+            progress = self._progress(until, text)
+            found = run_trial(trainings or self.rounds, config, self.device, progress, on_score)
         except _OutOfTime:
-            status = "out of time"
-        except _GivenUp:
-            status = "given up"
-        except ParameterError as exc:  # the learning rate broke it
-            status = "failed"
-            self.notes.append(f"{title}: {exc}")
+            status = OUT_OF_TIME
+        except _Pruned:
+            status = PRUNED
+        except ParameterError as exc:  # the learning rate made the loss infinite
+            status = FAILED
+            self.notes.append(message("{title}: {reason}", title=title, reason=exc.message))
         score = found.macro_f1 if found else None
         if found:
-            self.answers[number] = found
-        scores = [t.score for t in self.trials if t.score is not None and t.kind != "check"]
-        if score is not None and kind != "check":
+            self.evaluations[number] = found
+        scores = [t.score for t in self.trials if t.score is not None and t.kind != CHECK]
+        if score is not None and kind != CHECK:
             scores.append(score)
         trial = Trial(
             number, kind, title, dict(settings), status, score, max(scores, default=None),
-            time.monotonic() - began,
+            time.monotonic() - start,
         )  # fmt: skip
         self.trials.append(trial)
         return trial
 
     def _best(self, kind: str | None = None) -> Trial | None:
         """The best trial that is not the default."""
-        kinds = ("augmentation", "settings") if kind is None else (kind,)
+        kinds = (AUGMENTATION, SETTINGS) if kind is None else (kind,)
         done = [t for t in self.trials if t.kind in kinds and t.score is not None]
         return max(done, key=lambda t: t.score or 0.0, default=None)
 
     def _augmentations(self, until: float) -> Iterator[Trial | Candidate]:
-        for title, settings in AUGMENTATIONS.items():
+        for template, settings in AUGMENTATIONS.items():
+            title = Message(template)
             if not self._has_time() or time.monotonic() > until:
-                self.notes.append(f"Not tried: {title}.")
+                self.notes.append(message("Not tried: {title}.", title=title))
                 continue
-            found = dict(settings)
-            if not found:
-                policy = yield from self._searched(until)
+            chosen = dict(settings)
+            if not chosen:
+                policy = yield from self._searched_policy(until)
                 if policy is None:
                     continue
-                found = {"policy": policy}
-            yield self._try("augmentation", title, found, until)
+                chosen = {"policy": policy}
+            yield self._try(AUGMENTATION, title, chosen, until)
 
-    def _searched(self, until: float) -> Generator[Candidate, None, str | None]:
-        """The text of a policy by density matching, if there are wafers and time for it."""
-        began = time.monotonic()
-        length = min(until - began, self._left()) - self.trials[0].seconds  # it is trained once
+    def _searched_policy(self, until: float) -> Generator[Candidate, None, str | None]:
+        """The text of a policy from density matching, if there are enough wafers and time."""
+        start = time.monotonic()
+        # the policy that is found is trained once
+        length = min(until - start, self._time_left()) - self.trials[0].seconds
 
         def has_time(share: float) -> bool:
-            # four fifths of the time at most, so that the others are compared too
-            return time.monotonic() < began + 0.8 * share * length
+            # four fifths of the time at most, so that the other augmentations are compared too
+            return time.monotonic() < start + 0.8 * share * length
 
-        def step(share: float) -> None:
-            self._step(began + length, "Searching a policy: density matching", share)
-
+        progress = self._progress(start + length, message("Searching a policy: density matching"))
         matching = match_density(
-            self.data, self.base, self.device, self.config.seed, step, has_time
+            self.data, self.base, self.device, self.config.seed, progress, has_time
         )
         policy = None
         try:
@@ -267,88 +293,96 @@ class _Search:
         except StopIteration as end:
             policy = end.value
             if policy is None:
-                self.notes.append("Too few training wafers to search a policy on halves of them.")
+                self.notes.append(
+                    message("No policy was searched: too few training wafers to halve them.")
+                )
         except _OutOfTime:
-            self.notes.append("The time was too short to search a policy.")
+            self.notes.append(message("No policy was searched: too little time."))
         return policy
 
     def _settings(self) -> Iterator[Trial]:
         import optuna
 
-        way, default = self._best("augmentation"), self.trials[0]
-        start = way if way and (way.score or 0) > (default.score or 0) else default
+        augmented, default = self._best(AUGMENTATION), self.trials[0]
+        is_better = augmented is not None and (augmented.score or 0) > (default.score or 0)
+        start = augmented if augmented and is_better else default
         base = replace(self.base, **start.settings)
-        for varied in space.last_layer_alone(base, self.pictures):
+        for varied in space.last_layer_only(base, self.pictures):
             if self._has_time():
                 yield self._settings_trial({**start.settings, **varied})
         study = space.make_study(self.config.seed)
-        usual = space.usual(base, self.pictures)
-        if usual is not None:
-            study.enqueue_trial(usual)
+        proposal = space.as_proposal(base, self.pictures)
+        if proposal is not None:  # the best trial so far is the first that Optuna knows
+            study.enqueue_trial(proposal)
             known = study.ask()
             space.propose(known, base, self.pictures)
-            for step, value in self.looks[start.number]:
-                known.report(value, step)
+            for checkpoint, score in self.checkpoints[start.number]:
+                known.report(score, checkpoint)
             study.tell(known, start.score)
         while self._has_time():
             proposed = study.ask()
             varied = space.propose(proposed, base, self.pictures)
 
-            def prune(step: int, value: float, proposed: optuna.Trial = proposed) -> bool:
-                proposed.report(value, step)
+            def should_prune(
+                checkpoint: int, score: float, proposed: optuna.Trial = proposed
+            ) -> bool:
+                proposed.report(score, checkpoint)
                 return proposed.should_prune()
 
-            trial = self._settings_trial({**start.settings, **varied}, prune)
+            trial = self._settings_trial({**start.settings, **varied}, should_prune)
             if trial.score is not None:
                 study.tell(proposed, trial.score)
             else:
-                pruned = trial.status == "given up"
                 state = optuna.trial.TrialState
-                study.tell(proposed, state=state.PRUNED if pruned else state.FAIL)
+                study.tell(proposed, state=state.PRUNED if trial.status == PRUNED else state.FAIL)
             yield trial
 
     def _settings_trial(
         self,
         settings: Mapping[str, Any],
-        prune: Callable[[int, float], bool] = lambda step, value: False,
+        should_prune: Callable[[int, float], bool] = _never,
     ) -> Trial:
-        # one slow network must not take what ten quick trials need
-        most = max(0.5 * self._left(), min(self._left(), 3 * self.trials[0].seconds))
-        until = time.monotonic() + most
-        return self._try("settings", f"Settings {len(self.trials)}", settings, until, prune)
+        # one slow network must not take the time of ten quick trials
+        left = self._time_left()
+        until = time.monotonic() + max(0.5 * left, min(left, 3 * self.trials[0].seconds))
+        title = message("Settings {number}", number=len(self.trials))
+        return self._try(SETTINGS, title, settings, until, should_prune)
 
-    def _check(self) -> Generator[Trial, None, tuple[Answers, Answers] | None]:
-        """The best and the default once more, with another seed and other folds."""
+    def _check(self) -> Generator[Trial, None, tuple[Evaluation, Evaluation] | None]:
+        """Train the best trial and the default again, with another seed and other folds."""
         best = self._best()
         if best is None or not self.can_check:
             return None
         seed = (self.config.seed + 1) % 2**63
         again = rounds(self.data, seed)
-        for title, settings in ((best.title, best.settings), ("Default", {})):
-            yield self._try("check", title, settings, self.end, trainings=again, seed=seed)
+        for title, settings in ((best.title, best.settings), (_DEFAULT_TITLE, {})):
+            yield self._try(CHECK, title, settings, self.end, trainings=again, seed=seed)
             if self.trials[-1].score is None:
                 return None
-        return self.answers[self.trials[-2].number], self.answers[self.trials[-1].number]
+        return self.evaluations[self.trials[-2].number], self.evaluations[self.trials[-1].number]
 
     # -- outcome ---------------------------------------------------------------------------------
 
-    def _outcome(self, checked: tuple[Answers, Answers] | None) -> Outcome:
+    def _outcome(self, checked: tuple[Evaluation, Evaluation] | None) -> Outcome:
         best = self._best() or self.trials[0]
-        mine, default = checked or (self.answers[best.number], self.answers[0])
+        found, default = checked or (self.evaluations[best.number], self.evaluations[0])
         C = len(self.data.class_names)
-        difference, ends = gain(mine, default, C)
+        difference = gain(found, default, self.data.groups, C)
         verdict = UNCONFIRMED
         if checked is not None or best.number == 0:
-            verdict = BETTER if ends[0] > 0 else NO_BETTER
+            verdict = BETTER if difference.low > 0 else NO_BETTER
         notes = list(self.notes)
         if verdict == UNCONFIRMED:
             notes.append(
-                "There was no second training to confirm it: the best of many trials looks better "
-                "than it is."
+                message(
+                    "Not confirmed by a second training: the best of many trials looks better than "
+                    "it is."
+                )
             )
-        matrix = confusion_matrix(mine.truth, mine.predicted, C)
+        matrix = confusion_matrix(found.labels, found.predicted, C)
         return Outcome(
-            best.title, best.settings, mine.macro_f1, intervals(matrix).macro_f1,
-            default.macro_f1, difference, ends, verdict, len(mine.truth), tuple(self.trials),
-            self.candidates, self.data.protocol(), tuple(notes),
+            best.title, best.settings, found.macro_f1, intervals(matrix).macro_f1,
+            default.macro_f1, difference.value, (difference.low, difference.high), verdict,
+            len(found.labels), tuple(self.trials), self.candidates, self.data.protocol(),
+            tuple(notes),
         )  # fmt: skip

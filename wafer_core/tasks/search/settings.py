@@ -1,4 +1,4 @@
-"""What can be set for a search, in words and numbers, and what comes of it."""
+"""The settings of a search, and what it reports."""
 
 from __future__ import annotations
 
@@ -6,56 +6,68 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wafer_core.parameters import Parameter, check_all, check_seed
+from wafer_core.messages import N_, Message
+from wafer_core.parameters import SEED, Parameter, Settings, declare
 
-WHAT = {
-    "both": "Augmentation in the first half of the time, then the settings.",
-    "augmentation": "How wafers are varied while the network learns.",
-    "settings": "Network, learning rate, epochs, batch size, balancing, smoothing, decay.",
+# kinds of trials
+DEFAULT, AUGMENTATION, SETTINGS, CHECK = "default", "augmentation", "settings", "check"
+# how a trial ended
+DONE, PRUNED, OUT_OF_TIME, FAILED = "done", "given up", "out of time", "failed"
+STATUSES = {
+    DONE: N_("done"),
+    PRUNED: N_("stopped early"),
+    OUT_OF_TIME: N_("out of time"),
+    FAILED: N_("failed"),
 }
-
-PARAMETERS: dict[str, Parameter] = {
-    "what": Parameter(
-        "What to search",
-        "Augmentation: how wafers are varied while the network learns; it compares none, the "
-        "default, TrivialAugment, RandAugment and a policy searched for your wafers. Settings: "
-        "network, learning rate, epochs, batch size, balancing, label smoothing, weight decay. "
-        "Both: half of the time each.",
-        "both", choices=tuple(WHAT), main=True,
-    ),
-    "minutes": Parameter(
-        "Budget in minutes",
-        "The search ends by then. Each trial is one training (three where classes are small), so "
-        "allow at least ten times what one takes.",
-        10.0, 0.1, 1440.0, 1.0, main=True,
-    ),
-    "trials": Parameter(
-        "Trials at most",
-        "Ends earlier, after so many trials beside the default; 0: as many as there is time for.",
-        0, 0, 10_000, 1,
-    ),
-}  # fmt: skip
 
 BETTER, NO_BETTER, UNCONFIRMED = "better", "no better", "unconfirmed"
 VERDICTS = {
-    BETTER: "better than the default",
-    NO_BETTER: "no better than the default",
-    UNCONFIRMED: "not confirmed by a second training",
+    BETTER: N_("better than the default"),
+    NO_BETTER: N_("no better than the default"),
+    UNCONFIRMED: N_("not confirmed by a second training"),
 }
 
 
 @dataclass(frozen=True)
-class SearchConfig:
-    """What to search and for how long; ``PARAMETERS`` says what each means and may be."""
+class SearchConfig(Settings):
+    """What to search, and for how long."""
 
-    what: str = "both"
-    minutes: float = 10.0
-    trials: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_all(self, PARAMETERS)
-        object.__setattr__(self, "seed", check_seed(self.seed))
+    what: str = declare(
+        Parameter(
+            N_("What to search"),
+            N_(
+                "Augmentation: how wafers are varied during training. Compares no augmentation, "
+                "the default, TrivialAugment, RandAugment and a policy searched for your wafers. "
+                "Settings: network, learning rate, epochs, batch size, class balancing, label "
+                "smoothing and weight decay. Both: half of the time each."
+            ),
+            "both",
+            choices=("both", AUGMENTATION, SETTINGS),
+            titles=(N_("Both"), N_("Augmentation"), N_("Settings")),
+            main=True,
+        )
+    )
+    minutes: float = declare(
+        Parameter(
+            N_("Time budget in minutes"),
+            N_(
+                "The search ends within this time. Each trial is one training (three where classes "
+                "are small), so allow at least ten times as long as one takes."
+            ),
+            10.0, 0.1, 1440.0, 1.0, main=True,
+        )
+    )  # fmt: skip
+    trials: int = declare(
+        Parameter(
+            N_("Maximum number of trials"),
+            N_(
+                "Ends the search after this many trials besides the default. 0: as many as fit in "
+                "the time."
+            ),
+            0, 0, 10_000, 1,
+        )
+    )  # fmt: skip
+    seed: int = declare(SEED)
 
 
 @dataclass(frozen=True)
@@ -64,18 +76,18 @@ class Trial:
 
     Attributes:
         number: From 0, the default.
-        kind: ``default``, ``augmentation``, ``settings``, or ``check`` for one done again.
+        kind: ``default``, ``augmentation``, ``settings``, or ``check`` for a repeated one.
         title: For people.
         settings: Those that differ from the default.
-        status: ``done``, ``given up`` (below the median), ``out of time`` or ``failed``.
-        score: Macro-F1; ``None`` if it did not come to its end.
-        best: The highest by then, the checks not counted.
-        seconds: It took.
+        status: A key of ``STATUSES``.
+        score: Macro-F1 in [0, 1]; ``None`` if the trial did not finish.
+        best: The highest score so far, checks excluded.
+        seconds: How long it took.
     """
 
     number: int
     kind: str
-    title: str
+    title: Message
     settings: Mapping[str, Any]
     status: str
     score: float | None
@@ -85,25 +97,25 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search leaves.
+    """The result of a search.
 
     Attributes:
         title: Of the best trial that is not the default.
-        settings: Those of it that differ from the default; empty if nothing else was tried.
+        settings: Its settings that differ from the default; empty if nothing else was tried.
         score: Its macro-F1; from the second training unless ``verdict`` is ``unconfirmed``.
-        interval: 95 %, of the score.
-        default_score: The default's, from the same round.
-        gain: Score less default score.
-        gain_interval: 95 %.
+        interval: 95% interval of the score.
+        default_score: Macro-F1 of the default, evaluated on the same wafers.
+        gain: ``score`` minus ``default_score``.
+        gain_interval: 95% interval of the gain.
         verdict: A key of ``VERDICTS``.
-        judged: Wafers that judged.
-        trials: All of them, the checks too.
-        candidates: Policies that were looked at by density matching.
-        protocol: How trials were judged.
-        notes: Sentences for the user.
+        evaluated: Number of wafers that the scores were computed on.
+        trials: All trials, checks included.
+        candidates: Number of policies evaluated by density matching.
+        protocol: How trials were evaluated.
+        notes: Remarks for the user.
     """
 
-    title: str
+    title: Message
     settings: Mapping[str, Any]
     score: float
     interval: tuple[float, float] | None
@@ -111,8 +123,8 @@ class Outcome:
     gain: float
     gain_interval: tuple[float, float]
     verdict: str
-    judged: int
+    evaluated: int
     trials: tuple[Trial, ...]
     candidates: int
-    protocol: str
-    notes: tuple[str, ...]
+    protocol: Message
+    notes: tuple[Message, ...]

@@ -1,9 +1,9 @@
-"""What a trial of a search is judged on, and whether one is better than another.
+"""How a trial of a search is trained and evaluated, and whether one is better than another.
 
-With enough wafers in the validation part a trial is one training, judged on it. With fewer, a
-single split is luck: training and validation part together are cut into three folds, each judges a
-training on the other two, and the answers of the three are counted together. The test part is never
-looked at.
+With enough validation wafers, a trial is one training, evaluated on the validation split. With
+fewer, a single split is too noisy: the training and validation splits are pooled and cut into three
+folds (cross-validation), and the predictions of the three trainings are scored together. The test
+split is never used.
 """
 
 from __future__ import annotations
@@ -17,93 +17,104 @@ import torch
 
 from wafer_core.errors import InputError
 from wafer_core.images import Picture
+from wafer_core.messages import Message, message
 from wafer_core.metrics import evaluate
 from wafer_core.metrics.folds import folds
-from wafer_core.tasks.classification.config import TrainConfig, TrainData
+from wafer_core.metrics.paired import Difference, Predictions, differences
+from wafer_core.progress import SILENT, Progress
+from wafer_core.tasks.classification.config import TrainConfig
 from wafer_core.tasks.classification.train import train
+from wafer_core.tasks.classification.train_data import TrainData
 
-ENOUGH = 20  # validation wafers of a class; with fewer, one wafer is more than five points
-FOLDS = 3  # a training on two of three has about as many wafers as the training part
-_LOOKS = 10  # times that a trial on the validation part tells how it goes
+MIN_VALIDATION = 20  # validation wafers of each class; with fewer, one wafer is over five points
+FOLDS = 3  # two of three folds hold about as many wafers as the training split
+_CHECKPOINTS = 10  # in a training, at which its score is compared with that of other trials
 
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class SearchData:
-    """The training and the validation part of a project.
+    """The training and validation splits of a project.
 
     Attributes:
         class_names: C names.
-        pictures: N originals of both parts.
-        labels: (N,) index into the names.
-        keys: N; pictures that share one (of a lot, or turned copies) are never split.
-        validates: (N,) whether a picture is of the validation part.
-        made_pictures: Made of training originals; they only ever train, and not with folds, where
-            their original may judge.
-        made_labels: Theirs.
+        pictures: N originals of both splits.
+        labels: (N,) class indices.
+        groups: N group labels; pictures of a group (a lot, or rotated copies) stay together.
+        is_validation: (N,) whether a picture is in the validation split.
+        synthetic_pictures: Made from training originals and used for training only. They are not
+            used with folds, where their original may be in the held-out fold.
+        synthetic_labels: Their class indices.
     """
 
     class_names: tuple[str, ...]
     pictures: Sequence[Picture]
     labels: Integers
-    keys: Sequence[str]
-    validates: npt.NDArray[np.bool_]
-    made_pictures: Sequence[Picture]
-    made_labels: Integers
+    groups: Sequence[str]
+    is_validation: npt.NDArray[np.bool_]
+    synthetic_pictures: Sequence[Picture]
+    synthetic_labels: Integers
 
     def check(self) -> SearchData:
-        """Return self if a search can be made on it.
+        """Return self if a search can run on it.
 
         Raises:
-            InputError: Fewer than two classes could be judged.
+            InputError: Fewer than two classes can be evaluated.
         """
-        judged = [c for c in range(len(self.class_names)) if (self.labels == c).sum() >= 2]
-        if len(judged) < 2:
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        if (usable := int((counts >= 2).sum())) < 2:
             raise InputError(
-                "A search judges on wafers that were not trained on, so at least two classes need "
-                f"two wafers in the training and validation part; {len(judged)} "
-                f"{'has' if len(judged) == 1 else 'have'} them. Add wafers."
+                "A search evaluates on wafers that were not used for training, so at least two "
+                "classes need two wafers in the training and validation splits. Classes with "
+                "enough wafers: {usable}. Add wafers.",
+                usable=usable,
             )
         return self
 
     @property
-    def has_validation(self) -> bool:
-        """Whether the validation part is large enough to judge by alone."""
-        counts = np.bincount(self.labels[self.validates], minlength=len(self.class_names))
-        return bool((counts >= ENOUGH).all())
+    def uses_validation(self) -> bool:
+        """Whether the validation split is large enough to evaluate on alone."""
+        counts = np.bincount(self.labels[self.is_validation], minlength=len(self.class_names))
+        return bool((counts >= MIN_VALIDATION).all())
 
-    def protocol(self) -> str:
-        """How trials are judged, in a sentence for the user."""
-        if self.has_validation:
-            return f"Judged on the {int(self.validates.sum()):,} wafers of the validation part."
-        return (
-            f"Judged on all {len(self.pictures):,} wafers of the training and validation part, in "
-            f"{FOLDS} folds that take turns, since some class has fewer than {ENOUGH} validation "
-            "wafers."
+    def protocol(self) -> Message:
+        """How trials are evaluated."""
+        if self.uses_validation:
+            return message(
+                "Evaluated on the {count:,} wafers of the validation split.",
+                count=int(self.is_validation.sum()),
+            )
+        return message(
+            "Evaluated by {folds}-fold cross-validation on all {count:,} wafers of the training "
+            "and validation splits, because some class has fewer than {minimum} "
+            "validation wafers.",
+            folds=FOLDS,
+            count=len(self.pictures),
+            minimum=MIN_VALIDATION,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """One training of a trial; ``judged`` are the indices of the pictures that judge it."""
+    """One training of a trial; ``held_out`` are the indices of the pictures to evaluate on."""
 
     data: TrainData
-    judged: Integers
+    held_out: Integers
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What the networks of one trial said of the pictures that judge, in their order."""
+class Evaluation:
+    """Held-out predictions of one trial."""
 
-    judged: Integers  # (M,) indices of pictures
-    truth: Integers  # (M,)
-    predicted: Integers  # (M,)
+    held_out: Integers  # (M,) indices of pictures
+    labels: Integers  # (M,) class indices
+    predicted: Integers  # (M,) class indices
     macro_f1: float
 
 
 def rounds(data: SearchData, seed: int) -> list[Round]:
-    """The trainings of a trial: one with the validation part, or one a fold.
+    """The trainings of a trial: one with the validation split, or one a fold.
 
     Args:
         data: Of the search.
@@ -112,143 +123,106 @@ def rounds(data: SearchData, seed: int) -> list[Round]:
     Raises:
         InputError: The wafers cannot be split.
     """
-    if not data.has_validation:
-        fold = folds(data.labels, data.keys, FOLDS, seed)
+    if not data.uses_validation:
+        fold = folds(data.labels, data.groups, FOLDS, seed)
         if (fold < 0).all():
             raise InputError(
-                "A search judges on wafers that were not trained on, but those of each class are "
-                "all of one lot and must stay together; add wafers of other lots."
+                "A search evaluates on wafers that were not used for training, but all wafers of "
+                "each class come from one lot and must stay together; add wafers from other lots."
             )
         return [
-            part(data, np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)
+            make_round(data, np.flatnonzero(fold != k), np.flatnonzero(fold == k))
+            for k in range(FOLDS)
         ]
-    one = part(data, np.flatnonzero(~data.validates), np.flatnonzero(data.validates))
-    teach = one.data.plus_made(data.made_pictures, data.made_labels)
-    return [Round(teach, one.judged)]
+    is_held_out = data.is_validation
+    split = make_round(data, np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out))
+    train_data = split.data.with_synthetic(data.synthetic_pictures, data.synthetic_labels)
+    return [Round(train_data, split.held_out)]
 
 
-def part(data: SearchData, teach: Integers, judge: Integers) -> Round:
-    """A round of some originals that teach and some that judge."""
+def make_round(data: SearchData, train_on: Integers, held_out: Integers) -> Round:
+    """A round from the indices of the originals to train on and to evaluate on."""
     return Round(
         TrainData(
             data.class_names,
-            [data.pictures[i] for i in teach],
-            data.labels[teach],
-            [data.pictures[i] for i in judge],
-            data.labels[judge],
-            [data.keys[i] for i in teach],
+            [data.pictures[i] for i in train_on],
+            data.labels[train_on],
+            [data.pictures[i] for i in held_out],
+            data.labels[held_out],
+            [data.groups[i] for i in train_on],
         ),
-        judge,
+        held_out,
     )
 
 
-def attempt(
+def run_trial(
     trainings: Sequence[Round],
     config: TrainConfig,
     device: torch.device,
-    on_step: Callable[[float], None],
-    on_look: Callable[[int, float], None],
-) -> Answers:
-    """Train and judge one trial.
+    on_progress: Progress = SILENT,
+    on_score: Callable[[int, float], None] = lambda checkpoint, score: None,
+) -> Evaluation:
+    """Train and evaluate one trial.
 
     Args:
         trainings: From ``rounds``.
         config: Of the trial.
         device: Where to compute.
-        on_step: Called after every step with the share done, 0 to 1; may raise to end the trial.
-        on_look: Called now and then with a number that grows and the macro-F1 by then, comparable
-            with other trials at the same number; may raise too.
+        on_progress: Called after every step; may raise to end the trial.
+        on_score: Called with the number of a checkpoint and the macro-F1 there, comparable with
+            other trials at the same checkpoint; may raise to end the trial.
 
     Raises:
-        ParameterError: The settings made a training break.
+        ParameterError: The learning rate made the loss infinite.
     """
     names = trainings[0].data.class_names
-    judged: list[Integers] = []
-    predicted: list[Integers] = []
-    truth: list[Integers] = []
+    done: list[tuple[Integers, Integers, Integers]] = []
     score = 0.0
-    for number, one in enumerate(trainings):
-        if not len(one.judged):
+    parts = on_progress.each(len(trainings))
+    for number, (training, progress) in enumerate(zip(trainings, parts, strict=True), 1):
+        if not len(training.held_out):
             continue
-
-        def tell(share: float, number: int = number) -> None:
-            on_step((number + share) / len(trainings))
-
-        last, looked = None, 0
-        for last in train(one.data, config, device, tell):
-            look = _LOOKS * last.epoch // last.epochs
-            # before half of its time a slow starter looks worse than it is
-            is_due = _LOOKS // 2 <= look < _LOOKS and look > looked
+        last, reached = None, 0
+        for last in train(training.data, config, device, progress):
+            checkpoint = _CHECKPOINTS * last.epoch // last.epochs
+            # in the first half a trial that starts slowly looks worse than it is
+            is_due = max(reached, _CHECKPOINTS // 2 - 1) < checkpoint < _CHECKPOINTS
             if len(trainings) == 1 and is_due and last.macro_f1 is not None:
-                looked = look
-                on_look(look, last.macro_f1)
+                reached = checkpoint
+                on_score(checkpoint, last.macro_f1)
         if last is None:
             raise TypeError("train() yielded no epoch")
-        probabilities = last.best_classifier().predict_proba(one.data.validation_pictures)
-        judged.append(one.judged)
-        truth.append(one.data.validation_labels)
-        predicted.append(probabilities.argmax(1).astype(np.int64))
-        score = _macro_f1(np.concatenate(truth), np.concatenate(predicted), names)
+        probabilities = last.best_classifier().predict_proba(training.data.validation_pictures)
+        predicted = probabilities.argmax(1).astype(np.int64)
+        done.append((training.held_out, training.data.validation_labels, predicted))
+        score = _macro_f1(
+            *(np.concatenate(each) for each in list(zip(*done, strict=True))[1:]), names
+        )
         if len(trainings) > 1:
-            on_look(number + 1, score)
-    return Answers(np.concatenate(judged), np.concatenate(truth), np.concatenate(predicted), score)
+            on_score(number, score)
+    held_out, labels, predictions = (np.concatenate(each) for each in zip(*done, strict=True))
+    return Evaluation(held_out, labels, predictions, score)
 
 
-def _macro_f1(truth: Integers, predicted: Integers, names: Sequence[str]) -> float:
-    certain = np.eye(len(names))[predicted]
-    return float(evaluate(truth, certain, names).macro_f1 or 0.0)
+def _macro_f1(labels: Integers, predicted: Integers, names: Sequence[str]) -> float:
+    one_hot = np.eye(len(names))[predicted]
+    return float(evaluate(labels, one_hot, names).macro_f1 or 0.0)
 
 
-def gain(
-    mine: Answers, other: Answers, classes: int, resamples: int = 2000, seed: int = 0
-) -> tuple[float, tuple[float, float]]:
-    """By how much one trial's macro-F1 is above another's, with a 95 % interval.
+def gain(first: Evaluation, second: Evaluation, groups: Sequence[str], classes: int) -> Difference:
+    """How much higher the macro-F1 of one trial is than that of another, with a 95% interval.
 
-    Both answered the same pictures, so the pictures are weighted anew for both at once (Rubin's
-    Bayesian bootstrap, 1981, within each class): what is hard for both cancels. The luck of a
-    training's seed is not in the interval.
+    Resampled by lots. How much the score of a training varies with its seed is not included.
 
     Args:
-        mine: Of the trial that may be better.
-        other: Of the trial to beat, on the same pictures in any order.
-        classes: C.
-        resamples: Draws.
-        seed: Same seed, same interval.
-
-    Returns:
-        The difference in [-1, 1], and the ends of its interval.
+        first: Of the trial that may be better.
+        second: Of the trial to compare with, on the same pictures in any order.
+        groups: Group labels of all pictures of the search.
+        classes: Number of classes.
     """
-    order, theirs = np.argsort(mine.judged), np.argsort(other.judged)
-    truth = mine.truth[order]
-    both = mine.predicted[order], other.predicted[theirs]
-    rng = np.random.default_rng(seed)
-    drawn = np.zeros(resamples)
-    present = np.unique(truth)
-    are = np.bincount(truth, minlength=classes).astype(np.float64)
-    for start in range(0, resamples, 100):  # few at once: N may be large
-        weights = rng.standard_exponential((min(100, resamples - start), len(truth)))
-        for c in present:
-            of_class = truth == c
-            weights[:, of_class] *= are[c] / weights[:, of_class].sum(1, keepdims=True)
-        first, second = (_weighted(weights, truth, p, are, present) for p in both)
-        drawn[start : start + 100] = first - second
-    ones = np.ones((1, len(truth)))
-    first, second = (_weighted(ones, truth, p, are, present) for p in both)
-    difference = float((first - second)[0])
-    low, high = (float(end) for end in np.percentile(drawn, (2.5, 97.5)))
-    return difference, (min(low, difference), max(high, difference))
-
-
-def _weighted(
-    weights: npt.NDArray[np.float64],
-    truth: Integers,
-    predicted: Integers,
-    are: npt.NDArray[np.float64],
-    present: Integers,
-) -> npt.NDArray[np.float64]:
-    """Macro-F1 (R,) of answers whose pictures weigh (R, N)."""
-    called = weights @ np.eye(len(are))[predicted]
-    right = (weights * (truth == predicted)) @ np.eye(len(are))[truth]
-    f1 = 2 * right / np.maximum(are + called, 1e-12)
-    value: npt.NDArray[np.float64] = f1[:, present].mean(1)
-    return value
+    order, other_order = np.argsort(first.held_out), np.argsort(second.held_out)
+    predicted = np.stack([first.predicted[order], second.predicted[other_order]])
+    lots = [groups[i] for i in first.held_out[order].tolist()]
+    predictions = Predictions(first.labels[order], predicted[:, None], lots, classes)
+    ((difference, _),) = differences(predictions, [(0, 1)])
+    return difference
