@@ -18,7 +18,7 @@ project = layout.start("Home")
 home = workspace.workspace_path()
 
 st.title("Teach a computer your wafer defect patterns")
-guards.tell_lost()
+guards.show_lost_project()
 
 
 def open_and_go(opened: Project, page: str = "pages/1_Classes.py") -> None:
@@ -66,7 +66,7 @@ with start_demo.container(border=True, height="stretch"):
         "yours is needed."
     )
     if st.button("Try the demo", type="primary" if not projects else "secondary", key="home_demo"):
-        with guards.errors_told(), st.spinner("Making wafers …"):
+        with guards.show_errors(), st.spinner("Making wafers …"):
             made = demo.make_demo(home)
             jobs.start(submit.create_job(made.path, "train", demo.TRAINING))
             open_and_go(made, "pages/4_Train.py")
@@ -76,7 +76,7 @@ with create.container(border=True, height="stretch"), st.form("home_create", bor
         "Name", placeholder="Line 3, March", key="home_name", help="Any language; can be changed."
     )
     if st.form_submit_button("Create", type="primary" if projects else "secondary"):
-        with guards.errors_told():
+        with guards.show_errors():
             open_and_go(workspace.create_project(home, name))
 with upload.container(border=True, height="stretch"):
     st.subheader("Bring a project")
@@ -84,7 +84,7 @@ with upload.container(border=True, height="stretch"):
         "A project downloaded here or on another server (.zip)", type="zip", key="home_zip"
     )
     if file is not None and st.button("Add this project", key="home_import"):
-        with guards.errors_told(), st.spinner("Checking and unpacking …"):
+        with guards.show_errors(), st.spinner("Checking and unpacking …"):
             open_and_go(workspace.import_zip(home, file, file.name))
 
 # -- projects ------------------------------------------------------------------------------------
@@ -112,14 +112,14 @@ def project_row(info: ProjectInfo) -> None:
         if choice == "Rename":
             rename(info)
         elif choice == "Duplicate":
-            with guards.errors_told(), st.spinner("Copying …"):
+            with guards.show_errors(), st.spinner("Copying …"):
                 copy = workspace.duplicate_project(home, Project(info.path))
                 guards.notify(f"“{copy.name}” made.")
                 st.rerun()
         elif choice == "Download":
             download(info)
         elif choice == "Delete":
-            with guards.errors_told():
+            with guards.show_errors():
                 trash_id = workspace.trash_project(home, Project(info.path))
                 if is_open(info):
                     guards.select_project(None)
@@ -137,7 +137,7 @@ def rename(info: ProjectInfo) -> None:
     """Ask for a new name."""
     new = st.text_input("Name", info.name, key=f"home_rename_{info.folder}")
     if st.button("Rename", type="primary", key=f"home_rename_do_{info.folder}"):
-        with guards.errors_told():
+        with guards.show_errors():
             Project.open(info.path).rename(new)
             st.rerun()
 
@@ -151,7 +151,7 @@ def download(info: ProjectInfo) -> None:
     """
     st.write("Classes, pictures and models in one zip; another server can open it.")
     stream = io.BytesIO()
-    with guards.errors_told():
+    with guards.show_errors():
         with st.spinner("Packing …", show_time=True):
             workspace.export_zip(Project.open(info.path), stream)
         st.download_button(
@@ -171,7 +171,7 @@ if trashed := st.session_state.get("home_trashed"):
         st.markdown(f"“{layout.plain(trashed[1])}” is in the trash.")
         if st.button("Undo", key="home_undo"):
             del st.session_state["home_trashed"]
-            with guards.errors_told():
+            with guards.show_errors():
                 workspace.restore_project(home, trashed[0])
                 st.rerun()
 for info in projects:
@@ -182,7 +182,7 @@ if trash := workspace.list_trash(home):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(layout.plain(title), width="stretch")
                 if st.button("Restore", key=f"home_restore_{trash_id}"):
-                    with guards.errors_told():
+                    with guards.show_errors():
                         workspace.restore_project(home, trash_id)
                         st.session_state.pop("home_trashed", None)
                         st.rerun()

@@ -41,7 +41,7 @@ def add_class(project: Project) -> None:
         help="What belongs here and what does not, so that two people label alike.",
     )
     if st.button("Add", type="primary", key="classes_new_do"):
-        with guards.errors_told():
+        with guards.show_errors():
             choose(project.add_class(name, description).slug)
             st.rerun()
 
@@ -54,7 +54,7 @@ def edit_class(project: Project, shown: ClassSummary) -> None:
         "Description", shown.description, key=f"classes_edit_description_{shown.slug}"
     )
     if st.button("Save", type="primary", key=f"classes_edit_do_{shown.slug}"):
-        with guards.errors_told():
+        with guards.show_errors():
             project.rename_class(shown.slug, name)
             project.describe_class(shown.slug, description)
             st.rerun()
@@ -64,7 +64,7 @@ def edit_class(project: Project, shown: ClassSummary) -> None:
 def show_large(project: Project, slug: str, chosen: list[manifest.PictureRecord]) -> None:
     """One picture, large, with what is known of it."""
     for record in chosen[:3]:
-        with guards.errors_told():
+        with guards.show_errors():
             picture = manifest.load(project, slug, record)
             left, right = st.columns([3, 2], vertical_alignment="center")
             left.image(drawing.to_png(drawing.draw(picture, 420)), alt=record.source)
@@ -139,12 +139,12 @@ def class_toolbar(shown: ClassSummary) -> None:
                 help="The order of classes is the order of the bars in Predict.",
             ):
                 slugs[place], slugs[other] = slugs[other], slugs[place]
-                with guards.errors_told():
+                with guards.show_errors():
                     project.reorder_classes(slugs)
                     choose(shown.slug)
                     st.rerun()
         if st.button("Delete class", key="classes_delete", icon=":material/delete:"):
-            with guards.errors_told():
+            with guards.show_errors():
                 project.delete_class(shown.slug)
                 choose(None)
                 guards.notify(f"“{shown.name}” is in the trash below; it can be restored.")
@@ -206,7 +206,7 @@ def class_pictures(shown: ClassSummary) -> None:
             width=200,
         )
         if target is not None and st.button("Move", key="classes_move_do"):
-            with guards.errors_told():
+            with guards.show_errors():
                 count = pictures.move_pictures(
                     project, shown.slug, [r.file for r in chosen], target.slug
                 )
@@ -214,7 +214,7 @@ def class_pictures(shown: ClassSummary) -> None:
                 guards.notify(f"{count} moved to “{target.name}”.")
                 st.rerun()
         if st.button("Delete", key="classes_delete_pictures", icon=":material/delete:"):
-            with guards.errors_told():
+            with guards.show_errors():
                 pictures.delete_pictures(project, shown.slug, [r.file for r in chosen])
                 gallery.clear_selection(key)
                 guards.notify(f"{len(chosen)} in the trash below; they can be restored.")
@@ -264,7 +264,7 @@ def conflicts() -> None:
                     if st.button(
                         f"Delete from {names[slug]}", key=f"classes_conflict_{slug}_{file}"
                     ):
-                        with guards.errors_told():
+                        with guards.show_errors():
                             pictures.delete_pictures(project, slug, [file])
                             st.rerun()
 
@@ -281,14 +281,14 @@ def trash() -> None:
                 when = item.deleted[:16].replace("T", " ")
                 st.markdown(f"{what} {layout.plain(item.title)} · {when} UTC", width="stretch")
                 if st.button("Restore", key=f"classes_restore_{item.id}"):
-                    with guards.errors_told():
+                    with guards.show_errors():
                         if item.what == "class":
                             choose(project.restore_class(item.id).slug)
                         else:
                             pictures.restore_pictures(project, item.id)
                         st.rerun()
         if st.button("Delete for good", key="classes_empty_trash"):
-            with guards.errors_told():
+            with guards.show_errors():
                 project.empty_trash()
                 st.rerun()
 

@@ -40,7 +40,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     if ended and st.button(
         "Clear list", key="jobs_clear", help="Removes the job folders; what the jobs made stays."
     ):
-        with guards.errors_told():
+        with guards.show_errors():
             jobs.clear_finished(home)
             st.rerun()
 for state in ended[:50]:

@@ -114,12 +114,12 @@ def _review(project: Project, dropped: Sequence[Any], class_name: str | None) ->
     if samples:
         sheet = drawing.contact_sheet(samples, SAMPLES, 84)
         st.image(drawing.to_png(sheet), alt="The first pictures as they will be stored")
-    tell_rejected(rejected)
+    show_rejected(rejected)
     ready = [c for c in candidates if class_name or c.class_name]
     if st.button(
         f"Import {len(ready):,} pictures", type="primary", key="upload_do", disabled=not ready
     ):
-        with guards.errors_told():
+        with guards.show_errors():
             _store(project, dropped, ready, class_name, roles, found)
 
 
@@ -223,10 +223,10 @@ def _show_report() -> None:
     if again:
         text += f" {again} were in their class already and are stored once."
     (st.success if report.total else st.warning)(text, icon=":material/done:")
-    tell_rejected(report.rejected)
+    show_rejected(report.rejected)
 
 
-def tell_rejected(rejected: Sequence[Rejected]) -> None:
+def show_rejected(rejected: Sequence[Rejected]) -> None:
     """Files that were left out, each with its reason."""
     if not rejected:
         return

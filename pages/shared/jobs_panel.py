@@ -1,21 +1,25 @@
-"""Jobs on a page: progress, time left, cancel; read from their folders by any tab."""
+"""Jobs on a page: progress, time left, result, cancel; any tab reads them from their folders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from pages.shared import guards, loaders
+from pages.shared import guards, loaders, times
+from pages.shared.times import duration as seconds_text  # noqa: F401
+from pages.shared.words import escape, t, t_raw, tn
 from wafer_core import jobs
 from wafer_core.data import workspace
 from wafer_core.data.project import Project
-from wafer_core.errors import WaferError
 from wafer_core.jobs import JobState
+from wafer_core.messages import N_, Message, message
 
-ACTIVE_EVERY = 1.5  # seconds between looks while something runs
-IDLE_EVERY = 20.0  # and while nothing does: another tab may have started something
+ACTIVE_EVERY = 1.5  # seconds between two looks while a job runs
+IDLE_EVERY = 20.0  # and while none does: another tab may have started one
+_IN_SIDEBAR = 4  # jobs
 STOPPABLE = ("train", "search", "benefit", "learning_curve")  # kinds that keep the best so far
 ICONS = {
     "queued": ":material/schedule:",
@@ -25,37 +29,99 @@ ICONS = {
     "failed": ":material/error:",
     "cancelled": ":material/cancel:",
 }
-
-
-def seconds_text(seconds: float | None) -> str:
-    """A duration for people: ``12 s``, ``3 min 05 s``, ``1 h 20 min``."""
-    if seconds is None:
-        return "–"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+STATUS = {
+    "queued": N_("Starting …"),
+    "waiting": N_("Waiting"),
+    "running": N_("Working …"),
+    "done": N_("Done"),
+    "failed": N_("Failed"),
+    "cancelled": N_("Cancelled"),
+}
+KINDS = {
+    "import": N_("Import"),
+    "augment": N_("Augment"),
+    "generate": N_("Generate"),
+    "train": N_("Train"),
+    "search": N_("Search for settings"),
+    "predict": N_("Predict"),
+    "score": N_("Score"),
+    "benefit": N_("Does it help?"),
+    "learning_curve": N_("Learning curve"),
+}
 
 
 def status_text(state: JobState) -> str:
-    """What a job is doing, in a line."""
+    """What a job does or how it ended, in one line of Markdown."""
     if state.status == "failed":
-        return state.error or "failed"
+        return t(state.error or STATUS["failed"])
+    if state.status == "waiting" and state.request is None:
+        return t(_waiting(state))
     if state.status == "running":
-        left = f" · {seconds_text(state.eta_seconds)} left" if state.eta_seconds else ""
-        return f"{state.fraction:.0%} · {state.text or 'working'}{left}"
+        work = _or(state.text, STATUS["running"])
+        if not state.eta_seconds:
+            return t("{share:.0%} · {work}", share=state.fraction, work=work)
+        left = times.duration(state.eta_seconds)
+        return t("{share:.0%} · {work} · {time} left", share=state.fraction, work=work, time=left)
     if state.status == "done":
-        return f"done in {seconds_text(state.elapsed_seconds)}"
-    return state.text or state.status
+        return result_text(state) or t(STATUS["done"])
+    return t(_or(state.text, STATUS[state.status]))
 
 
-def _active(root_only: str | None = None) -> list[JobState]:
-    states = jobs.list_jobs(workspace.workspace_path())
-    return [
-        s for s in states if s.is_active and (root_only is None or str(s.project_path) == root_only)
-    ]
+def _or(text: Message, otherwise: str) -> Message:
+    return text if text.template else Message(otherwise)
+
+
+def _waiting(state: JobState) -> Message:
+    """Which job of this workspace is in front; nothing is said about those of others."""
+    home = workspace.workspace_path()
+    ahead = [
+        s
+        for s in jobs.list_jobs(home)
+        if s.is_active and s.id != state.id and s.spec.created <= state.spec.created
+        and s.status in ("running", "waiting")
+    ]  # fmt: skip
+    running = [s for s in ahead if s.status == "running"] or ahead
+    if not running:
+        return message("Waiting: another program on this machine is using the device.")
+    first = running[-1]
+    return message(
+        "Waiting for “{job}” in {project}.",
+        job=first.title,
+        project=loaders.project_name(first.project_path),
+    )
+
+
+def result_text(state: JobState) -> str:
+    """The result of a job that is done, in a few words of Markdown; empty where there is none."""
+    result: Mapping[str, Any] = state.result or {}
+    score = result.get("macro_f1")
+    if state.kind == "train" and isinstance(score, int | float):
+        return t("macro-F1 {score:.2f}", score=score)
+    if state.kind == "train" and "run" in result:
+        return t("trained, not tested")
+    count = result.get("total", result.get("count"))
+    if state.kind == "generate":
+        entries = result.get("classes")
+        made = entries if isinstance(entries, list) else []
+        count = sum(e.get("count", 0) for e in made if isinstance(e, Mapping))
+    if state.kind in ("import", "augment", "generate") and isinstance(count, int):
+        return tn("{count:,} wafer", "{count:,} wafers", count)
+    sentence = result.get("sentence")
+    return t(Message.from_json(sentence)) if sentence else ""
+
+
+def device_name(device: str) -> str:
+    """``cuda:0`` as people call it."""
+    kind, _, number = device.partition(":")
+    if kind == "cpu":
+        return t_raw("CPU")
+    if kind == "cuda":
+        return t_raw("GPU {number}", number=number or "0")
+    return t_raw("automatic device")
+
+
+def _active() -> list[JobState]:
+    return [s for s in jobs.list_jobs(workspace.workspace_path()) if s.is_active]
 
 
 def _watch(key: str, active: list[JobState]) -> None:
@@ -68,7 +134,7 @@ def _watch(key: str, active: list[JobState]) -> None:
 
 
 def sidebar_status() -> None:
-    """The running jobs of all projects and the device, in the side bar."""
+    """The active jobs of all projects and the device, in the side bar."""
     active = _active()
     # A first look outside the timer, so that the timer only ever sees changes.
     st.session_state["jobs_panel_active"] = {s.id for s in active}
@@ -78,63 +144,68 @@ def sidebar_status() -> None:
     def panel() -> None:
         active = _active()
         _watch("jobs_panel_active", active)
-        for state in active[:4]:
-            st.progress(state.fraction, text=guards.plain(f"{state.title} · {status_text(state)}"))
-        if len(active) > 4:
-            st.caption(f"and {len(active) - 4} more under Jobs")
-        device = loaders.device_text() or "looking for a GPU …"
-        st.markdown(f":small[:gray[:material/memory: {device}]]")
+        for state in active[:_IN_SIDEBAR]:
+            st.progress(state.fraction, text=f"{t(state.title)} · {status_text(state)}")
+        if len(active) > _IN_SIDEBAR:
+            st.caption(t("and {count:,} more under Jobs", count=len(active) - _IN_SIDEBAR))
+        device = loaders.device_text()
+        text = t(device) if device else t("Looking for a GPU …")
+        st.caption(f":material/memory: {text}")
 
     panel()
 
 
-def job_card(state: JobState, key: str, stoppable: bool = False) -> None:
-    """One job with its progress and what can be asked of it."""
+def job_card(state: JobState, key: str, stoppable: bool = False, project: bool = False) -> None:
+    """One job with its progress, its result and its buttons.
+
+    Args:
+        state: The job.
+        key: Begins the keys of its buttons.
+        stoppable: Whether it can end early and keep the best so far.
+        project: Whether to name its project.
+    """
     with st.container(border=True):
         left, right = st.columns([5, 2], vertical_alignment="center")
-        left.markdown(
-            f"{ICONS[state.status]} **{guards.plain(state.title)}** · "
-            f"{guards.plain(status_text(state))}"
-        )
+        left.markdown(f"{ICONS[state.status]} **{t(state.title)}** · {status_text(state)}")
+        left.caption(_details(state, project))
         if state.is_active:
             left.progress(state.fraction)
             with right.container(horizontal=True, horizontal_alignment="right"):
-                if state.wish:
-                    st.caption("stopping …" if state.wish == "stop" else "cancelling …")
+                if state.request == "stop":
+                    st.caption(t("Finishing …"))
+                elif state.request == "cancel":
+                    st.caption(t("Cancelling …"))
                 if stoppable:
                     st.button(
-                        "Stop and keep the best",
+                        t("Stop and keep the best"),
                         key=f"{key}_stop_{state.id}",
-                        disabled=state.wish is not None,
-                        help="End now, or after this epoch, and keep the best so far.",
-                        on_click=_ask,
-                        args=(jobs.request_stop, state),
+                        disabled=state.request is not None,
+                        help=t("End now, or after this epoch, and keep the best so far."),
+                        on_click=guards.attempt,
+                        args=(jobs.request_stop, state.folder),
                     )
                 st.button(
-                    "Cancel",
+                    t("Cancel"),
                     key=f"{key}_cancel_{state.id}",
-                    disabled=state.wish == "cancel",
-                    help="Stop; the project stays as it was before.",
-                    on_click=_ask,
-                    args=(jobs.cancel, state),
+                    disabled=state.request == "cancel",
+                    help=t("End the job; the project stays as it was before."),
+                    on_click=guards.attempt,
+                    args=(jobs.cancel, state.folder),
                 )
-            if fault := st.session_state.pop(_fault_of(state), None):
-                st.error(fault)
         elif state.status == "failed" and state.log_tail:
-            with st.expander("End of its log"):
+            with st.expander(t("End of its log")):
                 st.code(state.log_tail, language=None)
 
 
-def _ask(action: Callable[..., None], state: JobState) -> None:
-    """As a callback: it runs before the page, which may begin anew before it comes to a button."""
-    try:
-        action(state.folder)
-    except WaferError as exc:
-        st.session_state[_fault_of(state)] = str(exc)
-
-
-def _fault_of(state: JobState) -> str:
-    return f"jobs_panel_fault_{state.id}"
+def _details(state: JobState, project: bool) -> str:
+    """Where, when, how long and on what, as Markdown."""
+    parts = [escape(loaders.project_name(state.project_path))] if project else []
+    parts.append(times.local(state.spec.created))
+    if state.elapsed_seconds is not None:
+        parts.append(times.duration(state.elapsed_seconds))
+    if state.started is not None:
+        parts.append(device_name(state.device))
+    return " · ".join(parts)
 
 
 def project_jobs(
@@ -143,23 +214,23 @@ def project_jobs(
     below: Callable[[JobState], None] | None = None,
     key: str | None = None,
 ) -> bool:
-    """Jobs of one project and of some kinds: those that run, else how the last one ended.
+    """Jobs of one project and of some kinds: the active ones, else how the last one ended.
 
     Args:
-        project: Where.
+        project: The project.
         kinds: Of jobs.
         below: Draws more of a job, below its card.
         key: Begins the keys of its buttons.
 
     Returns:
-        Whether any of them is under way.
+        Whether any of them is active.
     """
     states = [s for s in jobs.list_jobs(project.path) if s.kind in kinds]
     if not states:
         return False
-    under_way = any(s.is_active for s in states)
+    is_active = any(s.is_active for s in states)
 
-    @st.fragment(run_every=ACTIVE_EVERY if under_way else None)
+    @st.fragment(run_every=ACTIVE_EVERY if is_active else None)
     def panel() -> None:
         now = sorted(
             (s for s in jobs.list_jobs(project.path) if s.kind in kinds), key=lambda s: s.id
@@ -170,7 +241,7 @@ def project_jobs(
                 below(state)
 
     panel()
-    return under_way
+    return is_active
 
 
 def launch(folder: Path) -> None:

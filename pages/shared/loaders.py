@@ -1,4 +1,4 @@
-"""Everything that is kept between reruns and shared among sessions: the only file that caches."""
+"""What is kept between reruns and shared among sessions; no other file caches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from wafer_core.data import manifest, models, pictures, studies, workspace
 from wafer_core.data.dataset import Conflict, find_conflicts
 from wafer_core.data.project import Project
 from wafer_core.data.summary import Summary, summarise
-from wafer_core.errors import PictureError
+from wafer_core.errors import PictureError, WaferError
+from wafer_core.messages import Message
 
 if TYPE_CHECKING:
     from wafer_core.tasks.augmentation.offline import AugmentConfig
@@ -84,13 +85,26 @@ def summary(project: Project) -> Summary:
     return _summary(str(project.path), version(project))
 
 
+@st.cache_data(max_entries=200, show_spinner=False)
+def _project_name(path: str, written: int) -> str:
+    return Project(Path(path)).name
+
+
+def project_name(path: Path) -> str:
+    """Name of a project, or of its folder if it cannot be read."""
+    try:
+        return _project_name(str(path), (path / "project.json").stat().st_mtime_ns)
+    except (OSError, WaferError):
+        return path.name
+
+
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _conflicts(path: str, version: str) -> tuple[Conflict, ...]:
     return find_conflicts(Project(Path(path)))
 
 
 def conflicts(project: Project) -> tuple[Conflict, ...]:
-    """Pictures that lie in two classes; looked for again only when something changed."""
+    """Pictures that are in two classes; searched again only when something changed."""
     return _conflicts(str(project.path), version(project))
 
 
@@ -115,38 +129,46 @@ def study_changes(project: Project, study: str) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
-    """The report of a run, and what it said of the test part as arrays."""
+class StoredEvaluation:
+    """The report of a run, with its test predictions as arrays.
 
-    report: dict[str, Any]  # shared by all tabs: never changed
-    labels: npt.NDArray[np.int64]  # (N,)
-    probabilities: npt.NDArray[np.float64]  # (N, C)
+    Attributes:
+        report: Shared by all tabs, so it must not be changed.
+        labels: (N,) class indices of the test wafers.
+        probabilities: (N, C).
+    """
+
+    report: dict[str, Any]
+    labels: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64]
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _judgement(path: str, run: str, written: int) -> Judgement:
+def _stored_evaluation(path: str, run: str, written: int) -> StoredEvaluation:
     report = models.report(Project(Path(path)), run)
     evaluation = report.get("evaluation")
     if evaluation and "intervals" not in evaluation:  # written by an earlier version
         ends = metrics.intervals(np.array(evaluation["confusion"]))
         evaluation["intervals"] = ends.to_json(list(evaluation["per_class"]))
-    told = report.get("test_pictures", [])
-    return Judgement(
+    tested = report.get("test_pictures", [])
+    return StoredEvaluation(
         report,
-        np.array([p["truth"] for p in told], np.int64),
-        np.array([p["probabilities"] for p in told], np.float64),
+        np.array([p["truth"] for p in tested], np.int64),
+        np.array([p["probabilities"] for p in tested], np.float64),
     )
 
 
-def judgement(project: Project, run: str) -> Judgement:
-    """How a run was judged, with intervals.
+def stored_evaluation(project: Project, run: str) -> StoredEvaluation:
+    """The evaluation of a run, with intervals.
 
     Raises:
         ModelError: No such run.
         ProjectError: Its report is damaged.
     """
     path = models.model_folder(project, run) / "report.json"
-    return _judgement(str(project.path), run, path.stat().st_mtime_ns if path.exists() else 0)
+    return _stored_evaluation(
+        str(project.path), run, path.stat().st_mtime_ns if path.exists() else 0
+    )
 
 
 @st.cache_data(max_entries=400, show_spinner=False)
@@ -195,7 +217,7 @@ def strip(path: str) -> str:
 
 
 def _read(paths: Sequence[str]) -> list[images.Picture]:
-    """Stored pictures; one that was deleted a moment ago is drawn as nothing."""
+    """Stored pictures; one that was deleted a moment ago is drawn empty."""
     found = []
     for path in paths:
         try:
@@ -205,7 +227,7 @@ def _read(paths: Sequence[str]) -> list[images.Picture]:
     return found
 
 
-# What the pages will need and takes long to import, in the order of the pages.
+# Modules that the pages need and that take long to import, in the order of the pages.
 _HEAVY = (
     "pandas",
     "plotly.graph_objects",
@@ -215,8 +237,8 @@ _HEAVY = (
 
 
 @st.cache_resource(show_spinner=False)
-def _device() -> Future[str]:
-    def warm_up() -> str:
+def _device() -> Future[Message]:
+    def warm_up() -> Message:
         time.sleep(0.5)  # the first page goes out before this takes the processor
         for name in _HEAVY:
             importlib.import_module(name)
@@ -233,22 +255,22 @@ def _device() -> Future[str]:
     return ThreadPoolExecutor(1, "warm-up").submit(warm_up)
 
 
-def device_text() -> str | None:
-    """What computes here, in a few words; ``None`` in the first seconds of the server."""
-    looked = _device()
-    return looked.result() if looked.done() else None
+def device_text() -> Message | None:
+    """The device in a few words; ``None`` in the first seconds of the server."""
+    found = _device()
+    return found.result() if found.done() else None
 
 
 # One cache for all sessions, bounded so that a server with many projects keeps its memory.
-@st.cache_resource(max_entries=6, show_spinner="Loading the model …")
+@st.cache_resource(max_entries=6, show_spinner=False)
 def _classifier(folder: str, written: int) -> Any:
     from wafer_core.device import choose_device
-    from wafer_core.tasks.classification.train import Classifier
+    from wafer_core.tasks.classification.classifier import Classifier
 
     return Classifier.load(Path(folder), choose_device())
 
 
-@st.cache_resource(show_spinner="Loading the model …")
+@st.cache_resource(show_spinner=False)
 def standard_classifier() -> Any:
     """The shipped classifier of the nine WM-811K patterns."""
     from wafer_core.device import choose_device
@@ -268,15 +290,15 @@ def classifier(folder: Path) -> Any:
     return _classifier(str(folder), written)
 
 
-@st.cache_data(max_entries=200, show_spinner="Looking what the answer rests on …")
+@st.cache_data(max_entries=200, show_spinner=False)
 def heat(model: str, _classifier: Any, picture: images.Picture, size: int) -> tuple[bytes, bool]:
-    """A wafer drawn with what an answer rests on, and whether its failed dies speak for it.
+    """A wafer drawn with its heat map, and whether any failed die supports the prediction.
 
     Args:
-        model: Tells models apart in the cache.
-        _classifier: Gives the answer.
-        picture: The wafer.
-        size: Pixels a side.
+        model: Distinguishes models in the cache.
+        _classifier: Makes the prediction.
+        picture: (H, W).
+        size: Pixels per side.
     """
     from wafer_core.tasks.classification import attribution
 

@@ -4,13 +4,16 @@
     t("{name} was deleted.", name=c.name)          text fields are escaped for Markdown
     tn("{count:,} wafer", "{count:,} wafers", 3)   a number decides the form
     t(error), t(note)                              what core reports: errors and messages
-    t_raw("class")                                 for tables, charts and file names: no escape
+    t_raw("class")                                 for tables, options and file names: no escape
+    chart_text(c.name)                             a name in a plotly chart, which reads HTML
 
 Widget keys are never translated, nor values that are stored.
 """
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,12 +27,27 @@ LANGUAGES = {"en": "English", "ko": "한국어"}
 KEY = "words_language"  # session state; the URL carries it as ?lang=
 
 
+_SIGNS = re.compile(r"[\\`*_{}\[\]()#+\-.!|$:~<>&]")
+_ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
+_WORD_JOINER = "\u2060"  # invisible; interrupts what a browser would turn into a link
+
+
 def language() -> str:
     """Code of the language of this tab: as chosen, as in the URL, or as the browser prefers."""
     chosen = st.session_state.get(KEY) or st.query_params.get("lang")
     if chosen not in LANGUAGES:
         chosen = str(st.context.locale or "").partition("-")[0]
     return chosen if chosen in LANGUAGES else "en"
+
+
+def keep_language() -> None:
+    """Keep the chosen language in the URL, also after a change of page."""
+    asked = st.query_params.get("lang")
+    if KEY in st.session_state:
+        if asked != st.session_state[KEY]:
+            st.query_params["lang"] = st.session_state[KEY]
+    elif asked in LANGUAGES:
+        st.session_state[KEY] = asked
 
 
 def choose_language() -> None:
@@ -54,9 +72,13 @@ def choose_language() -> None:
 
 def escape(text: str) -> str:
     """A name or another untrusted text as Markdown that shows it as it is."""
-    for sign in "\\`*_{}[]()#+-.!|$:~<>&":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    no_links = _ADDRESS.sub(_WORD_JOINER, " ".join(text.split()))
+    return _SIGNS.sub(lambda sign: f"\\{sign[0]}", no_links)
+
+
+def chart_text(text: str) -> str:
+    """A name or another untrusted text for a plotly chart, which interprets HTML."""
+    return html.escape(text, quote=False)
 
 
 def t(text: str | Message | WaferError, /, **fields: Any) -> str:
