@@ -1,1 +1,1 @@
-"""Studies on a user's own wafers: do made pictures help, and how many are needed."""
+"""Studies on a user's own wafers: do synthetic wafers help, and how many originals are enough?"""

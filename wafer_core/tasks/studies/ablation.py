@@ -1,248 +1,257 @@
-"""Does it help? The same classifier with none, transforms, generated, and both.
+"""Does it help? An ablation: the same classifier without synthetic wafers, and with them.
 
-    for event in compare(data, BenefitConfig(seeds=3), device):
-        if isinstance(event, Benefit):
+    for event in compare(data, AblationConfig(seeds=3), device):
+        if isinstance(event, AblationResult):
             print(event.advice.sentence)
 
-Whether made pictures are worth keeping is only known from wafers that nobody made: every arm is
-judged on test originals alone, several times over, and a difference is told with its interval.
+Whether synthetic wafers are worth keeping only shows on real ones: every condition is tested on
+test originals alone, several times with different seeds, and each difference has an interval.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from wafer_core.metrics.paired import Answers, Difference, differences, lots_of
-from wafer_core.tasks.studies.ablation_config import (
-    AUTOMATIC,
-    MADE,
-    PARAMETERS,
-    BenefitConfig,
-    looks,
-    seconds_ahead,
-)
-from wafer_core.tasks.studies.advice import KEEPS, Advice, advise
-from wafer_core.tasks.studies.conditions import ARMS, StudyData, Training, train_arm
+from wafer_core.messages import N_, message
+from wafer_core.metrics.paired import Predictions, differences
+from wafer_core.networks.registry import NETWORKS, TITLES
+from wafer_core.parameters import SEED, Parameter, Settings, declare
+from wafer_core.progress import SILENT, Progress
+from wafer_core.tasks.classification.config import TrainConfig
+from wafer_core.tasks.studies.ablation_result import AblationResult, Comparison, ConditionResult
+from wafer_core.tasks.studies.advice import advise
+from wafer_core.tasks.studies.conditions import CONDITIONS, StudyData, Training, train_condition
 
-__all__ = [
-    "AUTOMATIC",
-    "MADE",
-    "PARAMETERS",
-    "Benefit",
-    "BenefitConfig",
-    "compare",
-    "is_result",
-    "looks",
-    "macro_f1_of",
-    "seconds_ahead",
-]
-
-BETTER = "higher"  # the direction of every figure
+SYNTHETIC_PER_CLASS = 100  # that are made where none are stored
+# Measured on two busy cores: benchmarks.quality.wafernet and .generation.
+_SECONDS_PER_SAMPLE = {"wafernet": 0.002, "wafer_cnn": 0.003}
+_SECONDS_PER_SYNTHETIC = 0.1
+# A fitted last layer costs about ten epochs: eight rotations and reflections of each picture, and
+# the folds.
+_EPOCHS_OF_FIT = 10
 
 
-@dataclass(frozen=True, eq=False)
-class Benefit:
-    """What a study found.
+@dataclass(frozen=True)
+class AblationConfig(Settings):
+    """The settings of an ablation."""
 
-    Attributes:
-        arms: Those that were trained, in the order of ``answers``.
-        answers: Of all trainings that were finished in all arms.
-        trainings: All of these.
-        differences: For each pair (arm, the one it is held against), that of macro-F1 and of the
-            F1 of each class.
-        advice: What to keep.
-        advice_per_class: The same for each class by itself; those without test pictures are
-            missing.
-        class_names: In class order.
-        stopped: It was ended before all repeats were done.
-    """
-
-    arms: tuple[str, ...]
-    answers: Answers
-    trainings: tuple[Training, ...]
-    differences: Mapping[tuple[str, str], tuple[Difference, list[Difference | None]]]
-    advice: Advice
-    advice_per_class: Mapping[str, Advice]
-    class_names: tuple[str, ...]
-    stopped: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; nothing is rounded."""
-        macro, f1 = self.answers.macro_f1(), self.answers.f1()
-        counts = np.bincount(self.answers.labels, minlength=len(self.class_names))
-        arms = {}
-        for a, name in enumerate(self.arms):
-            mine = [t for t in self.trainings if t.arm == name]
-            arms[name] = {
-                "title": ARMS[name].title,
-                "pictures": mine[0].pictures,
-                "macro_f1": float(macro[a].mean()),
-                "macro_f1_by_seed": macro[a].tolist(),
-                "per_class": {
-                    label: float(f1[a, :, c].mean()) if counts[c] else None
-                    for c, label in enumerate(self.class_names)
-                },
-                "epochs": [t.epochs for t in mine],
-                "seconds": [t.seconds for t in mine],
-            }
-        told = [
-            {
-                "arm": arm,
-                "against": against,
-                "macro_f1": macro_f1.to_json(),
-                "per_class": {
-                    label: found and found.to_json()
-                    for label, found in zip(self.class_names, per_class, strict=True)
-                },
-            }
-            for (arm, against), (macro_f1, per_class) in self.differences.items()
-        ]
-        return {
-            "class_names": list(self.class_names),
-            "better": BETTER,
-            "arms": arms,
-            "differences": told,
-            "seeds": sorted({t.seed for t in self.trainings}),
-            "test": {
-                "pictures": int(counts.sum()),
-                "lots": lots_of(self.answers),
-                "per_class": dict(zip(self.class_names, counts.tolist(), strict=True)),
-            },
-            "sentence": self.advice.sentence,
-            "advice": asdict(self.advice),
-            "advice_per_class": {name: asdict(a) for name, a in self.advice_per_class.items()},
-            "stopped": self.stopped,
-        }
-
-
-def is_result(value: Mapping[str, Any]) -> bool:
-    """Whether this is what ``Benefit.to_json`` told: a stored study may come from anybody."""
-    number = int | float
-
-    def has(ends: Any) -> bool:
-        return all(isinstance(ends[key], number) for key in ("value", "low", "high"))
-
-    try:
-        names, arms = value["class_names"], value["arms"]
-        advice = [value["advice"], *value["advice_per_class"].values()]
-        return (
-            set(arms) <= set(ARMS)
-            and "none" in arms
-            and set(value["test"]["per_class"]) == set(names)
-            and set(value["advice_per_class"]) <= set(names)
-            and all(isinstance(a["sentence"], str) and a["keep"] in KEEPS for a in advice)
-            and all(isinstance(a["title"], str) for a in advice)
-            and all(isinstance(a["more_test"], int | None) for a in advice)
-            and all(isinstance(x, number) for arm in arms.values() for x in arm["seconds"])
-            and all(isinstance(arm["macro_f1"], number) for arm in arms.values())
-            and all(isinstance(x, number) for arm in arms.values() for x in arm["macro_f1_by_seed"])
-            and all(set(arm["per_class"]) == set(names) for arm in arms.values())
-            and all(arm["seconds"] and arm["epochs"] and arm["pictures"] for arm in arms.values())
-            and all(d["arm"] in arms and d["against"] in arms for d in value["differences"])
-            and all(has(d["macro_f1"]) for d in value["differences"])
-            and all(
-                set(d["per_class"]) == set(names)
-                and all(ends is None or has(ends) for ends in d["per_class"].values())
-                for d in value["differences"]
-            )
+    network: str = declare(
+        Parameter(
+            N_("Network"),
+            N_(
+                "Which classifier is trained with and without synthetic wafers. WaferNet is "
+                "pretrained on wafer maps and gains little from more; wafer_cnn starts from "
+                "scratch."
+            ),
+            "wafernet", choices=tuple(NETWORKS), titles=TITLES, main=True,
         )
-    except (KeyError, TypeError, AttributeError, ValueError):
-        return False
+    )  # fmt: skip
+    seeds: int = declare(
+        Parameter(
+            N_("Repeats"),
+            N_(
+                "How often each condition is trained, each time with another seed. More repeats "
+                "take longer and detect smaller differences; with one, the seed variance is "
+                "unknown."
+            ),
+            # the fewest that show the seed variance
+            3, 1, 20, 1, main=True,
+        )
+    )  # fmt: skip
+    made: int | None = declare(
+        Parameter(
+            N_("Synthetic wafers per class"),
+            N_(
+                "How many synthetic wafers of each class are added. Leave empty to use all that "
+                "are stored; where none are stored, as many as of the other kind, or 100, are made "
+                "for the study."
+            ),
+            None, 1, 5000, 10, main=True, kind=int,
+        )
+    )  # fmt: skip
+    turns: bool = declare(
+        Parameter(
+            N_("Augment during training"),
+            N_(
+                "On: wafers are rotated and mirrored during training, as in a normal training. "
+                "Off: no augmentation, to see the effect of the synthetic wafers alone."
+            ),
+            True, main=True,
+        )
+    )  # fmt: skip
+    epochs: int | None = declare(
+        Parameter(
+            N_("Epochs"),
+            N_(
+                "How many times every picture is used. Leave empty to choose it for each condition "
+                "from its number of pictures, as in a normal training."
+            ),
+            None, 1, 2000, 1, kind=int,
+        )
+    )  # fmt: skip
+    seed: int = declare(SEED)
+
+    def training(self, repeat: int) -> TrainConfig:
+        """Settings of one training; ``repeat`` counts from 0."""
+        # Without augmentation nothing but the pictures varies, in training and in prediction.
+        plain: dict[str, Any] = {
+            "turns": False, "joint": False, "rotation_share": 0.0, "average_turns": False,
+        }  # fmt: skip
+        return TrainConfig(
+            network=self.network,
+            epochs=self.epochs,
+            seed=self.seed + repeat,
+            **({} if self.turns else plain),
+        )
+
+
+# -- the study -----------------------------------------------------------------------------------
 
 
 def compare(
     data: StudyData,
-    config: BenefitConfig,
+    config: AblationConfig,
     device: torch.device,
-    tell: Callable[[float, str], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> Iterator[Training | Benefit]:
-    """Train every arm as often as asked for, and compare.
+    on_progress: Progress = SILENT,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Training | AblationResult]:
+    """Train every condition as often as configured, and compare.
 
     Args:
-        data: Originals, what was made of them, and originals that judge.
-        config: How.
+        data: Originals, synthetic pictures and test originals.
+        config: Of the study.
         device: Where to compute.
-        tell: Called with the share done and a text, within trainings too; may raise to cancel.
-        should_stop: Asked after each repeat of all arms; true: what is done by then counts.
+        on_progress: Called within trainings too; may raise to cancel.
+        should_stop: Checked after each repeat of all conditions; true ends the study with the
+            repeats that are done.
 
     Yields:
-        Each training, and at last one ``Benefit``.
+        Each training, and at the end one ``AblationResult``.
 
     Raises:
-        InputError: There is nothing to learn from, to compare, or to judge by.
+        InputError: There is nothing to train on, to compare, or to test on.
         ParameterError: The learning rate made the loss infinite.
     """
     data.check()
-    arms = data.arms
-    weights = {arm: work(data, arm, config) for arm in arms}
-    total = config.seeds * sum(weights.values())
-    done, trainings, stopped = 0.0, [], False
-    for repeat in range(config.seeds):
-        if repeat and should_stop is not None and should_stop():
+    weights = [work(data, condition, config) for condition in data.conditions]
+    trainings: list[Training] = []
+    stopped = False
+    for repeat, progress in enumerate(on_progress.each(config.seeds)):
+        if repeat and should_stop():
             stopped = True
             break
-        for arm in arms:
-            text = f"Repeat {repeat + 1} of {config.seeds}: {ARMS[arm].title.lower()}"
+        for condition, part in zip(data.conditions, progress.each(weights), strict=True):
+            text = message(
+                "Repeat {number} of {count}: {condition}",
+                number=repeat + 1, count=config.seeds, condition=CONDITIONS[condition].message,
+            )  # fmt: skip
+            part = part.named(text)
+            part(0.0)
+            training = train_condition(data, condition, config.training(repeat), device, part)
+            trainings.append(training)
+            yield training
+    yield conclude(data, trainings, stopped)
 
-            def within(share: float, arm: str = arm, text: str = text, done: float = done) -> None:
-                if tell:
-                    tell((done + weights[arm] * share) / total, text)
 
-            within(0.0)
-            trainings.append(train_arm(data, arm, config.training(repeat), device, within))
-            done += weights[arm]
-            yield trainings[-1]
-    yield conclude(data, tuple(trainings), stopped)
-
-
-def conclude(data: StudyData, trainings: tuple[Training, ...], stopped: bool = False) -> Benefit:
-    """What trainings say; every arm has the same seeds."""
-    arms = tuple(arm for arm in ARMS if any(t.arm == arm for t in trainings))
-    called = np.stack([np.stack([t.called for t in trainings if t.arm == arm]) for arm in arms])
+def conclude(
+    data: StudyData, trainings: Sequence[Training], stopped: bool = False
+) -> AblationResult:
+    """The result of some trainings; every condition has the same seeds."""
+    runs = {
+        name: [t for t in trainings if t.condition == name]
+        for name in CONDITIONS
+        if any(t.condition == name for t in trainings)
+    }
     names = data.originals.class_names
-    lots = data.test_lots or [str(k) for k in range(len(data.test_labels))]
-    answers = Answers(data.test_labels, called, lots, len(names))
-    pairs = [(arm, "none") for arm in arms if arm != "none"]
-    pairs += [(a, b) for a, b in (("generated", "transforms"), ("both", "transforms"),
-                                  ("both", "generated")) if {a, b} <= set(arms)]  # fmt: skip
-    index = {arm: k for k, arm in enumerate(arms)}
-    found = dict(
-        zip(pairs, differences(answers, [(index[a], index[b]) for a, b in pairs]), strict=True)
+    predictions = Predictions(
+        data.test_labels,
+        np.stack([np.stack([t.predicted for t in each]) for each in runs.values()]),
+        data.test_lots or [str(k) for k in range(len(data.test_labels))],
+        len(names),
     )
-    macro = answers.macro_f1().mean(1)
-    f1 = answers.f1().mean(1)
+    pairs = [(name, "none") for name in runs if name != "none"]
+    pairs += [(a, b) for a, b in (("generated", "transforms"), ("both", "transforms"),
+                                  ("both", "generated")) if {a, b} <= set(runs)]  # fmt: skip
+    index = {name: k for k, name in enumerate(runs)}
+    measured = differences(predictions, [(index[a], index[b]) for a, b in pairs])
+    comparisons = tuple(
+        Comparison(first, second, macro_f1, dict(zip(names, per_class, strict=True)))
+        for (first, second), (macro_f1, per_class) in zip(pairs, measured, strict=True)
+    )
+    macro_f1, f1 = predictions.macro_f1(), predictions.f1().mean(1)  # (A, S), (A, C)
     counts = np.bincount(data.test_labels, minlength=len(names))
+    conditions = {
+        name: ConditionResult(
+            CONDITIONS[name].message,
+            runs[name][0].pictures,
+            float(macro_f1[k].mean()),
+            tuple(macro_f1[k].tolist()),
+            {n: float(f1[k, c]) if counts[c] else None for c, n in enumerate(names)},
+            tuple(t.epochs for t in runs[name]),
+            tuple(t.seconds for t in runs[name]),
+        )
+        for name, k in index.items()
+    }
+    seeds = tuple(sorted({t.seed for t in trainings}))
+    lots = np.array(predictions.lots)
+    advice_per_class = {
+        names[c]: advise(
+            {name: float(f1[k, c]) for name, k in index.items()},
+            {(x.condition, x.against): gap for x in comparisons
+             if (gap := x.per_class[names[c]]) is not None},
+            tested=int(counts[c]), lots=len(set(lots[data.test_labels == c])), seeds=len(seeds),
+            class_name=names[c],
+        )
+        for c in predictions.present
+    }  # fmt: skip
     advice = advise(
-        {arm: float(macro[k]) for arm, k in index.items()},
-        {pair: overall for pair, (overall, _) in found.items()},
-        tested=len(data.test_labels), lots=lots_of(answers), seeds=called.shape[1],
+        {name: found.macro_f1 for name, found in conditions.items()},
+        {(x.condition, x.against): x.macro_f1 for x in comparisons},
+        tested=len(data.test_labels), lots=predictions.lot_count, seeds=len(seeds),
     )  # fmt: skip
-    per_class = {}
-    for c in answers.present:
-        own_lots = {x for x, label in zip(lots, data.test_labels, strict=True) if label == c}
-        per_class[names[c]] = advise(
-            {arm: float(f1[k, c]) for arm, k in index.items()},
-            {pair: own for pair, (_, each) in found.items() if (own := each[c]) is not None},
-            tested=int(counts[c]), lots=len(own_lots), seeds=called.shape[1], of=names[c],
-        )  # fmt: skip
-    return Benefit(arms, answers, trainings, found, advice, per_class, names, stopped)
-
-
-def work(data: StudyData, arm: str, config: BenefitConfig) -> float:
-    """How long a training of an arm takes, in pictures looked at."""
-    count = len(data.originals.train_pictures) + sum(len(data.made[k][0]) for k in ARMS[arm].adds)
-    return looks(count, config)
+    return AblationResult(
+        names, conditions, comparisons, seeds, len(data.test_labels), predictions.lot_count,
+        dict(zip(names, counts.tolist(), strict=True)), advice, advice_per_class, stopped,
+    )  # fmt: skip
 
 
 def macro_f1_of(data: StudyData, training: Training) -> float:
     """Macro-F1 of one training on the test pictures."""
     classes = len(data.originals.class_names)
     lots = range(len(data.test_labels))
-    answers = Answers(data.test_labels, training.called[None, None], lots, classes)
-    return float(answers.macro_f1()[0, 0])
+    predictions = Predictions(data.test_labels, training.predicted[None, None], lots, classes)
+    return float(predictions.macro_f1()[0, 0])
+
+
+# -- how long it takes -----------------------------------------------------------------------------
+
+
+def work(data: StudyData, condition: str, config: AblationConfig) -> float:
+    """How long a training of a condition takes, in samples seen."""
+    added = sum(len(data.synthetic[kind][0]) for kind in CONDITIONS[condition].adds)
+    return samples_seen(len(data.originals.train_pictures) + added, config)
+
+
+def samples_seen(pictures: int, config: AblationConfig) -> float:
+    """Samples that the network processes in a training of so many pictures."""
+    fit = _EPOCHS_OF_FIT if NETWORKS[config.network].weights else 0
+    return pictures * float((config.training(0).resolved(pictures).epochs or 1) + fit)
+
+
+def seconds_ahead(counts: Mapping[str, int], to_make: int, config: AblationConfig) -> float | None:
+    """About how long a study takes on two cores; ``None`` for a network that was never timed.
+
+    Args:
+        counts: Training pictures of each condition.
+        to_make: Pictures that the generator has to make for the study.
+        config: Of the study.
+    """
+    if config.network not in _SECONDS_PER_SAMPLE:
+        return None
+    samples = config.seeds * sum(samples_seen(count, config) for count in counts.values())
+    return samples * _SECONDS_PER_SAMPLE[config.network] + to_make * _SECONDS_PER_SYNTHETIC

@@ -1,7 +1,7 @@
-"""The arms of a study: the same originals, with and without pictures that were made of them.
+"""The conditions of a study: the same originals, with and without synthetic wafers.
 
-Every arm learns from the same training originals, chooses its epoch by the same validation
-originals, and is judged on the same test originals. What was made only ever trains.
+Each condition is trained on the same training originals, chooses its epoch on the same validation
+originals and is tested on the same test originals. Synthetic wafers are used for training only.
 """
 
 from __future__ import annotations
@@ -18,141 +18,156 @@ import torch
 
 from wafer_core.errors import InputError
 from wafer_core.images import Picture
+from wafer_core.messages import N_, Message
 from wafer_core.tasks.augmentation.offline import AugmentConfig, augment
-from wafer_core.tasks.classification.train import TrainConfig, TrainData, train
+from wafer_core.tasks.classification.config import TrainConfig
+from wafer_core.tasks.classification.train import train
+from wafer_core.tasks.classification.train_data import TrainData
 from wafer_core.tasks.generation.dcgan.training import GanConfig
 from wafer_core.tasks.generation.presets import GenerateResult, Step, generate
 
 Labels = npt.NDArray[np.int64]
-Tell = Callable[[float], None]  # share done, 0 to 1; may raise to end the work
-_PART = 200  # test pictures looked at between two signs of life
+OnProgress = Callable[[float], None]  # share done, 0 to 1; may raise to cancel
+_BATCH = 200  # test pictures between two calls of ``on_progress``
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One of the ways to train that are compared.
+class Condition:
+    """One of the ways of training that an ablation compares.
 
     Attributes:
         title: For people.
-        adds: What it learns from beside the originals: keys of ``MAKERS``.
+        adds: The synthetic wafers that are added to the originals: keys of ``SYNTHESIZERS``.
     """
 
     title: str
     adds: tuple[str, ...]
 
+    @property
+    def message(self) -> Message:
+        """The title, for messages."""
+        return Message(self.title)
 
-ARMS: dict[str, Arm] = {
-    "none": Arm("Originals alone", ()),
-    "transforms": Arm("With transforms", ("transforms",)),
-    "generated": Arm("With generated", ("generated",)),
-    "both": Arm("With both", ("transforms", "generated")),
+
+CONDITIONS: dict[str, Condition] = {
+    "none": Condition(N_("Originals only"), ()),
+    "transforms": Condition(N_("With transforms"), ("transforms",)),
+    "generated": Condition(N_("With generated"), ("generated",)),
+    "both": Condition(N_("With both"), ("transforms", "generated")),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class StudyData:
-    """What a study learns from and judges by.
+    """Training, validation and test pictures of a study.
 
     Attributes:
         originals: Training and validation originals.
-        made: For each key of ``MAKERS``, made pictures and the index of each one's class.
-        test_pictures: Originals that judge.
-        test_labels: (N,) index of the class of each.
-        test_lots: N names; wafers of one lot share it, a wafer without one has its own.
+        synthetic: For each key of ``SYNTHESIZERS``, pictures and their class indices.
+        test_pictures: N test originals.
+        test_labels: (N,) class indices.
+        test_lots: N lot names; a wafer without a lot has a name of its own.
     """
 
     originals: TrainData
-    made: Mapping[str, tuple[Sequence[Picture], Labels]]
+    synthetic: Mapping[str, tuple[Sequence[Picture], Labels]]
     test_pictures: Sequence[Picture]
     test_labels: Labels
     test_lots: Sequence[str] = field(default=())
 
     def check(self) -> StudyData:
-        """Return self if a study can be made of it.
+        """Return self if a study can be done on it.
 
         Raises:
-            InputError: No training originals of two classes, no test original, or nothing made.
+            InputError: No training originals of two classes, no test originals, or no synthetic
+                pictures.
         """
         self.originals.check()
         if not len(self.test_pictures):
             raise InputError(
-                "No picture is in the test part, so nothing can be judged; add more wafers: about "
-                "one of seven goes there."
+                "The test split is empty, so nothing can be tested. Add more wafers: about one in "
+                "seven goes to the test split."
             )
-        if len(self.arms) < 2:
+        if len(self.conditions) < 2:
             raise InputError(
-                "There are no made pictures, and none could be made, so there is nothing to "
-                "compare; generate some first, or add wafers."
+                "There are no synthetic wafers, and none could be made, so there is nothing to "
+                "compare. Generate some first, or add wafers."
             )
         return self
 
     @property
-    def arms(self) -> tuple[str, ...]:
-        """Those that can be trained: of which everything that they add is there."""
-        there = {kind for kind, (pictures, _) in self.made.items() if len(pictures)}
-        return tuple(name for name, arm in ARMS.items() if there.issuperset(arm.adds))
+    def conditions(self) -> tuple[str, ...]:
+        """Keys of the conditions that can be trained: all that they add is available."""
+        available = {kind for kind, (pictures, _) in self.synthetic.items() if len(pictures)}
+        return tuple(
+            name for name, condition in CONDITIONS.items() if available.issuperset(condition.adds)
+        )
 
-    def learning(self, arm: str) -> TrainData:
-        """What an arm learns from: the originals, and what it adds."""
-        learning = self.originals
-        for kind in ARMS[arm].adds:
-            learning = learning.plus_made(*self.made[kind])
-        return learning
+    def train_data(self, condition: str) -> TrainData:
+        """The originals and what a condition adds to them."""
+        data = self.originals
+        for kind in CONDITIONS[condition].adds:
+            data = data.with_synthetic(*self.synthetic[kind])
+        return data
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """One training of an arm, and what it said.
+    """One training of a condition, and its test predictions.
 
     Attributes:
-        arm: A key of ``ARMS``.
+        condition: A key of ``CONDITIONS``.
         seed: Of the training.
-        called: (N,) the class that each test picture was given.
-        pictures: It learned from.
-        epochs: It took.
-        seconds: It took, judging included.
+        predicted: (N,) class indices of the test pictures.
+        pictures: Number of training pictures.
+        epochs: Number of epochs.
+        seconds: Time taken, testing included.
     """
 
-    arm: str
+    condition: str
     seed: int
-    called: Labels
+    predicted: Labels
     pictures: int
     epochs: int
     seconds: float
 
 
-def train_arm(
-    data: StudyData, arm: str, config: TrainConfig, device: torch.device, tell: Tell
+def train_condition(
+    data: StudyData,
+    condition: str,
+    config: TrainConfig,
+    device: torch.device,
+    on_progress: OnProgress,
 ) -> Training:
-    """Train one arm and let it name the test pictures.
+    """Train one condition and predict the test pictures.
 
     Args:
         data: Of the study.
-        arm: One of ``data.arms``.
-        config: Its seed is that of this training.
+        condition: One of ``data.conditions``.
+        config: Of the training, with its seed.
         device: Where to compute.
-        tell: Called with the share done; may raise to end it.
+        on_progress: Called with the share done; may raise to cancel.
 
     Raises:
         InputError: The pictures cannot be trained on.
         ParameterError: The learning rate made the loss infinite.
     """
-    began = time.perf_counter()
-    learning = data.learning(arm)
-    epochs = list(train(learning, config, device, on_batch=lambda share: tell(0.95 * share)))
+    start = time.perf_counter()
+    train_data = data.train_data(condition)
+    epochs = list(train(train_data, config, device, lambda share: on_progress(0.95 * share)))
     classifier = epochs[-1].best_classifier()
-    called = []
-    for start in range(0, len(data.test_pictures), _PART):
-        tell(0.95 + 0.05 * start / len(data.test_pictures))
-        part = data.test_pictures[start : start + _PART]
-        called.append(classifier.predict_proba(part).argmax(1))
+    predicted = []
+    for first in range(0, len(data.test_pictures), _BATCH):
+        on_progress(0.95 + 0.05 * first / len(data.test_pictures))
+        batch = data.test_pictures[first : first + _BATCH]
+        predicted.append(classifier.predict_proba(batch).argmax(1))
     return Training(
-        arm, config.seed, np.concatenate(called).astype(np.int64), len(learning.train_pictures),
-        len(epochs), time.perf_counter() - began,
+        condition, config.seed, np.concatenate(predicted).astype(np.int64),
+        len(train_data.train_pictures), len(epochs), time.perf_counter() - start,
     )  # fmt: skip
 
 
-# -- what is made for a study, in memory --------------------------------------------------------
+# -- synthetic wafers that are made for a study, in memory ----------------------------------------
 
 
 Others = Mapping[str, Sequence[Picture]]  # training originals of the other classes, by name
@@ -167,14 +182,14 @@ def by_class(originals: TrainData) -> dict[str, list[Picture]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
-    """What is to be made.
+class SynthesisRequest:
+    """The synthetic wafers to make.
 
     Attributes:
         pictures: Training originals of the class.
-        count: How many are made.
-        seed: The same seed, the same pictures.
-        others: What is known of other classes.
+        count: How many to make.
+        seed: The same seed gives the same pictures.
+        others: Training originals of the other classes.
     """
 
     pictures: Sequence[Picture]
@@ -183,38 +198,42 @@ class Order:
     others: Others = field(default_factory=dict)
 
 
-def by_transforms(order: Order, device: torch.device, tell: Tell) -> list[Picture]:
-    """Pictures made by the defaults of Augment, which need no other class and no device.
+def by_transforms(
+    request: SynthesisRequest, device: torch.device, on_progress: OnProgress
+) -> list[Picture]:
+    """Pictures made with the default transforms, which need no other class and no device.
 
     Raises:
         InputError: There are no originals.
     """
-    made: list[Picture] = []
-    for picture, _, _ in augment(order.pictures, order.count, AugmentConfig(), order.seed):
-        tell(len(made) / order.count)
-        made.append(picture)
-    return made
+    pictures: list[Picture] = []
+    for picture, _, _ in augment(request.pictures, request.count, AugmentConfig(), request.seed):
+        on_progress(len(pictures) / request.count)
+        pictures.append(picture)
+    return pictures
 
 
-def by_generator(order: Order, device: torch.device, tell: Tell) -> list[Picture]:
-    """Pictures drawn by the preset Default of Generate.
+def by_generator(
+    request: SynthesisRequest, device: torch.device, on_progress: OnProgress
+) -> list[Picture]:
+    """Pictures made with the default generator.
 
     Raises:
-        InputError: Fewer than two different originals, or they are no wafer maps.
+        InputError: Fewer than two different originals, or they are not wafer maps.
     """
-    config = GanConfig(sweep=False, seed=order.seed)
-    events = generate(order.pictures, order.count, config, device, others=order.others)
-    with closing(cast("Any", events)):  # a generator: closing it frees the network at once
+    config = GanConfig(sweep=False, seed=request.seed)
+    events = generate(request.pictures, request.count, config, device, others=request.others)
+    with closing(cast("Any", events)):  # closing the generator frees its network at once
         for event in events:
             if isinstance(event, GenerateResult):
                 return event.pictures
             if isinstance(event, Step):
-                tell(event.whole)
+                on_progress(event.whole)
     raise TypeError("generate() ended without a result")
 
 
-# what can be added to originals, and how it is made of them where nothing is stored
-MAKERS: dict[str, Callable[[Order, torch.device, Tell], list[Picture]]] = {
+# How synthetic wafers are made where none are stored.
+SYNTHESIZERS: dict[str, Callable[[SynthesisRequest, torch.device, OnProgress], list[Picture]]] = {
     "transforms": by_transforms,
     "generated": by_generator,
 }

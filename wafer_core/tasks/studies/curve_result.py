@@ -1,25 +1,25 @@
-"""A learning curve out of its trainings: figures with their intervals, and what they say."""
+"""The result of a learning curve: scores with their intervals, and the verdict."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from wafer_core.errors import DataError
+from wafer_core.json_fields import Fields, a_message
+from wafer_core.messages import Message
 from wafer_core.metrics import power_law
-from wafer_core.metrics.paired import Answers, Difference, differences
-from wafer_core.tasks.evaluation.sentences import Score
+from wafer_core.metrics.paired import Difference, Predictions, differences, resampled_f1
+from wafer_core.tasks.evaluation.scores import Score
 from wafer_core.tasks.studies.advice import MATTERS
 from wafer_core.tasks.studies.conditions import Training
-from wafer_core.tasks.studies.stopping import TITLES, Verdict, decide
+from wafer_core.tasks.studies.stopping import Evidence, SyntheticGain, Verdict, decide
 
-_DRAWS = 1000
-_MOST = 1e6  # that any figure or count of a stored curve can be
-_DOUBT = 0.5  # imagined pictures named rightly, and as many wrongly: as in ``paired``
+_MAX = 1e6  # largest score or count of a stored curve
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,25 +30,29 @@ class Point:
 
     Attributes:
         repeat: From 0.
-        size: Originals of the class that it learned from.
-        made: Made pictures of it.
-        training: What it said.
+        size: Number of originals of the class that it was trained on.
+        synthetic: Number of synthetic pictures of the class.
+        training: With its test predictions.
     """
 
     repeat: int
     size: int
-    made: int
+    synthetic: int
     training: Training
 
     def f1(self, labels: npt.NDArray[np.int64], target: int) -> float:
         """F1 of one class on the test pictures."""
-        is_it, said = labels == target, self.training.called == target
-        return float(2 * (is_it & said).sum() / max(1, is_it.sum() + said.sum()))
+        is_target, predicted = labels == target, self.training.predicted == target
+        both = (is_target & predicted).sum()
+        return float(2 * both / max(1, is_target.sum() + predicted.sum()))
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How near the pictures come that were made of some originals; floors are of all originals."""
+    """How realistic the synthetic pictures are that were made from some originals.
+
+    The real-real baselines are those of all originals.
+    """
 
     repeat: int
     size: int
@@ -56,45 +60,216 @@ class Quality:
     recall: Score
 
 
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """What was found.
+@dataclass(frozen=True)
+class Estimate:
+    """A score with its 95% interval; without one where the class has no test pictures."""
+
+    value: float
+    low: float | None
+    high: float | None
+    by_repeat: tuple[float, ...]
+
+    @classmethod
+    def from_json(cls, value: object) -> Estimate:
+        """Read the values of the fields.
+
+        Raises:
+            DataError: A value is missing or of the wrong type.
+        """
+        fields = Fields(value)
+        low, high = (fields.optional_number(key, -_MAX, _MAX) for key in ("low", "high"))
+        return cls(fields.number("value", low=-_MAX, high=_MAX), low, high,
+                   fields.numbers("by_repeat"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CurveRow:
+    """The scores with some originals and some synthetic pictures."""
+
+    size: int
+    synthetic: int
+    f1: Estimate
+    macro_f1: Estimate
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "size": self.size,
+            "made": self.synthetic,
+            "f1": vars(self.f1).copy(),
+            "macro_f1": vars(self.macro_f1).copy(),
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> CurveRow:
+        """Read what ``to_json`` gave.
+
+        Raises:
+            DataError: A value is missing or of the wrong type.
+        """
+        fields = Fields(value)
+        return cls(
+            fields.whole("size", low=1, high=int(_MAX)),
+            fields.whole("made", low=0, high=int(_MAX)),
+            Estimate.from_json(fields.free("f1")),
+            Estimate.from_json(fields.free("macro_f1")),
+        )
+
+
+@dataclass(frozen=True)
+class QualityScore:
+    """A score of synthetic pictures over the repeats.
+
+    Attributes:
+        value: Mean; ``None`` if it is unknown.
+        by_repeat: Of the repeats where it is known.
+        baseline: The same score between real pictures.
+        counts: Numbers of pictures that it was computed from.
+        note: Why it is unknown.
+    """
+
+    value: float | None
+    by_repeat: tuple[float, ...]
+    baseline: float | None
+    counts: Mapping[str, Any]
+    note: Message | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Values for JSON; the texts stay messages, see ``files.json_value``."""
+        return {
+            "value": self.value,
+            "by_repeat": list(self.by_repeat),
+            "floor": self.baseline,
+            "counts": dict(self.counts),
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> QualityScore:
+        """Read what ``to_json`` gave.
+
+        Raises:
+            DataError: A value is missing or of the wrong type.
+        """
+        fields = Fields(value)
+        score, baseline = (fields.optional_number(key, -_MAX, _MAX) for key in ("value", "floor"))
+        note = fields.message("note") if "note" in fields else None
+        return cls(score, fields.numbers("by_repeat"), baseline, fields.free("counts", {}), note)
+
+
+@dataclass(frozen=True)
+class QualityRow:
+    """KID and recall of the synthetic pictures that were made from some originals."""
+
+    size: int
+    kid: QualityScore
+    recall: QualityScore
+
+    def to_json(self) -> dict[str, Any]:
+        """Values for JSON; the texts stay messages, see ``files.json_value``."""
+        return {"size": self.size, "kid": self.kid.to_json(), "recall": self.recall.to_json()}
+
+    @classmethod
+    def from_json(cls, value: object) -> QualityRow:
+        """Read what ``to_json`` gave.
+
+        Raises:
+            DataError: A value is missing or of the wrong type.
+        """
+        fields = Fields(value)
+        return cls(
+            fields.whole("size", low=1, high=int(_MAX)),
+            QualityScore.from_json(fields.free("kid")),
+            QualityScore.from_json(fields.free("recall")),
+        )
+
+
+@dataclass(frozen=True)
+class Law:
+    """The fitted curve without synthetic pictures: top - scale · n^(-exponent)."""
+
+    top: float
+    scale: float
+    exponent: float
+
+    def at(self, count: float) -> float:
+        """The score with this many originals."""
+        return float(self.top - self.scale * count**-self.exponent)
+
+
+@dataclass(frozen=True)
+class CurveResult:
+    """What a learning curve found.
 
     Attributes:
         name: Of the class.
-        rows: For each number of originals and of made pictures: ``size``, ``made``, ``f1`` and
-            ``macro_f1``, each with ``low`` and ``high``, and by repeat.
-        quality: For each number of originals: ``kid`` and ``recall`` of what was made of them.
-        law: ``top``, ``scale``, ``exponent`` of the curve without made pictures.
-        verdict: Whether to go on.
-        test: ``pictures`` of the class that judged, ``lots`` that they come from, and ``all``.
-        notes: Sentences for the user.
-        stopped: It was ended before all repeats were done.
+        rows: For each number of originals and of synthetic pictures, in ascending order.
+        quality: For each number of originals; empty where nothing could be made.
+        law: The fitted curve; ``None`` with a single number of originals.
+        verdict: Whether to keep collecting.
+        test_of_class: Number of test pictures of the class.
+        test_lots: Number of lots that they come from.
+        test_pictures: Number of test pictures of all classes.
+        notes: Remarks for the user.
+        stopped: Whether the study was stopped before all repeats were done.
     """
 
     name: str
-    rows: list[dict[str, Any]]
-    quality: list[dict[str, Any]]
-    law: dict[str, float] | None
+    rows: tuple[CurveRow, ...]
+    quality: tuple[QualityRow, ...]
+    law: Law | None
     verdict: Verdict
-    test: dict[str, int]
-    notes: tuple[str, ...]
-    stopped: bool
+    test_of_class: int
+    test_lots: int
+    test_pictures: int
+    notes: tuple[Message, ...] = ()
+    stopped: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; nothing is rounded."""
+        """Values for JSON, not rounded; the texts stay messages, see ``files.json_value``."""
         return {
             "class": self.name,
             "better": "higher",
-            "rows": self.rows,
-            "quality": self.quality,
-            "law": self.law,
-            "verdict": asdict(self.verdict),
+            "rows": [row.to_json() for row in self.rows],
+            "quality": [row.to_json() for row in self.quality],
+            "law": self.law and vars(self.law).copy(),
+            "verdict": self.verdict.to_json(),
             "sentence": self.verdict.sentence,
-            "test": self.test,
+            "test": {
+                "pictures": self.test_of_class,
+                "lots": self.test_lots,
+                "all": self.test_pictures,
+            },
             "notes": list(self.notes),
             "stopped": self.stopped,
         }
+
+    @classmethod
+    def from_json(cls, value: object) -> CurveResult:
+        """Read what ``to_json`` gave; a stored study may come from anybody.
+
+        Raises:
+            DataError: A value is missing or of the wrong type.
+        """
+        fields = Fields(value)
+        rows = fields.items("rows", CurveRow.from_json)
+        if not rows:
+            raise DataError("it has no rows")
+        law = None
+        if "law" in fields:
+            parameters = Fields(fields.free("law"))
+            law = Law(*(parameters.number(key, low=-_MAX, high=_MAX)
+                        for key in ("top", "scale", "exponent")))  # fmt: skip
+        test = Fields(fields.free("test"))
+        return cls(
+            fields.text("class"), rows, fields.items("quality", QualityRow.from_json), law,
+            Verdict.from_json(fields.free("verdict")),
+            *(test.whole(key, low=0) for key in ("pictures", "lots", "all")),
+            fields.items("notes", a_message), fields.flag("stopped", False),
+        )  # fmt: skip
+
+
+# -- from trainings ------------------------------------------------------------------------------
 
 
 def conclude(
@@ -102,201 +277,99 @@ def conclude(
     target: int,
     labels: npt.NDArray[np.int64],
     lots: Sequence[str],
-    trained: Sequence[Point],
+    points: Sequence[Point],
     quality: Sequence[Quality],
-    notes: tuple[str, ...] = (),
+    notes: Sequence[Message] = (),
     stopped: bool = False,
-) -> Curve:
-    """What trainings say; those that not every repeat has are left out.
+) -> CurveResult:
+    """The result of some trainings; sizes that some repeat lacks are left out.
 
     Args:
         class_names: In class order.
         target: Index of the class.
-        labels: (N,) of the test pictures.
-        lots: Of the same.
-        trained: All trainings, repeat after repeat.
-        quality: Of what was made.
-        notes: Sentences for the user.
-        stopped: It was ended early.
+        labels: (N,) class indices of the test pictures.
+        lots: N lot names.
+        points: All trainings, repeat after repeat.
+        quality: Of the synthetic pictures.
+        notes: Remarks for the user.
+        stopped: Whether the study was stopped early.
     """
-    repeats = sorted({p.repeat for p in trained})
-    called: dict[tuple[int, int], list[npt.NDArray[np.int64]]] = {}
-    for p in trained:
-        called.setdefault((p.size, p.made), []).append(p.training.called)
-    keys = sorted(key for key, each in called.items() if len(each) == len(repeats))
-    # an arm that answers everything rightly: a difference from it is a figure with its interval
-    perfect = np.broadcast_to(labels, (len(repeats), len(labels)))
-    answers = Answers(
-        labels, np.stack([*(np.stack(called[key]) for key in keys), perfect]), lots,
-        len(class_names),
-    )  # fmt: skip
+    repeats = len({point.repeat for point in points})
+    predicted: dict[tuple[int, int], list[npt.NDArray[np.int64]]] = {}
+    for point in points:
+        predicted.setdefault((point.size, point.synthetic), []).append(point.training.predicted)
+    keys = sorted(key for key, each in predicted.items() if len(each) == repeats)
+    # Perfect predictions come last: a difference from them is a score with an interval.
+    perfect = np.broadcast_to(labels, (repeats, len(labels)))
+    stacked = np.stack([*(np.stack(predicted[key]) for key in keys), perfect])
+    predictions = Predictions(labels, stacked, lots, len(class_names))
     index = {key: k for k, key in enumerate(keys)}
-    sizes = sorted({size for size, made in keys if made == 0})
-    most, full = max(made for _, made in keys), sizes[-1]
+    sizes = sorted({size for size, synthetic in keys if synthetic == 0})
+    most, full = max(synthetic for _, synthetic in keys), sizes[-1]
+    has_synthetic = most > 0 and (full, most) in index
     pairs = [(k, len(keys)) for k in range(len(keys))]
     pairs += [(index[full, 0], index[size, 0]) for size in sizes[:-1]]
-    with_made = most > 0 and (full, most) in index
-    pairs += [(index[full, most], index[full, 0])] if with_made else []
-    found = differences(answers, pairs)
-    f1, macro = answers.f1()[..., target], answers.macro_f1()
-    rows = []
-    for key, k in index.items():
-        overall, each = found[k]
-        rows.append(
-            {
-                "size": key[0],
-                "made": key[1],
-                "f1": _figure(f1[k], each[target]),
-                "macro_f1": _figure(macro[k], overall),
-            }
-        )
-    own = [each[target] for _, each in found[len(keys) :]]
-    enough = next(
-        (s for s, gap in zip(sizes[:-1], own, strict=False) if gap and gap.high < MATTERS), None
+    pairs += [(index[full, most], index[full, 0])] if has_synthetic else []
+    measured = differences(predictions, pairs)
+    f1, macro_f1 = predictions.f1()[..., target], predictions.macro_f1()  # (A, S) each
+    rows = tuple(
+        CurveRow(*key, _estimate(f1[k], per_class[target]), _estimate(macro_f1[k], overall))
+        for (key, k), (overall, per_class) in zip(index.items(), measured, strict=False)
     )
-    drawn = _drawn(answers, target)
-    without = [index[size, 0] for size in sizes]
+    gaps = [per_class[target] for _, per_class in measured[len(keys) :]]
+    enough = next(
+        (size for size, gap in zip(sizes, gaps[: len(sizes) - 1], strict=False)
+         if gap and gap.high < MATTERS), None,
+    )  # fmt: skip
+    resampled = resampled_f1(predictions, target)
+    originals = [index[size, 0] for size in sizes]
+    synthetic = None
+    if has_synthetic and gaps[-1] is not None:
+        gained = resampled[:, index[full, most]] - resampled[:, index[full, 0]]
+        synthetic = SyntheticGain(most, gaps[-1], gained)
     tested = int((labels == target).sum())
-    own_lots = len({lot for lot, label in zip(lots, labels, strict=True) if label == target})
+    test_lots = len({lot for lot, label in zip(lots, labels, strict=True) if label == target})
+    mean_f1 = f1[originals].mean(1)
     verdict = decide(
-        class_names[target], sizes, f1[without].mean(1), drawn[:, without],
-        drawn[:, index[full, most]] - drawn[:, index[full, 0]] if with_made else None,
-        made=own[-1] if with_made else None, count=most, enough=enough, tested=tested,
-        lots=own_lots, repeats=len(repeats),
+        class_names[target], sizes, mean_f1, resampled[:, originals],
+        Evidence(tested, test_lots, repeats), synthetic, enough,
     )  # fmt: skip
     law = None
     if len(sizes) > 1:
-        fitted = power_law.fit(sizes, f1[without].mean(1))
-        law = {name: float(values[0]) for name, values in vars(fitted).items()}
-    return Curve(
-        class_names[target], rows, _told_quality(quality), law, verdict,
-        {"pictures": tested, "lots": own_lots, "all": len(labels)}, notes, stopped,
+        fitted = power_law.fit(sizes, mean_f1)
+        law = Law(float(fitted.top[0]), float(fitted.scale[0]), float(fitted.exponent[0]))
+    return CurveResult(
+        class_names[target], rows, _quality_rows(quality), law, verdict, tested, test_lots,
+        len(labels), tuple(notes), stopped,
     )  # fmt: skip
 
 
-def _figure(by_repeat: Floats, gap: Difference | None) -> dict[str, Any]:
-    """A figure from its difference to answers that are all right."""
-    value = float(by_repeat.mean())
+def _estimate(by_repeat: Floats, gap: Difference | None) -> Estimate:
+    """A score, with the interval of its difference from perfect predictions."""
+    value, repeats = float(by_repeat.mean()), tuple(by_repeat.tolist())
     if gap is None:
-        return {"value": value, "low": None, "high": None, "by_repeat": by_repeat.tolist()}
+        return Estimate(value, None, None, repeats)
     low, high = max(0.0, 1 + gap.low), min(1.0, 1 + gap.high)
-    return {
-        "value": value, "low": min(low, value), "high": max(high, value),
-        "by_repeat": by_repeat.tolist(),
-    }  # fmt: skip
+    return Estimate(value, min(low, value), max(high, value), repeats)
 
 
-def _told_quality(quality: Sequence[Quality]) -> list[dict[str, Any]]:
+def _quality_rows(quality: Sequence[Quality]) -> tuple[QualityRow, ...]:
     """KID and recall for each number of originals, over the repeats."""
-    told = []
-    for size in sorted({q.size for q in quality}):
-        row: dict[str, Any] = {"size": size}
-        for name in ("kid", "recall"):
-            scores = [getattr(q, name) for q in quality if q.size == size]
-            values = [s.same_counts for s in scores if s.same_counts is not None]
-            floors = [s.floor for s in scores if s.floor is not None]
-            row[name] = {
-                "value": float(np.mean(values)) if values else None,
-                "by_repeat": values,
-                "floor": float(np.mean(floors)) if floors else None,
-                "counts": dict(scores[0].counts),
-                "note": scores[0].note,
-            }
-        told.append(row)
-    return told
+    rows = []
+    for size in sorted({each.size for each in quality}):
+        own = [each for each in quality if each.size == size]
+        kid, recall = ([getattr(each, key) for each in own] for key in ("kid", "recall"))
+        rows.append(QualityRow(size, _over_repeats(kid), _over_repeats(recall)))
+    return tuple(rows)
 
 
-def _drawn(answers: Answers, target: int, seed: int = 0) -> Floats:
-    """F1 of the class (R, A) as it would be with other lots and other repeats.
-
-    Lots get random weights (Bayesian bootstrap, Rubin 1981), the same for all curves. What repeats
-    differ by beyond that is drawn from Student's t, as in ``paired``, with the same draw for all
-    curves: those of one repeat are of the same order of originals.
-    """
-    rng = np.random.default_rng(seed)
-    S, N = answers.called.shape[1:]
-    number: dict[Any, int] = {}
-    lots = np.array([number.setdefault(lot, len(number)) for lot in answers.lots])
-    is_it, said = answers.labels == target, answers.called == target  # (N,), (A, S, N)
-    by_lot = np.eye(len(number))[lots] if N else np.zeros((0, 0))  # (N, L)
-    weights = rng.standard_exponential((_DRAWS, len(number)))
-    there = (weights @ (is_it @ by_lot))[:, None, None]
-    right, called = (
-        np.moveaxis((part.astype(np.float64) @ by_lot) @ weights.T, 2, 0)
-        for part in (said & is_it, said)
-    )  # (R, A, S)
-    # of each curve its own: pictures that one names rightly and another does not
-    doubt = rng.gamma(_DOUBT, 1.0, (_DRAWS, 2, len(answers.called), 1))
-    each = 2 * (right + doubt[:, 0]) / (there + doubt.sum(1) + called + doubt[:, 0])
-    found: Floats = each.mean(-1)
-    if S > 1:
-        told = answers.f1()[..., target]  # (A, S)
-        gaps, seen = told - told.mean(1, keepdims=True), told.var(1, ddof=1)
-        explained = (each - found[..., None]).var(0).sum(-1) / (S - 1)
-        own = np.sqrt(np.maximum(0.0, seen - explained) / np.maximum(seen, 1e-12))  # (A,)
-        fat = np.sqrt((S - 1) / rng.chisquare(S - 1, (_DRAWS, 1)))
-        normal = rng.standard_normal((_DRAWS, S))
-        found = found + fat * (normal @ (gaps * own[:, None]).T) / (S * (S - 1)) ** 0.5
-    return np.clip(found, 0.0, 1.0)
-
-
-# -- stored curves -------------------------------------------------------------------------------
-
-
-def is_result(found: Mapping[str, Any]) -> bool:
-    """Whether a stored study holds what ``Curve.to_json`` tells: it may come from anybody."""
-    rows, quality, law = found.get("rows"), found.get("quality"), found.get("law")
-    verdict, test = found.get("verdict"), found.get("test")
-    return (
-        isinstance(rows, list)
-        and bool(rows)
-        and all(_is_row(row) for row in rows)
-        and isinstance(quality, list)
-        and all(_is_quality(row) for row in quality)
-        and (law is None or _holds(law, ("top", "scale", "exponent"), _is_number))
-        and isinstance(verdict, dict)
-        and verdict.get("key") in TITLES
-        and _holds(found, ("class", "sentence"), lambda value: isinstance(value, str))
-        and _holds(test, ("pictures", "lots", "all"), _is_count)
-        and isinstance(found.get("notes"), list)
-        and all(isinstance(note, str) for note in found["notes"])
-    )
-
-
-def _holds(value: Any, keys: Sequence[str], fits: Callable[[Any], bool]) -> bool:
-    return isinstance(value, Mapping) and all(fits(value.get(key)) for key in keys)
-
-
-def _is_number(value: Any) -> bool:
-    whole = isinstance(value, int | float) and not isinstance(value, bool)
-    return whole and math.isfinite(value) and abs(value) < _MOST
-
-
-def _is_known(value: Any) -> bool:
-    return value is None or _is_number(value)
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < _MOST
-
-
-def _is_row(row: Any) -> bool:
-    return (
-        _holds(row, ("size", "made"), _is_count)
-        and row["size"] > 0
-        and all(
-            _holds(row.get(key), ("value",), _is_number)
-            and _holds(row[key], ("low", "high"), _is_known)
-            for key in ("f1", "macro_f1")
-        )
-    )
-
-
-def _is_quality(row: Any) -> bool:
-    return (
-        _holds(row, ("size",), _is_count)
-        and row["size"] > 0
-        and all(_holds(row.get(key), ("value", "floor"), _is_known) for key in ("kid", "recall"))
-        and isinstance(row["kid"].get("by_repeat"), list)
-        and all(_is_number(value) for value in row["kid"]["by_repeat"])
+def _over_repeats(scores: Sequence[Score]) -> QualityScore:
+    values = [s.same_counts for s in scores if s.same_counts is not None]
+    baselines = [s.baseline for s in scores if s.baseline is not None]
+    return QualityScore(
+        float(np.mean(values)) if values else None,
+        tuple(values),
+        float(np.mean(baselines)) if baselines else None,
+        scores[0].counts,
+        scores[0].note,
     )

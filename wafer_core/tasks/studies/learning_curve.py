@@ -1,19 +1,18 @@
-"""How many do I need? Quality and classifier against the number of originals and of made pictures.
+"""How many do I need? Scores against the number of originals and of synthetic wafers.
 
     for event in draw_curve(data, CurveConfig(), device):
-        if isinstance(event, Curve):
+        if isinstance(event, CurveResult):
             print(event.verdict.sentence)
 
-One class is looked at. It is given more and more of its training originals, lot by lot as they come
-in from a line, each time also with made pictures, and every classifier is judged on the same test
-originals. A smaller set is always part of the larger one; each repeat draws another order.
+One class is examined. The classifier is trained with more and more of its training originals, lot
+by lot as they come from production, each time also with synthetic wafers, and always tested on the
+same test originals. A smaller set is always part of the larger one; each repeat draws another
+order.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,41 +21,135 @@ import torch
 
 from wafer_core.errors import InputError
 from wafer_core.images import Picture
+from wafer_core.messages import N_, Message, counted, message
 from wafer_core.networks import features as feature_networks
-from wafer_core.tasks.classification.config import TrainData
+from wafer_core.networks.initial_weights import FROZEN
+from wafer_core.networks.registry import NETWORKS, TITLES
+from wafer_core.parameters import SEED, Parameter, Settings, declare
+from wafer_core.progress import SILENT, Progress
+from wafer_core.sampling import evenly_spaced
+from wafer_core.tasks.classification.config import TrainConfig
+from wafer_core.tasks.classification.train_data import TrainData
 from wafer_core.tasks.evaluation import comparison
 from wafer_core.tasks.studies.conditions import (
-    Order,
-    Others,
     StudyData,
+    SynthesisRequest,
     by_class,
     by_generator,
-    train_arm,
+    train_condition,
 )
-from wafer_core.tasks.studies.curve_config import (
-    FEWEST,
-    CurveConfig,
-    seconds_ahead,
-    sizes_of,
-    step_seconds,
-)
-from wafer_core.tasks.studies.curve_result import Curve, Point, Quality, conclude
+from wafer_core.tasks.studies.curve_result import CurveResult, Point, Quality, conclude
+
+SIZES = (22, 55, 110, 220, 440)  # numbers of originals, up to the number that there are
+FEW_SIZES = (5, 10, 20)  # where there are fewer
+SYNTHETIC = (0, 100, 400)
+MIN_ORIGINALS = 4  # training originals of the class
+_MAX_RATIO = 0.8  # of a size to the next one; closer sizes show nothing new
+_MAX_SIZE = 5000
 
 Labels = npt.NDArray[np.int64]
-Tell = Callable[[float, str], None]  # share done and a text; may raise to cancel
+
+
+@dataclass(frozen=True)
+class CurveConfig(Settings):
+    """The settings of a learning curve."""
+
+    seeds: int = declare(
+        Parameter(
+            N_("Repeats"),
+            N_(
+                "How often everything is repeated, each time with the originals in another order "
+                "and with other synthetic wafers. More repeats take longer and detect smaller "
+                "differences."
+            ),
+            # the fewest that show how much depends on the choice of originals
+            3, 1, 20, 1, main=True,
+        )
+    )  # fmt: skip
+    others: int = declare(
+        Parameter(
+            N_("Originals of each other class"),
+            N_(
+                "The classifier is trained on at most this many training originals of each other "
+                "class. Fewer are faster; all test originals are used in any case."
+            ),
+            60, 5, 2000, 5, main=True,
+        )
+    )  # fmt: skip
+    network: str = declare(
+        Parameter(
+            N_("Network"),
+            N_(
+                "Which classifier is trained. With WaferNet only the last layer is trained, which "
+                "takes seconds; a network without such weights is trained from scratch and takes "
+                "far longer."
+            ),
+            "wafernet", choices=tuple(NETWORKS), titles=TITLES,
+        )
+    )  # fmt: skip
+    sizes: tuple[int, ...] = declare(
+        Parameter(
+            N_("Numbers of originals"),
+            N_("Numbers of originals to train with. Leave empty to choose them automatically."),
+            (), 2, _MAX_SIZE, 1, is_list=True, kind=int,
+        )
+    )  # fmt: skip
+    made: tuple[int, ...] = declare(
+        Parameter(
+            N_("Numbers of synthetic wafers"),
+            N_("Numbers of synthetic wafers to add; 0 is always included."),
+            SYNTHETIC, 0, _MAX_SIZE, 1, is_list=True, kind=int,
+        )
+    )  # fmt: skip
+    seed: int = declare(SEED)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "sizes", tuple(sorted(set(self.sizes))))
+        object.__setattr__(self, "made", tuple(sorted({0, *self.made})))
+
+    def training(self, repeat: int) -> TrainConfig:
+        """Settings of the trainings of one repeat, from 0."""
+        seed = self.seed + repeat
+        if NETWORKS[self.network].weights is None:
+            return TrainConfig(network=self.network, seed=seed)
+        # Pretrained features hardly differ between rotations: a fourth of the work.
+        return TrainConfig(
+            network=self.network, transfer=FROZEN, turns=False, average_turns=False, seed=seed
+        )
+
+
+def sizes_of(count: int, requested: Sequence[int] = ()) -> tuple[int, ...]:
+    """Numbers of originals to train with, in ascending order; at least two, the last is all.
+
+    Args:
+        count: Number of training originals of the class.
+        requested: Instead of ``SIZES``.
+    """
+    if requested:
+        return tuple(sorted({min(size, count) for size in requested} | {count}))
+    smaller = [size for size in SIZES if size <= _MAX_RATIO * count]
+    if len(smaller) < 2:
+        few = [count // 2, *FEW_SIZES] if count < 2 * FEW_SIZES[1] else list(FEW_SIZES)
+        most = _MAX_RATIO * (smaller[0] if smaller else count)
+        smaller += [size for size in few if 2 <= size <= most]
+    return (*sorted(set(smaller)), count)
+
+
+# -- the data ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class CurveData:
-    """What a curve is drawn of.
+    """Pictures for a learning curve.
 
     Attributes:
         originals: Training and validation originals of all classes.
-        target: Index of the class that is looked at.
-        lots: Of its training originals, in their order; a wafer without one has its own.
-        test_pictures: Originals that judge.
-        test_labels: (N,).
-        test_lots: N names.
+        target: Index of the class to examine.
+        lots: Of its training originals, in their order; a wafer without a lot has its own.
+        test_pictures: N test originals.
+        test_labels: (N,) class indices.
+        test_lots: N lot names.
     """
 
     originals: TrainData
@@ -68,195 +161,235 @@ class CurveData:
 
     @property
     def name(self) -> str:
-        """Of the class that is looked at."""
+        """Of the class to examine."""
         return self.originals.class_names[self.target]
 
     def check(self) -> CurveData:
         """Return self if a curve can be drawn.
 
         Raises:
-            InputError: Too few originals to learn from, or none to judge by.
+            InputError: Too few originals to train on, or none to test on.
         """
         self.originals.check()
         count = int(self.originals.train_counts()[self.target])
-        if count < FEWEST:
-            raise InputError(
-                f"“{self.name}” has {count} training original{'s' * (count != 1)}; {FEWEST} or "
-                "more are needed to see what more of them bring. Add some."
-            )
+        if count < MIN_ORIGINALS:
+            raise too_few_originals(self.name, count)
         if not (self.test_labels == self.target).any():
             raise InputError(
-                f"No original of “{self.name}” is in the test part, so nobody can judge how well "
-                "it is found; add more wafers of it: about one of seven goes there."
+                "“{name}” has no original in the test split, so it cannot be tested. Add more "
+                "wafers of it: about one in seven goes to the test split.",
+                name=self.name,
             )
         return self
 
-    def own(self) -> list[Picture]:
+    def class_originals(self) -> list[Picture]:
         """Training originals of the class."""
-        mine = np.flatnonzero(self.originals.train_labels == self.target).tolist()
-        return [self.originals.train_pictures[i] for i in mine]
+        own = np.flatnonzero(self.originals.train_labels == self.target).tolist()
+        return [self.originals.train_pictures[i] for i in own]
 
     def held_out(self) -> list[Picture]:
-        """Originals of the class that nothing learns from."""
+        """Originals of the class that are not trained on."""
         validation = np.flatnonzero(self.originals.validation_labels == self.target).tolist()
         test = np.flatnonzero(self.test_labels == self.target).tolist()
         found = [self.originals.validation_pictures[i] for i in validation]
         return found + [self.test_pictures[i] for i in test]
 
 
-def nested(lots: Sequence[Hashable], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """An order of N pictures, of which each beginning is a set: lot after lot, as they come in."""
+def too_few_originals(name: str, count: int) -> InputError:
+    """The error for a class with fewer than ``MIN_ORIGINALS`` training originals."""
+    return InputError(
+        counted(
+            "“{name}” has {count} training original, but a learning curve needs at least "
+            "{minimum}. Add wafers.",
+            "“{name}” has {count} training originals, but a learning curve needs at least "
+            "{minimum}. Add wafers.",
+            count, name=name, minimum=MIN_ORIGINALS,
+        )
+    )  # fmt: skip
+
+
+def nested_order(lots: Sequence[Hashable], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """A random order of N pictures that goes lot by lot; its beginnings are nested sets."""
     number: dict[Hashable, int] = {}
-    own = np.array([number.setdefault(lot, len(number)) for lot in lots], np.int64)
+    lot_of = np.array([number.setdefault(lot, len(number)) for lot in lots], np.int64)
     place = rng.permutation(len(number))
-    order = rng.permutation(len(own))
-    return order[np.argsort(place[own[order]], kind="stable")]
+    order = rng.permutation(len(lot_of))
+    return order[np.argsort(place[lot_of[order]], kind="stable")]
+
+
+# -- the study -----------------------------------------------------------------------------------
 
 
 def draw_curve(
     data: CurveData,
     config: CurveConfig,
     device: torch.device,
-    tell: Tell | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> Iterator[Point | Curve]:
-    """Train with more and more originals and made pictures, as often as asked for.
+    on_progress: Progress = SILENT,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Point | CurveResult]:
+    """Train with more and more originals and synthetic pictures, as often as configured.
 
     Args:
-        data: Originals that are learned from, and those that judge.
-        config: How.
+        data: Originals to train on and to test on.
+        config: Of the study.
         device: Where to compute.
-        tell: Called with the share done and a text, within trainings too; may raise to cancel.
-        should_stop: Asked after each repeat; true: what is done by then counts.
+        on_progress: Called within trainings too; may raise to cancel.
+        should_stop: Checked after each repeat; true ends the study with the repeats that are done.
 
     Yields:
-        Each training, and at last one ``Curve``.
+        Each training, and at the end one ``CurveResult``.
 
     Raises:
-        InputError: Nothing can be learned or judged.
+        InputError: There is nothing to train on or to test on.
     """
     data.check()
-    own = data.own()
+    own = data.class_originals()
     sizes = sizes_of(len(own), config.sizes)
     others = _others(data, config.others)
-    strangers = by_class(others)
+    other_classes = by_class(others)
     network = feature_networks.load("wafernet", device)
-    real, second = network.look(data.held_out()), network.look(own)
-    work = _Work(tell, config, sizes, len(others.train_pictures), len(data.test_pictures))
+    real, second = network.extract(data.held_out()), network.extract(own)
+    steps = [(size, count) for size in sizes for count in (None, *config.made)]
+    seconds = [
+        step_seconds(config, len(others.train_pictures), len(data.test_pictures), *step)
+        for step in steps
+    ]
     points: list[Point] = []
     quality: list[Quality] = []
-    notes: dict[str, None] = {}
+    notes: list[Message] = []
     stopped = False
-    for repeat in range(config.seeds):
-        if repeat and should_stop is not None and should_stop():
+    for repeat, whole in enumerate(on_progress.each(config.seeds)):
+        if repeat and should_stop():
             stopped = True
             break
-        order = nested(data.lots, np.random.default_rng((config.seed, repeat, 41)))
-        for size in sizes:
+        order = nested_order(data.lots, np.random.default_rng((config.seed, repeat, 41)))
+        synthetic: list[Picture] = []
+        for (size, count), progress in zip(steps, whole.each(seconds), strict=True):
+            progress = progress.named(_step_text(config, repeat, size, count))
+            progress(0.0)
             subset = [own[i] for i in order[:size]]
-            lots = [str(data.lots[i]) for i in order[:size]]
-            text = f"Repeat {repeat + 1} of {config.seeds}, {size} originals"
-            with work.step(size, None, f"{text}: making wafers") as within:
-                made = _made(subset, config, repeat, device, within, notes, strangers)
-            if made:
-                sets = comparison.Sets(
-                    network.look(made), real, second, None,
-                    np.random.default_rng((config.seed, repeat, size)), config.seed,
+            if count is None:
+                request = SynthesisRequest(
+                    subset, config.made[-1], config.seed + repeat, other_classes
+                )
+                synthetic, note = _synthesize(request, device, progress)
+                if note and note not in notes:
+                    notes.append(note)
+                if synthetic:
+                    samples = comparison.Samples(
+                        network.extract(synthetic), real, second, None,
+                        np.random.default_rng((config.seed, repeat, size)), config.seed,
+                    )  # fmt: skip
+                    kid, recall = comparison.kid(samples, {}), comparison.recall(samples, {})
+                    quality.append(Quality(repeat, size, kid, recall))
+            elif len(synthetic) >= count:
+                lots = [str(data.lots[i]) for i in order[:size]]
+                study = _study_data(data, others, subset, lots, synthetic[:count])
+                training = train_condition(
+                    study, "generated" if count else "none", config.training(repeat), device,
+                    progress,
                 )  # fmt: skip
-                kid, recall = comparison.kernel(sets, {}), comparison.manifold(sets, {}, 1)
-                quality.append(Quality(repeat, size, kid, recall))
-            for count in config.made:
-                with work.step(size, count, f"{text}, {count} made: training") as within:
-                    if len(made) < count:
-                        continue
-                    study = _study(data, others, subset, lots, made[:count])
-                    arm, training = "generated" if count else "none", config.training(repeat)
-                    point = Point(
-                        repeat, size, count, train_arm(study, arm, training, device, within)
-                    )
-                    points.append(point)
-                    yield point
+                points.append(Point(repeat, size, count, training))
+                yield points[-1]
     yield conclude(
         data.originals.class_names, data.target, data.test_labels, data.test_lots, points, quality,
-        tuple(notes), stopped,
+        notes, stopped,
     )  # fmt: skip
 
 
-class _Work:
-    """Tells how much of the work is done, in seconds that each step takes, roughly."""
-
-    def __init__(
-        self, tell: Tell | None, config: CurveConfig, sizes: Sequence[int], others: int, tested: int
-    ) -> None:
-        self._tell, self._done = tell, 0.0
-        self._seconds = functools.partial(step_seconds, config, others, tested)
-        self._total = seconds_ahead(config, sizes, others, tested)
-
-    @contextmanager
-    def step(self, size: int, count: int | None, text: str) -> Iterator[Callable[[float], None]]:
-        """A step; what it hands out is called with the share of it that is done."""
-        seconds = self._seconds(size, count)
-
-        def within(share: float) -> None:
-            if self._tell:
-                self._tell(min(1.0, (self._done + seconds * share) / self._total), text)
-
-        within(0.0)
-        yield within
-        self._done += seconds
+def _step_text(config: CurveConfig, repeat: int, size: int, count: int | None) -> Message:
+    numbers = {"number": repeat + 1, "count": config.seeds, "size": size}
+    if count is None:
+        return message(
+            "Repeat {number} of {count}, {size} originals: making synthetic wafers", **numbers
+        )
+    return message(
+        "Repeat {number} of {count}, {size} originals, {synthetic} synthetic: training",
+        synthetic=count, **numbers,
+    )  # fmt: skip
 
 
-def _made(
-    subset: Sequence[Picture],
-    config: CurveConfig,
-    repeat: int,
-    device: torch.device,
-    within: Callable[[float], None],
-    notes: dict[str, None],
-    others: Others,
-) -> list[Picture]:
-    """Pictures made of some originals; none, and a note, where none can be."""
-    if not config.made[-1]:
-        return []
+def _synthesize(
+    request: SynthesisRequest, device: torch.device, on_progress: Progress
+) -> tuple[list[Picture], Message | None]:
+    """Synthetic pictures; none, and a note, where the originals do not allow it."""
+    if not request.count:
+        return [], None
     try:
-        seed = config.seed + repeat
-        return by_generator(Order(subset, config.made[-1], seed, others), device, within)
+        return by_generator(request, device, on_progress), None
     except InputError as exc:
-        notes[f"With {len(subset)} originals no wafers could be made. {exc}"] = None
-        return []
+        return [], message(
+            "With {count} originals no synthetic wafers could be made. {reason}",
+            count=len(request.pictures), reason=exc.message,
+        )  # fmt: skip
 
 
 def _others(data: CurveData, most: int) -> TrainData:
-    """Training originals of the other classes, ``most`` of each, evenly; all for validation."""
+    """Training originals of the other classes, at most ``most`` of each; all for validation."""
     chosen: list[int] = []
-    keys = data.originals.train_keys
     for label in range(len(data.originals.class_names)):
-        mine = np.flatnonzero(data.originals.train_labels == label)
+        own = np.flatnonzero(data.originals.train_labels == label)
         if label != data.target:
-            taken = np.linspace(0, len(mine) - 1, min(len(mine), most)).round().astype(int)
-            chosen += mine[taken].tolist()
+            chosen += own[evenly_spaced(len(own), most)].tolist()
+    groups = data.originals.train_groups
     return replace(
         data.originals,
         train_pictures=[data.originals.train_pictures[i] for i in chosen],
         train_labels=data.originals.train_labels[chosen],
-        train_keys=keys and [keys[i] for i in chosen],
+        train_groups=groups and [groups[i] for i in chosen],
     )
 
 
-def _study(
+def _study_data(
     data: CurveData,
     others: TrainData,
     subset: Sequence[Picture],
     lots: Sequence[str],
-    made: Sequence[Picture],
+    synthetic: Sequence[Picture],
 ) -> StudyData:
-    """Some originals of the class and what was made of them, beside those of the other classes."""
-    own = np.full(len(subset), data.target, np.int64)
-    learned = replace(
+    """Some originals of the class, the synthetic ones, and the originals of the other classes."""
+    labels = np.full(len(subset), data.target, np.int64)
+    originals = replace(
         others,
         train_pictures=[*others.train_pictures, *subset],
-        train_labels=np.concatenate([others.train_labels, own]),
-        train_keys=others.train_keys and [*others.train_keys, *lots],
+        train_labels=np.concatenate([others.train_labels, labels]),
+        train_groups=others.train_groups and [*others.train_groups, *lots],
     )
-    kinds = {"generated": (made, np.full(len(made), data.target, np.int64))}
-    return StudyData(learned, kinds, data.test_pictures, data.test_labels, data.test_lots)
+    generated = {"generated": (synthetic, np.full(len(synthetic), data.target, np.int64))}
+    return StudyData(originals, generated, data.test_pictures, data.test_labels, data.test_lots)
+
+
+# -- how long it takes -----------------------------------------------------------------------------
+
+
+def seconds_ahead(config: CurveConfig, sizes: Sequence[int], others: int, tested: int) -> float:
+    """About how long a curve takes, on one core without a GPU.
+
+    Args:
+        config: Of the study.
+        sizes: Numbers of originals.
+        others: Number of training originals of the other classes.
+        tested: Number of test originals.
+    """
+    steps = [(size, count) for size in sizes for count in (None, *config.made)]
+    return config.seeds * sum(step_seconds(config, others, tested, *step) for step in steps)
+
+
+def step_seconds(
+    config: CurveConfig, others: int, tested: int, size: int, count: int | None
+) -> float:
+    """About how long one step takes.
+
+    Args:
+        config: Of the study.
+        others: Number of training originals of the other classes.
+        tested: Number of test originals.
+        size: Number of originals of the class.
+        count: Number of synthetic pictures in a training; ``None``: making them.
+    """
+    if count is None:
+        return 10 + 0.03 * config.made[-1] if config.made[-1] else 0.0
+    training = config.training(0)
+    pictures = size + count + others
+    epochs = 0 if training.transfer == FROZEN else training.resolved(pictures).epochs or 1
+    return (0.0045 + 0.002 * epochs) * pictures + 0.001 * tested
