@@ -1,4 +1,4 @@
-"""``benefit`` on the command line and its job: what it reads, makes, tells and keeps."""
+"""``benefit`` on the command line and its job: what it reads, makes, reports and stores."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ from wafer_core.data import manifest, pictures, studies, synthetic, workspace
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ProjectError
 from wafer_core.jobs import cancel, list_jobs, read_state, request_stop
+from wafer_core.messages import Message
 from wafer_core.tasks.studies import ablation
-from wafer_core.tasks.studies.conditions import MAKERS, Order, StudyData, Training
-from wafer_core.workflows import ablation as benefit_job
+from wafer_core.tasks.studies.conditions import (
+    SYNTHESIZERS,
+    StudyData,
+    SynthesisRequest,
+    Training,
+)
+from wafer_core.workflows import ablation as workflow
 from wafer_core.workflows.runner import run_job
 from wafer_core.workflows.submit import create_job
 from wafers import fill, marked, small_project
@@ -28,25 +34,27 @@ NO_DEVICE = {"config": {"seeds": 2, "made": 5}}
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[StudyData]:
-    """What the arms were given; their trainings take no time, and making neither."""
+    """The data of each training; training and making wafers are instant."""
     given: list[StudyData] = []
 
-    def train_arm(data: StudyData, arm: str, config: Any, device: Any, tell: Any) -> Training:
-        tell(0.5)
+    def train_condition(
+        data: StudyData, condition: str, config: Any, device: Any, on_progress: Any
+    ) -> Training:
+        on_progress(0.5)
         given.append(data)
-        called = data.test_labels.copy()
-        if arm == "none":
-            called[::2] = (called[::2] + 1) % len(data.originals.class_names)
-        count = len(data.learning(arm).train_pictures)
-        return Training(arm, config.seed, called, count, 3, 0.1)
+        predicted = data.test_labels.copy()
+        if condition == "none":
+            predicted[::2] = (predicted[::2] + 1) % len(data.originals.class_names)
+        count = len(data.train_data(condition).train_pictures)
+        return Training(condition, config.seed, predicted, count, 3, 0.1)
 
-    def made(order: Order, device: Any, tell: Any) -> Any:
-        tell(0.5)
-        return [marked(5000 + k) for k in range(order.count)]
+    def synthesize(request: SynthesisRequest, device: Any, on_progress: Any) -> Any:
+        on_progress(0.5)
+        return [marked(5000 + k) for k in range(request.count)]
 
-    monkeypatch.setattr(ablation, "train_arm", train_arm)
-    for kind in MAKERS:
-        monkeypatch.setitem(MAKERS, kind, made)
+    monkeypatch.setattr(ablation, "train_condition", train_condition)
+    for kind in SYNTHESIZERS:
+        monkeypatch.setitem(SYNTHESIZERS, kind, synthesize)
     return given
 
 
@@ -63,7 +71,7 @@ def store(project: Project, name: str, origin: str, count: int, start: int = 900
     synthetic.add(project, slug, origin, made, {})
 
 
-def held(project: Project) -> set[str]:
+def files_of(project: Project) -> set[str]:
     """Every file of the classes."""
     return {str(p) for p in (project.path / "classes").rglob("*") if p.is_file()}
 
@@ -71,7 +79,7 @@ def held(project: Project) -> set[str]:
 def test_a_study_says_what_to_keep(
     project: Project, seen: list[StudyData], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = held(project)
+    before = files_of(project)
     code, out, err = call(
         capsys, "benefit", "--project", project.path, "--seeds", 2, "--made", 7, "--no-turns",
         "--network", "wafer_cnn", "--seed", 3, "--device", "cpu",
@@ -87,14 +95,14 @@ def test_a_study_says_what_to_keep(
     assert result["arms"]["none"]["macro_f1"] < result["arms"]["both"]["macro_f1"] == 1
     assert result["advice"]["keep"] == "unknown"
     assert err.strip().splitlines()[-1] == result["sentence"]
-    assert held(project) == before  # nothing was written into the classes
+    assert files_of(project) == before  # nothing was written into the classes
     stored = studies.newest(project, "benefit")
     assert stored is not None
     assert stored.id == result["study"]
-    assert stored.found["sentence"] == result["sentence"]
+    assert str(Message.from_json(stored.found["sentence"])) == result["sentence"]
 
 
-def test_stored_wafers_take_part_and_missing_ones_are_made(
+def test_stored_wafers_are_used_and_missing_ones_are_made(
     project: Project, seen: list[StudyData]
 ) -> None:
     store(project, "Alpha", "generated", 6)
@@ -102,8 +110,8 @@ def test_stored_wafers_take_part_and_missing_ones_are_made(
     store(project, "Beta", "generated", 3, 700)
     result = run_job(create_job(project.path, "benefit", {}, "cpu"))
     runs = result["made"]["Alpha"]["generated"]["runs"]
-    assert runs == [run.run for run in synthetic.runs(project, "alpha", "generated")]
-    assert result["made"]["Gamma"]["generated"].pop("runs") == []
+    assert list(runs) == [run.run for run in synthetic.runs(project, "alpha", "generated")]
+    assert list(result["made"]["Gamma"]["generated"].pop("runs")) == []
     for kinds in result["made"].values():
         for made in kinds.values():
             made.pop("runs", None)
@@ -117,13 +125,13 @@ def test_stored_wafers_take_part_and_missing_ones_are_made(
                   "generated": {"count": 100, "source": "made for the study"}},
     }  # fmt: skip
     data = seen[0]
-    assert np.bincount(data.made["generated"][1]).tolist() == [6, 3, 100]
-    notes = " ".join(result["notes"])
-    assert "No augmented wafers are stored of Beta, Gamma; they were made for this study" in notes
-    assert "No generated wafers are stored of Gamma;" in notes
+    assert np.bincount(data.synthetic["generated"][1]).tolist() == [6, 3, 100]
+    notes = " ".join(map(str, result["notes"]))
+    assert "No augmented wafers of Beta, Gamma are stored. They were made for this study" in notes
+    assert "No generated wafers of Gamma are stored." in notes
 
 
-def test_parts_of_the_split_stay_apart(project: Project, seen: list[StudyData]) -> None:
+def test_the_splits_do_not_mix(project: Project, seen: list[StudyData]) -> None:
     store(project, "Alpha", "generated", 6)
     run_job(create_job(project.path, "benefit", NO_DEVICE, "cpu"))
     data = seen[0]
@@ -138,10 +146,10 @@ def test_parts_of_the_split_stay_apart(project: Project, seen: list[StudyData]) 
         own = [manifest.load(project, slug, r) for slug, r in records if r.part == part]
         assert {p.tobytes() for p in found} == {p.tobytes() for p in own}
     assert data.test_lots == [r.key for _, r in records if r.part == "test"]
-    assert len(data.made["generated"][0]) == 15  # five a class: one of the stored is left out
+    assert len(data.synthetic["generated"][0]) == 15  # five a class: one of the stored is left out
 
 
-def test_only_made_wafers_of_some_classes(
+def test_only_synthetic_wafers_of_some_classes(
     project: Project, seen: list[StudyData], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, _ = call(
@@ -151,24 +159,25 @@ def test_only_made_wafers_of_some_classes(
     made = json.loads(out)["made"]
     assert made["Alpha"]["generated"] == {"count": 0, "source": "none", "runs": []}
     assert made["Beta"]["generated"]["count"] == 4
-    assert set(seen[0].made["generated"][1]) == {1}
+    assert set(seen[0].synthetic["generated"][1]) == {1}
 
 
-def test_too_few_stored_wafers_are_told(project: Project, seen: list[StudyData]) -> None:
+def test_too_few_stored_wafers_are_reported(project: Project, seen: list[StudyData]) -> None:
     store(project, "Alpha", "generated", 3)
     result = run_job(create_job(project.path, "benefit", NO_DEVICE, "cpu"))
-    assert "Alpha: only 3 of the 5 wafers asked for are stored (generated)." in result["notes"]
+    notes = [str(note) for note in result["notes"]]
+    assert "Alpha: only 3 of the requested 5 wafers are stored (generated)." in notes
 
 
-def test_what_a_study_tells_while_it_runs(project: Project, seen: list[StudyData]) -> None:
+def test_a_running_study_reports_its_trainings(project: Project, seen: list[StudyData]) -> None:
     folder = create_job(project.path, "benefit", NO_DEVICE, "cpu")
-    assert read_state(folder).title == "Do made wafers help WaferNet?"
+    assert str(read_state(folder).title) == "Do synthetic wafers help WaferNet?"
     run_job(folder)
-    told = read_state(folder).metric("training")
-    assert [t["arm"] for t in told] == 2 * ["none", "transforms", "generated", "both"]
-    assert told[1]["macro_f1"] == 1
-    assert told[1]["title"] == "With transforms"
-    assert [t["seed"] for t in told] == 4 * [0] + 4 * [1]
+    trainings = read_state(folder).metric("training")
+    assert [t["arm"] for t in trainings] == 2 * ["none", "transforms", "generated", "both"]
+    assert trainings[1]["macro_f1"] == 1
+    assert trainings[1]["title"] == "With transforms"
+    assert [t["seed"] for t in trainings] == 4 * [0] + 4 * [1]
 
 
 def test_a_study_goes_out_of_date_with_its_classes(project: Project, seen: list[StudyData]) -> None:
@@ -183,7 +192,7 @@ def test_a_study_goes_out_of_date_with_its_classes(project: Project, seen: list[
             studies.changes(project, gone)
 
 
-def test_a_study_goes_along_with_its_project(
+def test_a_study_is_exported_with_its_project(
     project: Project, seen: list[StudyData], home: Path
 ) -> None:
     run_job(create_job(project.path, "benefit", NO_DEVICE, "cpu"))
@@ -191,7 +200,7 @@ def test_a_study_goes_along_with_its_project(
     workspace.export_zip(project, stream)
     brought = workspace.import_zip(home, stream.getvalue(), "small.zip")
     (study,) = studies.list_studies(brought, "benefit")
-    assert benefit_job.is_result(study.found)
+    assert workflow.is_result(study.found)
     assert studies.changes(brought, study.id) == []
 
 
@@ -207,34 +216,35 @@ def test_a_damaged_study_says_so(project: Project, seen: list[StudyData]) -> Non
         assert word in found.damage
 
 
-def test_a_cancelled_study_leaves_nothing_and_a_stopped_one_its_repeats(
+def test_a_cancelled_study_stores_nothing_and_a_stopped_one_its_repeats(
     project: Project, seen: list[StudyData]
 ) -> None:
-    before = held(project)
+    before = files_of(project)
     folder = create_job(project.path, "benefit", {}, "cpu")
     cancel(folder)
     with pytest.raises(Cancelled):
         run_job(folder)
     assert studies.newest(project, "benefit") is None
-    assert held(project) == before
+    assert files_of(project) == before
     folder = create_job(project.path, "benefit", NO_DEVICE, "cpu")
     request_stop(folder)
     result = run_job(folder)
     assert result["seeds"] == [0]
     assert result["stopped"]
-    assert "Stopped by you; 1 repeat of every way are done." in result["notes"]
+    notes = [str(note) for note in result["notes"]]
+    assert "Stopped by you after 1 repeat of every condition." in notes
 
 
-def test_a_class_of_one_picture_takes_part_without_generated_ones(home: Path) -> None:
+def test_a_class_with_one_wafer_has_no_generated_ones(home: Path) -> None:
     made = small_project(home / "one", {"Alpha": 8, "Beta": 8})
     fill(made, "Lone", 1, start=4000)
     config = {"network": "wafer_cnn", "seeds": 1, "epochs": 1, "made": 4}
     result = run_job(create_job(made.path, "benefit", {"config": config}, "cpu"))
     assert result["made"]["Lone"]["transforms"]["count"] == 4
     assert result["made"]["Lone"]["generated"]["source"] == "none"
-    notes = " ".join(result["notes"])
-    assert "Lone: none could be made (generated). This class has 1 different" in notes
-    assert "Without a test wafer, so nothing is known of: Lone." in notes
+    notes = " ".join(map(str, result["notes"]))
+    assert "Lone: none could be made (generated)." in notes
+    assert "no test wafers, so there is no result for them: Lone." in notes
     assert "Lone" not in result["advice_per_class"]
     assert result["arms"]["none"]["per_class"]["Lone"] is None
 
@@ -249,7 +259,7 @@ def test_one_class_only_and_no_test_picture_are_refused(
     few = small_project(home / "few", {"Alpha": 2, "Beta": 2})
     code, out, err = call(capsys, "benefit", "--project", few.path)
     assert (code, out) == (2, "")
-    assert "No picture is in the test part" in err.strip().splitlines()[-1]
+    assert "The test split is empty" in err.strip().splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -269,7 +279,7 @@ def test_wrong_parameters_leave_no_job(project: Project, wrong: dict[str, Any]) 
     "arguments",
     [("--seeds", 0), ("--seeds", "many"), ("--network", "vgg"), ("--class", "Nobody")],
 )
-def test_wrong_options_are_told_in_one_sentence(
+def test_wrong_options_give_one_sentence(
     project: Project, arguments: tuple[object, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = call(capsys, "benefit", "--project", project.path, *arguments)
@@ -278,7 +288,9 @@ def test_wrong_options_are_told_in_one_sentence(
     assert list_jobs(project.path) == []
 
 
-def test_a_class_that_is_deleted_meanwhile_is_told(project: Project, seen: list[StudyData]) -> None:
+def test_a_class_deleted_in_the_meantime_is_reported(
+    project: Project, seen: list[StudyData]
+) -> None:
     folder = create_job(project.path, "benefit", {"classes": ["Alpha"]}, "cpu")
     shutil.rmtree(project.path / "classes" / project.find_class("Alpha").slug)
     with pytest.raises(InputError, match="no class “Alpha”"):

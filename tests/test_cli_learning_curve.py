@@ -1,4 +1,4 @@
-"""``learning-curve`` on the command line and its job: what it reads, tells and keeps."""
+"""``learning-curve`` on the command line and its job: what it reads, reports and stores."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError
 from wafer_core.images import Picture
 from wafer_core.jobs import cancel, list_jobs, read_state, request_stop
+from wafer_core.messages import Message
 from wafer_core.tasks.studies import learning_curve
-from wafer_core.tasks.studies.conditions import Order, StudyData, Training
+from wafer_core.tasks.studies.conditions import StudyData, SynthesisRequest, Training
 from wafer_core.workflows.runner import run_job
 from wafer_core.workflows.submit import create_job
 from wafers import fill, marked, small_project
@@ -26,20 +27,22 @@ QUICK = {"class": "Alpha", "config": {"seeds": 2, "made": [3]}}
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[StudyData]:
-    """What was trained on; trainings take no time, and making neither."""
+    """The data of each training; training and making wafers are instant."""
     given: list[StudyData] = []
 
-    def train_arm(data: StudyData, arm: str, config: Any, device: Any, tell: Any) -> Training:
-        tell(0.5)
+    def train_condition(
+        data: StudyData, condition: str, config: Any, device: Any, on_progress: Any
+    ) -> Training:
+        on_progress(0.5)
         given.append(data)
-        return Training(arm, config.seed, data.test_labels.copy(), 9, 1, 0.1)
+        return Training(condition, config.seed, data.test_labels.copy(), 9, 1, 0.1)
 
-    def made(order: Order, device: Any, tell: Any) -> list[Picture]:
-        tell(0.5)
-        return [marked(5000 + k) for k in range(order.count)]
+    def synthesize(request: SynthesisRequest, device: Any, on_progress: Any) -> list[Picture]:
+        on_progress(0.5)
+        return [marked(5000 + k) for k in range(request.count)]
 
-    monkeypatch.setattr(learning_curve, "train_arm", train_arm)
-    monkeypatch.setattr(learning_curve, "by_generator", made)
+    monkeypatch.setattr(learning_curve, "train_condition", train_condition)
+    monkeypatch.setattr(learning_curve, "by_generator", synthesize)
     return given
 
 
@@ -49,15 +52,15 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
     return code, streams.out, streams.err
 
 
-def held(project: Project) -> set[str]:
+def files_of(project: Project) -> set[str]:
     """Every file of the classes."""
     return {str(p) for p in (project.path / "classes").rglob("*") if p.is_file()}
 
 
-def test_a_curve_is_drawn_told_and_kept(
+def test_a_curve_is_drawn_reported_and_stored(
     project: Project, seen: list[StudyData], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = held(project)
+    before = files_of(project)
     code, out, err = call(
         capsys, "--project", project.path, "--class", "alpha", "--seeds", 2, "--made", 0, 3,
         "--sizes", 2, "--others", 5, "--seed", 7, "--device", "cpu",
@@ -73,16 +76,16 @@ def test_a_curve_is_drawn_told_and_kept(
     sizes = [(row["size"], row["made"]) for row in result["rows"]]
     assert sizes == [(2, 0), (2, 3), (train, 0), (train, 3)]
     assert result["verdict"]["key"] == "unknown"  # one test wafer
-    assert "can judge" in result["sentence"]
+    assert "Only 1 test wafer of this class" in result["sentence"]
     assert err.strip().splitlines()[-1] == result["sentence"]
-    assert held(project) == before  # nothing was written into the classes
+    assert files_of(project) == before  # nothing was written into the classes
     stored = studies.newest(project, KIND)
     assert stored is not None
     assert stored.id == result["study"]
-    assert stored.found["sentence"] == result["sentence"]
+    assert str(Message.from_json(stored.found["sentence"])) == result["sentence"]
 
 
-def test_only_originals_of_the_right_part_take_part(
+def test_only_originals_of_the_right_split_are_used(
     project: Project, seen: list[StudyData]
 ) -> None:
     first = pictures.originals(project, "beta")[0]
@@ -98,33 +101,33 @@ def test_only_originals_of_the_right_part_take_part(
         ]
         for part in ("train", "test")
     }
-    full = seen[-2]  # all originals, no made pictures of the class
+    full = seen[-2]  # all originals, no synthetic wafers of the class
     assert sorted(p.tobytes() for p in full.originals.train_pictures) == sorted(records["train"])
     for data in seen:
         assert {p.tobytes() for p in data.originals.train_pictures} <= set(records["train"])
         assert [p.tobytes() for p in data.test_pictures] == records["test"]
 
 
-def test_what_a_curve_tells_while_it_is_drawn(project: Project, seen: list[StudyData]) -> None:
+def test_a_running_curve_reports_its_trainings(project: Project, seen: list[StudyData]) -> None:
     folder = create_job(project.path, KIND, QUICK, "cpu")
-    assert read_state(folder).title == "How many of Alpha?"
+    assert str(read_state(folder).title) == "How many wafers of Alpha?"
     run_job(folder)
-    told = read_state(folder).metric("training")
-    assert {t["repeat"] for t in told} == {0, 1}
-    assert {t["made"] for t in told} == {0, 3}
-    assert {t["f1"] for t in told} == {1.0}
+    trainings = read_state(folder).metric("training")
+    assert {t["repeat"] for t in trainings} == {0, 1}
+    assert {t["made"] for t in trainings} == {0, 3}
+    assert {t["f1"] for t in trainings} == {1.0}
 
 
-def test_cancelled_leaves_nothing_and_stopped_keeps_its_repeats(
+def test_a_cancelled_curve_stores_nothing_and_a_stopped_one_its_repeats(
     project: Project, seen: list[StudyData]
 ) -> None:
-    before = held(project)
+    before = files_of(project)
     folder = create_job(project.path, KIND, QUICK, "cpu")
     cancel(folder)
     with pytest.raises(Cancelled):
         run_job(folder)
     assert studies.newest(project, KIND) is None
-    assert held(project) == before
+    assert files_of(project) == before
     folder = create_job(project.path, KIND, {**QUICK, "config": {"seeds": 9, "made": [0]}}, "cpu")
     request_stop(folder)
     result = run_job(folder)
@@ -135,12 +138,15 @@ def test_cancelled_leaves_nothing_and_stopped_keeps_its_repeats(
 @pytest.mark.parametrize(
     ("count", "sentence"),
     [
-        (1, "“Lone” has 1 training original; 4 or more are needed"),
-        (3, "“Lone” has 2 training originals; 4 or more are needed"),  # one of them tests
-        (0, "“Lone” has no training original; 4 or more are needed"),
+        (1, "“Lone” has 1 training original, but a learning curve needs at least 4"),
+        (
+            3,
+            "“Lone” has 2 training originals, but a learning curve needs at least 4",
+        ),  # one is in the test split
+        (0, "“Lone” has 0 training originals, but a learning curve needs at least 4"),
     ],
 )
-def test_a_class_of_few_pictures_gets_a_sentence(
+def test_a_class_with_few_wafers_is_refused(
     home: Path, capsys: pytest.CaptureFixture[str], count: int, sentence: str
 ) -> None:
     few = small_project(home / "few", {"Alpha": 8, "Beta": 8})
@@ -153,7 +159,7 @@ def test_a_class_of_few_pictures_gets_a_sentence(
     assert studies.newest(few, KIND) is None
 
 
-def test_a_class_without_test_pictures_and_a_lone_class_get_a_sentence(
+def test_a_class_without_test_wafers_and_a_single_class_are_refused(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = small_project(home / "untested", {"Alpha": 8, "Beta": 8})
@@ -162,7 +168,7 @@ def test_a_class_without_test_pictures_and_a_lone_class_get_a_sentence(
     pictures.delete_pictures(project, slug, gone)
     code, _, err = call(capsys, "--project", project.path, "--class", "Alpha")
     assert code == 2
-    assert "No original of “Alpha” is in the test part" in err.strip().splitlines()[-1]
+    assert "“Alpha” has no original in the test split" in err.strip().splitlines()[-1]
     alone = small_project(home / "alone", {"Alpha": 8})
     code, _, err = call(capsys, "--project", alone.path, "--class", "Alpha")
     assert code == 2
@@ -188,7 +194,7 @@ def test_wrong_parameters_leave_no_job(project: Project, wrong: dict[str, Any]) 
     [("--class", "Nobody"), (), ("--class", "Alpha", "--seeds", 0),
      ("--class", "Alpha", "--sizes", 1), ("--class", "Alpha", "--made", "many")],
 )  # fmt: skip
-def test_wrong_options_are_told_in_one_sentence(
+def test_wrong_options_give_one_sentence(
     project: Project, arguments: tuple[object, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = call(capsys, "--project", project.path, *arguments)

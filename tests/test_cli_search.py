@@ -1,4 +1,4 @@
-"""``search`` on the command line, its job, and training with the preset that it leaves."""
+"""``search`` on the command line, its job, and training with the preset that it stores."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from wafer_core.data import dataset, models, pictures, presets, synthetic
 from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.jobs import cancel, list_jobs, read_state, request_stop
+from wafer_core.messages import Message, message
+from wafer_core.progress import Progress
 from wafer_core.tasks.classification.config import TrainConfig
 from wafer_core.tasks.search import search as searches
 from wafer_core.tasks.search import settings as searching
@@ -33,32 +35,33 @@ SETTINGS = {"policy": "rotate 0.5 0.3", "epochs": 2, "balancing": "natural"}
 
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What searches were asked for; they last until they are stopped, or three steps."""
-    asked: list[dict[str, Any]] = []
+    """The arguments of each search; searches are instant."""
+    calls: list[dict[str, Any]] = []
 
     def search(
         data: SearchData,
         base: TrainConfig,
         config: SearchConfig,
         device: torch.device,
-        on_step: Callable[[float, str], None],
+        on_progress: Progress,
         should_stop: Callable[[], bool],
     ) -> Iterator[Trial | Candidate | Outcome]:
-        asked.append({"data": data, "base": base, "config": config})
-        first = Trial(0, "default", "Default", {}, "done", 0.8, 0.8, 1.5)
-        second = Trial(1, "augmentation", "Searched policy", SETTINGS, "done", 0.9, 0.9, 2.0)
+        calls.append({"data": data, "base": base, "config": config})
+        first = Trial(0, "default", message("Default"), {}, "done", 0.8, 0.8, 1.5)
+        title = message("Searched policy")
+        second = Trial(1, "augmentation", title, SETTINGS, "done", 0.9, 0.9, 2.0)
         yield first
-        on_step(0.3, "Trial 1: Searched policy")
+        on_progress(0.3, message("Trial 1"))
         yield Candidate(0, 1, "nothing 1 1", 0.5, float("inf"))
         yield second
         verdict = searching.UNCONFIRMED if should_stop() else searching.BETTER
         yield Outcome(
             second.title, SETTINGS, np.float64(0.9), (0.85, 0.95), 0.8, 0.1, (0.02, 0.18), verdict,
-            20, (first, second), 1, "Judged in a test.", ("A note.",),
+            20, (first, second), 1, message("Evaluated in a test."), (message("A note."),),
         )  # fmt: skip
 
     monkeypatch.setattr(searches, "search", search)
-    return asked
+    return calls
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -67,7 +70,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
     return code, streams.out, streams.err
 
 
-def test_a_search_leaves_a_preset_and_tells_it(
+def test_a_search_stores_a_preset_and_reports_it(
     project: Project, given: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = call(
@@ -91,19 +94,20 @@ def test_a_search_leaves_a_preset_and_tells_it(
     assert given[0]["base"] == TrainConfig()
     preset = presets.find_preset(project, "Search 1")
     assert preset.settings == SETTINGS
-    assert preset.told["verdict"] == "better than the default"
+    assert str(Message.from_json(preset.told["verdict"])) == "better than the default"
     assert preset.told["minutes"] == 2.5
 
 
-def test_what_a_search_tells_while_it_runs(project: Project, given: list[dict[str, Any]]) -> None:
+def test_a_running_search_reports_its_trials(project: Project, given: list[dict[str, Any]]) -> None:
     folder = create_job(project.path, "search", {"config": {"trials": 2}}, "cpu")
-    assert read_state(folder).title == "Search settings and augmentation"
+    assert str(read_state(folder).title) == "Search settings and augmentation"
     run_job(folder)
     state = read_state(folder)
     trials = state.metric("trial")
-    assert [t["title"] for t in trials] == ["Default", "Searched policy"]
+    titles = [str(Message.from_json(t["title"])) for t in trials]
+    assert titles == ["Default", "Searched policy"]
     assert [t["score"] for t in trials] == [0.8, 0.9]
-    assert "epochs 2" in trials[1]["settings"]
+    assert "Epochs 2" in str(Message.from_json(trials[1]["settings"]))
     (candidate,) = state.metric("candidate")
     assert candidate["loss"] == 0.5
     assert candidate["best"] is None
@@ -129,16 +133,18 @@ def test_only_training_and_validation_originals_are_searched_on(
     data: SearchData = given[0]["data"]
     records = [r for c in project.classes() for r in pictures.originals(project, c.slug)]
     parts = [r.part for r in records]
-    assert len(data.pictures) == len(data.labels) == len(data.keys)
+    assert len(data.pictures) == len(data.labels) == len(data.groups)
     assert len(data.pictures) == parts.count("train") + parts.count("validation")
-    assert data.validates.sum() == parts.count("validation")
-    assert set(data.keys) == {r.key for r in records if r.part != "test"}
-    assert len(data.made_pictures) == 1
-    assert data.made_labels.tolist() == [0]
-    assert "1 made wafers were left out" in result["notes"][0]
+    assert data.is_validation.sum() == parts.count("validation")
+    assert set(data.groups) == {r.key for r in records if r.part != "test"}
+    assert len(data.synthetic_pictures) == 1
+    assert data.synthetic_labels.tolist() == [0]
+    assert "1 synthetic wafer was left out" in str(result["notes"][0])
 
 
-def test_a_direction_that_matters_is_kept(project: Project, given: list[dict[str, Any]]) -> None:
+def test_without_rotations_the_preset_has_none(
+    project: Project, given: list[dict[str, Any]]
+) -> None:
     result = run_job(create_job(project.path, "search", {"turns": False, "name": "Fixed"}, "cpu"))
     assert not given[0]["base"].turns
     assert result["settings"]["turns"] is False
@@ -161,7 +167,7 @@ def test_the_preset_trains(
     report = models.report(project, json.loads(out.splitlines()[-1])["run"])
     assert report["config"]["policy"] == "rotate 0.5 0.3"
     assert report["config"]["balancing"] == "natural"
-    assert report["config"]["epochs"] == 1  # what is given overrules
+    assert report["config"]["epochs"] == 1  # options override the preset
 
 
 @pytest.mark.parametrize("settings", [{"polcy": "x"}, {"epochs": -3}, {"policy": "invert 1 1"}])
@@ -175,9 +181,7 @@ def test_a_preset_of_wrong_settings_is_refused(
     assert list_jobs(project.path) == []
 
 
-def test_a_preset_that_is_not_there_is_told(
-    project: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_preset_is_reported(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = call(capsys, "train", "--project", project.path, "--preset", "None")
     assert code == 2
     assert "There is no preset “None”" in err
@@ -196,7 +200,7 @@ def test_wrong_parameters_leave_no_job(project: Project, parameters: dict[str, A
     assert list_jobs(project.path) == []
 
 
-def test_a_stopped_search_leaves_a_preset_and_a_cancelled_one_none(
+def test_a_stopped_search_stores_a_preset_and_a_cancelled_one_none(
     project: Project, given: list[dict[str, Any]]
 ) -> None:
     folder = create_job(project.path, "search", {}, "cpu")
@@ -207,7 +211,7 @@ def test_a_stopped_search_leaves_a_preset_and_a_cancelled_one_none(
     folder = create_job(project.path, "search", {}, "cpu")
     request_stop(folder)
     result = run_job(folder)
-    assert result["verdict"] == "not confirmed by a second training"
+    assert str(result["verdict"]) == "not confirmed by a second training"
     assert [p.name for p in presets.list_presets(project)] == ["Search 1"]
 
 
@@ -218,8 +222,8 @@ def test_a_project_with_too_little_is_refused(home: Path) -> None:
         run_job(create_job(made.path, "search", {}, "cpu"))
 
 
-def test_too_small_a_budget_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A training of which every step takes seven seconds, on a budget of six."""
+def test_too_small_a_budget_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step of a training takes seven seconds, with a budget of six."""
     seconds = itertools.count(step=7.0)
     monkeypatch.setattr(searches, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     with pytest.raises(ParameterError, match="minutes are too few: one trial on these wafers"):
