@@ -39,8 +39,8 @@ from wafer_core.networks.registry import WEIGHTS
 from wafer_core.pretraining.dies import lots_left_out
 from wafer_core.simulator import PATTERNS
 from wafer_core.tasks.augmentation.offline import AugmentConfig, augment
-from wafer_core.tasks.evaluation.class_agreement import EACH, Classes, judge_of
-from wafer_core.tasks.evaluation.scoring import score_made
+from wafer_core.tasks.evaluation.class_agreement import EACH, Classes, reference_classifier
+from wafer_core.tasks.evaluation.scoring import score_synthetic
 from wafer_core.tasks.generation.dcgan.training import GanConfig
 from wafer_core.tasks.generation.diffusion import shipped
 from wafer_core.tasks.generation.presets import GenerateResult, generate
@@ -127,30 +127,33 @@ def one(
     if not given.no_agreement:
         learned, kept = ({key: sides[k] for key, sides in classes.items()} for k in (0, 1))
         known = Classes(name, learned, kept)
-    found = score_made(made, originals, real, {}, classes=known, device=device, seed=given.seed)
+    found = score_synthetic(
+        made, originals, real, {}, classes=known, device=device, seed=given.seed
+    )
     scored_wall, scored_cpu = time.perf_counter() - scored_wall, time.process_time() - scored_cpu
     scores = found.scores
     agreement: dict[str, Any] = {}
     if known is not None:
         told = scores["agreement"]
         agreement = {
-            "agreement": told.value, "agreement_real": told.floor, "agreement_others": told.ceiling,
+            "agreement": told.value, "agreement_real": told.baseline,
+            "agreement_others": told.reference,
             "agreement_details": dict(told.details), "agreement_counts": dict(told.counts),
             "instead": told.instead,
         }  # fmt: skip
-        judge = judge_of([sides[1][:EACH] for sides in classes.values()], device)
-        called = judge.label(made) == list(classes).index(name)
-        agreement["agreement_independent"] = float(called.mean())
+        independent = reference_classifier([sides[1][:EACH] for sides in classes.values()], device)
+        agrees = independent.predict(made) == list(classes).index(name)
+        agreement["agreement_independent"] = float(agrees.mean())
     return {
         "class": name, "preset": preset, "originals": len(originals), "made": len(made),
         "judged": len(real),
         "epochs": given.classic_epochs if preset == "classic" else None,
         "kid": scores["kid"].value, "kid_spread": scores["kid"].spread,
-        "kid_same_counts": scores["kid"].same_counts, "kid_floor": scores["kid"].floor,
+        "kid_same_counts": scores["kid"].same_counts, "kid_floor": scores["kid"].baseline,
         "precision": scores["precision"].value, "recall": scores["recall"].value,
         "recall_same_counts": scores["recall"].same_counts,
-        "recall_floor": scores["recall"].floor, "copies": scores["copies"].value,
-        "fid": scores["fid"].same_counts, "fid_floor": scores["fid"].floor,
+        "recall_floor": scores["recall"].baseline, "copies": scores["copies"].value,
+        "fid": scores["fid"].same_counts, "fid_floor": scores["fid"].baseline,
         **agreement,
         "seconds": wall, "cpu_seconds": cpu, "score_seconds": scored_wall,
         "score_cpu_seconds": scored_cpu, "bytes": stored,

@@ -26,7 +26,7 @@ from wafer_core.simulator import PATTERNS, simulate_many
 from wafer_core.simulator.fit import fit
 from wafer_core.simulator.fitted import simulate_class
 from wafer_core.tasks.classification.pretrained import standard_classifier
-from wafer_core.tasks.evaluation.scoring import score_made
+from wafer_core.tasks.evaluation.scoring import score_synthetic
 
 
 def main() -> None:
@@ -52,12 +52,12 @@ def main() -> None:
         }
         others = {other: wafers for other, wafers in judging.items() if other != name}
         for source, made in sources.items():
-            scores = score_made(made, training[name], judging[name], others, seed=given.seed)
+            scores = score_synthetic(made, training[name], judging[name], others, seed=given.seed)
             said = classifier.predict_proba(made).argmax(1)
             kid = scores.scores["kid"]
             rows.append({
-                "class": name, "source": source, "kid": kid.value, "floor": kid.floor,
-                "ceiling": kid.ceiling, "kid_same_counts": kid.same_counts,
+                "class": name, "source": source, "kid": kid.value, "floor": kid.baseline,
+                "ceiling": kid.reference, "kid_same_counts": kid.same_counts,
                 **{key: scores.scores[key].value for key in ("precision", "recall", "copies")},
                 "agreement": float(np.mean([classifier.class_names[k] == name for k in said])),
                 "fit_seconds": fitted if source == "fitted" else None,

@@ -86,7 +86,7 @@ class Wafers:
 
 def figures(network: features.FeatureNetwork, made: list[Picture], real: list[Picture]) -> Any:
     """The four figures of two sets, (4,)."""
-    a, b = network.look(made).features, network.look(real).features
+    a, b = network.extract(made).features, network.extract(real).features
     half = min(len(a), len(b)) // 2
     return np.array(
         [
@@ -103,7 +103,7 @@ def same_and_symmetric(
     """A set against itself, and two sets both ways round."""
     left, right = wafers.two(pattern, (COUNT, COUNT), 0)
     itself = figures(network, left, left)
-    seen = [network.look(side).features for side in (left, right)]
+    seen = [network.extract(side).features for side in (left, right)]
     there, back = (
         (generation.frechet_distance(a, b), generation.squared_mmd(a, b))
         for a, b in (seen, seen[::-1])
@@ -187,30 +187,30 @@ def speed(wafers: Wafers, pattern: str) -> dict[str, float]:
     """Seconds that all scores of 400 made wafers take, from 60 originals a class; WaferNet."""
     made, real = wafers.two(pattern, (400, ORIGINALS), 5)
     others = {name: wafers.two(name, (ORIGINALS, 0), 5)[0] for name in PATTERNS if name != pattern}
-    scoring.score_made(made[:8], [], real[:8], {})  # warm
-    features.forget()
+    scoring.score_synthetic(made[:8], [], real[:8], {})  # warm
+    features.clear_cache()
     began, cpu = time.perf_counter(), time.process_time()
-    scoring.score_made(made, real[:39], real[39:], others)
+    scoring.score_synthetic(made, real[:39], real[39:], others)
     return {"wall": time.perf_counter() - began, "processor": time.process_time() - cpu}
 
 
 def near_copies(wafers: Wafers, pattern: str) -> dict[str, Any]:
     """How far wafers of new lots and copies with moved dies lie from the nearest original."""
     originals, new = wafers.two(pattern, (ORIGINALS, NEW), 1)
-    known = scoring.forms(originals)
+    known = copies.dihedral_vectors(originals)
     rng = np.random.default_rng(0)
-    fresh = copies.nearest(scoring.vectors(new), known)
+    fresh = copies.nearest(copies.vectors(new), known)
     row = {
         "pattern": pattern,
         "originals": len(originals),
         "new": len(new),
         "new_lowest": float(fresh.distance.min()),
         "new_median": float(np.median(fresh.distance)),
-        "new_near": int(fresh.near.sum()),
+        "new_near": int(fresh.near_copies.sum()),
     }
     for share in (0.0, 0.1, 0.2, 0.3):
         turned = [np.rot90(moved(picture, share, rng)).copy() for picture in originals]
-        row[f"copies_{share:.0%}"] = copies.nearest(scoring.vectors(turned), known).share
+        row[f"copies_{share:.0%}"] = copies.nearest(copies.vectors(turned), known).share
     return row
 
 

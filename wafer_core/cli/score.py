@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wafer_core.cli.arguments import add_device, add_seed
 from wafer_core.cli.command import Command, open_project, run_job, say
 from wafer_core.errors import InputError, ParameterError
+from wafer_core.messages import Message, message
 
 if TYPE_CHECKING:
     from wafer_core.tasks.evaluation.class_agreement import Classes
@@ -89,7 +90,7 @@ def _stored(args: argparse.Namespace) -> Any:
         "seed": args.seed,
     }
     result = run_job(project.path, "score", parameters, args.device)
-    say(result["sentence"])
+    say(str(Message.from_json(result["sentence"])))
     return result
 
 
@@ -97,17 +98,16 @@ def _folders(args: argparse.Namespace) -> Any:
     """Score at once, without a job: there is no project to keep it in."""
     from wafer_core.device import choose_device
     from wafer_core.parameters import check_seed
-    from wafer_core.tasks.evaluation.scoring import score_made
-    from wafer_core.workflows.foreground import ProgressLine
+    from wafer_core.tasks.evaluation.scoring import score_synthetic
+    from wafer_core.workflows.foreground import progress_line
 
     check_seed(args.seed)
     fake, _ = _read(args.fake)
     real, lots = _read(args.real)
     training = _read(args.training)[0] if args.training else []
     others = {str(path): _read(path) for path in args.other}
-    line = ProgressLine(sys.stderr)
-    try:
-        scores = score_made(
+    with progress_line(sys.stderr, message("Comparing the wafers")) as progress:
+        scores = score_synthetic(
             fake,
             training,
             real,
@@ -118,12 +118,10 @@ def _folders(args: argparse.Namespace) -> Any:
             device=choose_device(args.device),
             lots=lots,
             seed=args.seed,
-            progress=lambda fraction: line.show(fraction, "Looking at the pictures"),
+            on_progress=progress,
             most=(_MOST, _MOST),
         )
-    finally:
-        line.close()
-    say(scores.sentence)
+    say(str(scores.sentence))
     return scores.to_json()
 
 

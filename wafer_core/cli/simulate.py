@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from wafer_core.cli.arguments import add_seed
 from wafer_core.cli.command import Command, open_project, say
 from wafer_core.errors import InputError, ParameterError
+from wafer_core.messages import message
 
 if TYPE_CHECKING:
-    from wafer_core.simulator.factorial import LevelWafer
+    from wafer_core.progress import Progress
+    from wafer_core.simulator.factorial import DesignWafer
     from wafer_core.simulator.fitted import PhysicsModel
 
 
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Any:
     from wafer_core.simulator import factorial, fit
     from wafer_core.simulator.test_sets import write_test_set
-    from wafer_core.workflows.foreground import ProgressLine
+    from wafer_core.workflows.foreground import progress_line
 
     if (args.pattern is None) == (args.project is None) or bool(args.class_name) != bool(
         args.project
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> Any:
     factors = dict(_factor(given) for given in args.factor)
     if len(factors) < len(args.factor):
         raise ParameterError("A factor is given twice; give all its levels at once.")
-    total = factorial.count_wafers(factors, args.per_cell)
+    total = factorial.design_size(factors, args.per_cell)
     if args.output.exists():  # said before the fit
         raise InputError(f"{args.output} is there already; name a new folder or file.")
     source: PhysicsModel | str = args.pattern or ""
@@ -69,14 +71,11 @@ def run(args: argparse.Namespace) -> Any:
     if args.project:
         class_name, originals = _originals(args.project, args.class_name)
         source = fit.fit(originals, args.seed, class_name)
-        say(source.fit.sentence)
+        say(str(source.fit.sentence))
         result = {"class": class_name, "fit": source.fit.to_json()}
-    wafers = factorial.level_grid(source, factors, args.per_cell, args.seed)
-    line = ProgressLine(sys.stderr)
-    try:
-        table = write_test_set(_shown(wafers, total, line), args.output, class_name)
-    finally:
-        line.close()
+    wafers = factorial.factorial_design(source, factors, args.per_cell, args.seed)
+    with progress_line(sys.stderr, message("Simulating")) as progress:
+        table = write_test_set(_counted(wafers, total, progress), args.output, class_name)
     pattern = source.pattern if not isinstance(source, str) else source
     return {
         "output": str(args.output), "table": str(table), "pattern": pattern, "count": total,
@@ -112,10 +111,12 @@ def _originals(path: Path, class_name: str) -> tuple[str, list[Any]]:
     return found.name, [manifest.load(project, found.slug, record) for record in records]
 
 
-def _shown(wafers: Iterable[LevelWafer], total: int, line: Any) -> Iterator[LevelWafer]:
+def _counted(
+    wafers: Iterable[DesignWafer], total: int, progress: Progress
+) -> Iterator[DesignWafer]:
     for number, wafer in enumerate(wafers):
         if number % 100 == 0:
-            line.show(number / total, "Simulating")
+            progress(number / total)
         yield wafer
 
 

@@ -1,1 +1,1 @@
-"""How good made pictures are: scores, what they are compared with, and verdicts."""
+"""Evaluation of synthetic pictures: scores, what to compare them with, and their meaning."""

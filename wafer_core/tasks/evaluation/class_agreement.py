@@ -1,7 +1,8 @@
-"""Class agreement: how many made pictures a classifier puts in their class that never saw one.
+"""Class agreement: share of synthetic pictures that a classifier assigns to their class.
 
-The classifier learns from training originals alone, of all classes of the project. What real
-pictures reach, and how many of other classes it puts there too, stands beside: see ``verdicts``.
+The reference classifier is trained on training originals of all classes of the project, and never
+on synthetic pictures. The same share of held-out originals of the class is the baseline, and that
+of originals of other classes the reference.
 """
 
 from __future__ import annotations
@@ -17,32 +18,36 @@ import numpy.typing as npt
 import torch
 
 from wafer_core.images import Picture, content_hash
+from wafer_core.messages import Message, message
 from wafer_core.metrics.shares import wilson
 from wafer_core.networks.features import wafernet_checksum
 from wafer_core.networks.initial_weights import FROZEN
+from wafer_core.progress import SILENT, Progress
+from wafer_core.sampling import evenly_spaced
 from wafer_core.tasks.classification.classifier import Classifier
-from wafer_core.tasks.classification.train import TrainConfig, TrainData, train
+from wafer_core.tasks.classification.config import TrainConfig
+from wafer_core.tasks.classification.train import train
+from wafer_core.tasks.classification.train_data import TrainData
 from wafer_core.tasks.evaluation import sentences
-from wafer_core.tasks.evaluation.sentences import Score
+from wafer_core.tasks.evaluation.scores import Score
 
-FEWEST = 5  # training originals of a class below which a classifier cannot learn it
-EACH = 60  # training originals of a class that it learns from at most
-_IN_ALL = 2000  # of all classes together: more take longer than the scores themselves
-_LEARNS = 0.7  # of the time, roughly
-_CHUNK = 64  # pictures that are named between two signs of life
+FEWEST = 5  # training originals that a class needs to be learned
+EACH = 60  # training originals that are used per class at most
+_TOTAL = 2000  # training originals of all classes together; more would take longer than the scores
+_TRAIN_SHARE = 0.7  # of the time, roughly
+_BATCH = 64  # pictures that are classified between two progress reports
 
 Labels = npt.NDArray[np.int64]
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """The originals of a project, for one of its classes.
+    """The originals of a project, seen from one of its classes.
 
     Attributes:
-        name: Of the class whose pictures are made.
-        training: Originals to learn from, by class name, in class order.
-        held_out: Originals that nothing was learned from, by class name.
+        name: Of the class whose synthetic pictures are scored.
+        training: Training originals by class name, in class order.
+        held_out: Originals that are not trained on, by class name.
     """
 
     name: str
@@ -51,203 +56,213 @@ class Classes:
 
 
 def agreement(
-    made: Sequence[Picture],
+    synthetic: Sequence[Picture],
     classes: Classes | None,
     *,
     device: torch.device | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    on_progress: Progress = SILENT,
 ) -> Score:
-    """Class agreement of made pictures.
+    """Class agreement of synthetic pictures.
 
     Args:
-        made: Of the class ``classes.name``.
-        classes: ``None``: nothing is known of other classes.
+        synthetic: Pictures of the class ``classes.name``.
+        classes: Originals of all classes; ``None``: there are no other classes.
         device: Where to compute; default: the CPU.
-        seed: Of what is drawn; the same seed, the same figures.
-        progress: Called with the share that is done, 0 to 1; may raise to stop.
+        seed: The same seed gives the same score.
+        on_progress: Called with the share that is done, 0 to 1; may raise to cancel.
 
     Returns:
-        ``value``: share of the made pictures that are put in their class; ``floor``: the same of
-        held-out originals of it; ``ceiling``: of held-out originals of all other classes.
-        ``details`` holds the ends of their 95 % intervals (Wilson).
+        ``value``: share of the synthetic pictures that are assigned to their class; ``baseline``:
+        the same of held-out originals of the class; ``reference``: of held-out originals of all
+        other classes. ``details`` has the ends of their 95% Wilson intervals.
     """
-    tell = progress or (lambda _: None)
     usable = _usable(classes)
-    counts = {"made": len(made), "real": 0, "others": 0, "training": 0, "classes": len(usable)}
-    why = _missing(made, classes, usable)
-    if classes is None or why:
-        return Score("agreement", counts=counts, note=why)
-    judge = judge_of(list(usable.values()), device, seed, lambda share: tell(_LEARNS * share))
+    counts = {"made": len(synthetic), "real": 0, "others": 0, "training": 0, "classes": len(usable)}
+    missing = _missing(synthetic, classes, usable)
+    if classes is None or missing:
+        return Score("agreement", counts=counts, note=missing)
+    training, predicting = on_progress.split(_TRAIN_SHARE, 1 - _TRAIN_SHARE)
+    classifier = reference_classifier(list(usable.values()), device, seed, training)
     others = [p for name in usable if name != classes.name for p in classes.held_out.get(name, ())]
-    sets = (list(made), list(classes.held_out.get(classes.name, ())), others)
+    sets = (list(synthetic), list(classes.held_out.get(classes.name, ())), others)
     names = list(usable)
-    total, done, own = max(1, sum(map(len, sets))), 0, names.index(classes.name)
-    hits, answers = [], []
-    for pictures in sets:
-        found = []
-        for start in range(0, len(pictures), _CHUNK):
-            found.append(judge.label(pictures[start : start + _CHUNK]))
-            share = min(total, done + start + _CHUNK) / total
-            tell(_LEARNS + (1 - _LEARNS) * share)
-        answers.append(np.concatenate([np.zeros(0, np.int64), *found]))
-        hits.append(int((answers[-1] == own).sum()))
-        done += len(pictures)
+    own = names.index(classes.name)
+    hits, predictions = [], []
+    for pictures, part in zip(sets, predicting.each([len(each) for each in sets]), strict=True):
+        labels = []
+        for start in range(0, len(pictures), _BATCH):
+            labels.append(classifier.predict(pictures[start : start + _BATCH]))
+            part((start + _BATCH) / len(pictures))
+        predictions.append(np.concatenate([np.zeros(0, np.int64), *labels]))
+        hits.append(int((predictions[-1] == own).sum()))
     counts |= {"real": len(sets[1]), "others": len(others)}
     counts["training"] = sum(min(len(p), _most(len(usable))) for p in usable.values())
-    values = [h / len(p) if p else None for h, p in zip(hits, sets, strict=True)]
+    shares = [h / len(p) if p else None for h, p in zip(hits, sets, strict=True)]
     details: dict[str, float | None] = {}
     for key, hit, pictures in zip(("made", "real", "others"), hits, sets, strict=True):
-        ends = wilson(hit, len(pictures)) or (None, None)
-        details |= {key: hit, f"{key}_low": ends[0], f"{key}_high": ends[1]}
-    wrong = Counter(names[k] for k in answers[0] if k != own).most_common(1)
-    instead, details["instead"] = wrong[0] if wrong else (None, 0)
+        low, high = wilson(hit, len(pictures)) or (None, None)
+        details |= {key: hit, f"{key}_low": low, f"{key}_high": high}
+    elsewhere = Counter(names[k] for k in predictions[0] if k != own).most_common(1)
+    instead, details["instead"] = elsewhere[0] if elsewhere else (None, 0)
     return Score(
-        "agreement", values[0], None, values[0], values[1], values[2], None, counts, details,
+        "agreement",
+        shares[0],
+        same_counts=shares[0],
+        baseline=shares[1],
+        reference=shares[2],
+        counts=counts,
+        details=details,
         instead=instead,
-    )  # fmt: skip
+    )
 
 
 def membership(
-    own: Sequence[Picture],
+    originals: Sequence[Picture],
     others: Mapping[str, Sequence[Picture]],
     *,
     device: torch.device | None = None,
     seed: int = 0,
 ) -> Callable[[Sequence[Picture]], npt.NDArray[np.bool_]] | None:
-    """Ask a classifier that learns from originals alone which pictures are of a class.
+    """A test of whether pictures belong to a class, by a reference classifier.
 
     Args:
-        own: Training originals of the class.
+        originals: Training originals of the class.
         others: Training originals of other classes, by name.
         device: Where to compute; default: the CPU.
-        seed: The same seed, the same answers.
+        seed: The same seed gives the same classifier.
 
     Returns:
-        What tells of N pictures which are of the class, bool (N,); ``None`` where a classifier
-        cannot learn the class, or no other one.
+        A function from N pictures to bool (N,); ``None`` if there are too few originals of the
+        class or of any other.
     """
     usable = {name: each for name, each in others.items() if len(each) >= FEWEST}
-    if len(own) < FEWEST or not usable:
+    if len(originals) < FEWEST or not usable:
         return None
-    judge = judge_of([own, *usable.values()], device, seed)
-    return lambda pictures: judge.label(pictures) == 0
+    classifier = reference_classifier([originals, *usable.values()], device, seed)
+    return lambda pictures: classifier.predict(pictures) == 0
 
 
 def _usable(classes: Classes | None) -> dict[str, Sequence[Picture]]:
-    """Training originals of the classes that can be learned."""
+    """Training originals of the classes that have enough."""
     if classes is None:
         return {}
     return {name: each for name, each in classes.training.items() if len(each) >= FEWEST}
 
 
 def _missing(
-    made: Sequence[Picture], classes: Classes | None, usable: Mapping[str, Sequence[Picture]]
-) -> str | None:
-    """Why there is no class agreement; ``None`` where there is."""
+    synthetic: Sequence[Picture], classes: Classes | None, usable: Mapping[str, Sequence[Picture]]
+) -> Message | None:
+    """Why class agreement cannot be computed; ``None`` if it can."""
     if classes is None or not set(classes.training) - {classes.name}:
-        return "Class agreement needs another class to tell this one from; add one."
+        return message("Class agreement needs a second class to compare with; add one.")
     own = len(classes.training.get(classes.name, ()))
     if own < FEWEST:
-        return (
-            f"Class agreement needs {FEWEST} training originals of “{classes.name}” or more, so "
-            f"that a classifier can learn it, and there are {own}; add originals."
+        return message(
+            "Class agreement needs at least {fewest} training originals of “{name}”, and there are "
+            "{count:,}; add originals.",
+            fewest=FEWEST,
+            name=classes.name,
+            count=own,
         )
     if len(usable) < 2:
-        return (
-            f"Class agreement needs another class with {FEWEST} training originals or more; add "
-            "originals to one."
+        return message(
+            "Class agreement needs another class with at least {fewest} training originals; add "
+            "originals.",
+            fewest=FEWEST,
         )
-    if not made:
-        return sentences.too_few("Class agreement", 1, {"made": 0, "real": own})
+    if not synthetic:
+        return sentences.too_few("agreement", 1, {"made": 0, "real": own})
     return None
 
 
 def _most(classes: int) -> int:
-    """Originals of each class that are learned from."""
-    return max(FEWEST, min(EACH, _IN_ALL // classes))
+    """Training originals that are used per class."""
+    return max(FEWEST, min(EACH, _TOTAL // classes))
 
 
-def _evenly(items: Sequence[Picture], most: int) -> list[Picture]:
-    """So many of them at most, evenly over their order: neighbours are of one lot."""
-    chosen = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
-    return [items[k] for k in chosen]
+def _thinned(items: Sequence[Picture], most: int) -> list[Picture]:
+    return [items[k] for k in evenly_spaced(len(items), most)]
 
 
 # -- the classifier ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
-    """A classifier of some classes, whatever they are called and in which order they come.
+class ReferenceClassifier:
+    """A classifier of some classes, independent of their names and order.
 
     Attributes:
-        rank: Of each output of the classifier, the index of its class among those asked for.
+        classifier: Trained on their originals.
+        order: For each of its outputs, the index of the class in the caller's order.
     """
 
     classifier: Classifier
-    rank: Labels
+    order: Labels
 
-    def label(self, pictures: Sequence[Picture]) -> Labels:
-        """The class of each of N pictures, an index into what the judge was made of: (N,)."""
+    def predict(self, pictures: Sequence[Picture]) -> Labels:
+        """Class indices (N,) of N pictures, in the caller's order."""
         if not pictures:
             return np.zeros(0, np.int64)
-        found: Labels = self.rank[self.classifier.predict_proba(pictures).argmax(1)]
+        found: Labels = self.order[self.classifier.predict_proba(pictures).argmax(1)]
         return found
 
 
-_known: OrderedDict[str, Classifier] = OrderedDict()  # a job may judge one class after the other
-_known_lock = threading.Lock()
-_KNOWN_MOST = 3
+_cached: OrderedDict[str, Classifier] = OrderedDict()  # a job may score one class after another
+_cache_lock = threading.Lock()
+_CACHE_SIZE = 3
 
 
-def judge_of(
+def reference_classifier(
     training: Sequence[Sequence[Picture]],
     device: torch.device | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
-) -> Judge:
-    """WaferNet with a last layer fitted to these originals, remembered by their content.
+    on_progress: Progress = SILENT,
+) -> ReferenceClassifier:
+    """WaferNet with a linear head fitted to these originals, cached by their content.
 
-    It is the same for the same classes in any order, so that all classes of a project share one.
+    The classifier is the same for the same classes in any order, so that all classes of a project
+    share one.
 
     Args:
-        training: Originals of two or more classes; of more than ``EACH`` some are taken, evenly.
+        training: Originals of two or more classes; at most ``EACH`` of a class are used.
         device: Where to compute; default: the CPU.
-        seed: Of the folds by which the last layer's decay is chosen.
-        progress: Called with the share that is done, 0 to 1; may raise to stop.
+        seed: Of the folds by which the weight decay of the head is chosen.
+        on_progress: Called with the share that is done, 0 to 1; may raise to cancel.
     """
     device = device or torch.device("cpu")
-    # first as many as of the longest lists, so that what is given whole or thinned is the same
-    chosen = [_evenly(_evenly(each, EACH), _most(len(training))) for each in training]
+    # thinned to EACH first, so that the result is the same if the caller has thinned already
+    chosen = [_thinned(_thinned(each, EACH), _most(len(training))) for each in training]
     contents = [_digest(each) for each in chosen]
-    order = sorted(range(len(chosen)), key=lambda k: contents[k])
-    rank = np.array(order, np.int64)
-    known = [contents[k] for k in order]
-    key = hashlib.sha256(f"{known} {device} {seed} {wafernet_checksum()}".encode()).hexdigest()
-    with _known_lock:
-        if key in _known:
-            _known.move_to_end(key)
-            return Judge(_known[key], rank)
-    none = np.zeros(0, np.int64)
-    labels = np.repeat(np.arange(len(order)), [len(chosen[k]) for k in order])
+    by_content = sorted(range(len(chosen)), key=lambda k: contents[k])
+    order = np.array(by_content, np.int64)
+    sorted_contents = [contents[k] for k in by_content]
+    key = hashlib.sha256(
+        f"{sorted_contents} {device} {seed} {wafernet_checksum()}".encode()
+    ).hexdigest()
+    with _cache_lock:
+        if key in _cached:
+            _cached.move_to_end(key)
+            return ReferenceClassifier(_cached[key], order)
     data = TrainData(
-        tuple(map(str, range(len(order)))),
-        [picture for k in order for picture in chosen[k]], labels, [], none,
-    )  # fmt: skip
-    # Neither learning nor answering takes the turned forms in: the network's features hardly
-    # differ among them (measured: the share of nine classes named right changes by less than 1 %),
-    # and it is four times the work.
+        tuple(map(str, range(len(by_content)))),
+        [picture for k in by_content for picture in chosen[k]],
+        np.repeat(np.arange(len(by_content)), [len(chosen[k]) for k in by_content]),
+        [],
+        np.zeros(0, np.int64),
+    )
+    # No rotations and reflections in training or prediction: pretrained features hardly change with
+    # them (the accuracy on nine classes changes by less than 1%), and they cost four times as much.
     config = TrainConfig(transfer=FROZEN, turns=False, average_turns=False, seed=seed)
-    [result] = train(data, config, device, on_batch=progress)
+    [result] = train(data, config, device, on_progress=on_progress)
     classifier = result.best_classifier()
-    with _known_lock:
-        _known[key] = classifier
-        while len(_known) > _KNOWN_MOST:
-            _known.popitem(last=False)
-    return Judge(classifier, rank)
+    with _cache_lock:
+        _cached[key] = classifier
+        while len(_cached) > _CACHE_SIZE:
+            _cached.popitem(last=False)
+    return ReferenceClassifier(classifier, order)
 
 
 def _digest(pictures: Sequence[Picture]) -> str:
-    """Of what some pictures show, in their order."""
+    """Hash of the contents of pictures in their order."""
     return hashlib.sha256(" ".join(map(content_hash, pictures)).encode()).hexdigest()

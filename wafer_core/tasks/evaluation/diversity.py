@@ -1,98 +1,86 @@
-"""Whether made pictures are as different from each other as the originals are.
+"""Whether synthetic pictures vary as much as the originals.
 
-A generator that *collapses* makes one picture again and again. Pictures are compared by their
-failed dies, turned and mirrored or not (see ``metrics.copies``).
+A generator with *mode collapse* produces nearly the same picture again and again. Pictures are
+compared by their failed dies in all rotations and reflections, see ``metrics.copies``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from wafer_core.images import FAIL, NO_DIE, Picture, is_map, resize
+from wafer_core.images import Picture
+from wafer_core.messages import message
 from wafer_core.metrics import copies
 
-COMPARED = 64  # cells a side that wafers are brought to
-_SOME = 150  # pictures of each side that are compared with each other
-COLLAPSED = 0.6  # made pictures that differ by less than this share of the originals' differences
+_MOST = 150  # pictures of each side that are compared
+COLLAPSED = 0.6  # share of the diversity of the originals below which a generator has collapsed
 
 
-def compare_forms(pictures: Sequence[Picture]) -> npt.NDArray[np.float32]:
-    """Pictures as vectors for ``metrics.copies``, in their eight forms: (8, N, P)."""
-    return np.stack(
-        [
-            as_vectors([np.rot90(p[:, ::-1] if mirrored else p, k) for p in pictures])
-            for mirrored in (False, True)
-            for k in range(4)
-        ]
-    )
-
-
-def as_vectors(pictures: Sequence[Picture]) -> copies.Vectors:
-    """Pictures as vectors for ``metrics.copies``: (N, P)."""
-    small = [resize(np.ascontiguousarray(p), (COMPARED, COMPARED)) for p in pictures]
-    failed = np.stack([(s == FAIL) if is_map(p) else s / np.float32(255)
-                       for s, p in zip(small, pictures, strict=True)])  # fmt: skip
-    wafer = np.stack([(s != NO_DIE) if is_map(p) else np.ones(s.shape, bool)
-                      for s, p in zip(small, pictures, strict=True)])  # fmt: skip
-    return copies.vectors(failed, wafer)
-
-
-def report(
-    made: Sequence[Picture], originals: Sequence[Picture], seed: int
-) -> dict[str, float | bool | str]:
-    """Figures of a run, and a sentence, for JSON.
+def diversity(
+    synthetic: Sequence[Picture], originals: Sequence[Picture], seed: int
+) -> dict[str, Any]:
+    """Diversity of a run, for JSON.
 
     Args:
-        made: Two or more pictures.
+        synthetic: Two or more pictures.
         originals: Two or more pictures.
-        seed: Draws which of many are looked at.
+        seed: Draws which pictures are compared if there are many.
 
     Returns:
-        ``diversity``: the median distance of a made picture to the nearest other one in any form,
-        over that among as many originals as there are (1: as different; below: alike); ``spread``:
-        the same with the mean distance of any two; ``near_copies``: share of made pictures that
-        repeat an original; ``collapsed``, and ``said``, which puts it into words.
+        ``diversity``: median distance of a synthetic picture to its nearest other one in any
+        orientation, over that among equally many originals (1: as diverse, lower: less diverse);
+        ``spread``: the same for the mean distance of any two; ``near_copies``: share of synthetic
+        pictures that repeat an original; ``collapsed``; and ``said``, a message.
     """
     rng = np.random.default_rng((seed, 9))
 
-    def some(pictures: Sequence[Picture], count: int) -> list[Picture]:
+    def sample(pictures: Sequence[Picture], count: int) -> list[Picture]:
         return [pictures[k] for k in rng.permutation(len(pictures))[:count]]
 
-    theirs = some(originals, _SOME)
-    mine = some(made, max(2, min(len(theirs), len(made))))  # as many: more lie closer
-    forms = compare_forms(theirs)
-    near = copies.nearest(as_vectors(some(made, _SOME)), forms).share
-    nearest_made, spread_made = _distances(mine, compare_forms(mine))
-    nearest_theirs, spread_theirs = _distances(theirs, forms)
-    diversity = nearest_made / max(nearest_theirs, 1e-6)
-    spread = spread_made / max(spread_theirs, 1e-6)
-    collapsed = min(diversity, spread) < COLLAPSED
+    real = sample(originals, _MOST)
+    # equally many, because more pictures are nearer to each other
+    fake = sample(synthetic, max(2, min(len(real), len(synthetic))))
+    orientations = copies.dihedral_vectors(real)
+    near = copies.nearest(copies.vectors(sample(synthetic, _MOST)), orientations).share
+    nearest_fake, spread_fake = _distances(copies.dihedral_vectors(fake))
+    nearest_real, spread_real = _distances(orientations)
+    nearest = nearest_fake / max(nearest_real, 1e-6)
+    spread = spread_fake / max(spread_real, 1e-6)
+    collapsed = min(nearest, spread) < COLLAPSED
     if collapsed:
-        said = (
-            f"The generator has collapsed: made pictures differ from each other only "
-            f"{min(diversity, spread):.0%} as much as the originals do. Throw them away, and take "
-            "the preset Default, other settings or more originals."
+        said = message(
+            "Mode collapse: the generated wafers vary only {share:.0%} as much as the originals. "
+            "Delete them, then use Auto, other settings or more originals.",
+            share=min(nearest, spread),
         )
     else:
-        said = (
-            f"Made pictures differ from each other {spread:.0%} as much as the originals do; "
-            f"{near:.1%} repeat an original."
+        said = message(
+            "The generated wafers vary {share:.0%} as much as the originals; {copies:.1%} are near "
+            "copies.",
+            share=spread,
+            copies=near,
         )
     return {
-        "diversity": round(diversity, 4), "spread": round(spread, 4),
-        "near_copies": round(near, 4), "collapsed": bool(collapsed), "said": said,
-    }  # fmt: skip
+        "diversity": round(nearest, 4),
+        "spread": round(spread, 4),
+        "near_copies": round(near, 4),
+        "collapsed": bool(collapsed),
+        "said": said.to_json(),
+    }
 
 
-def _distances(
-    pictures: Sequence[Picture], forms: npt.NDArray[np.float32]
-) -> tuple[float, float]:  # fmt: skip
-    """Median distance to the nearest other picture in any form, and the mean of any two as is."""
-    vectors = forms[0]
-    nearest = copies.nearest(vectors, forms, same=True).distance
-    alike = vectors @ vectors.T
-    others = ~np.eye(len(pictures), dtype=bool)
-    return float(np.median(nearest)), float((1 - alike[others]).mean())
+def _distances(orientations: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Median distance to the nearest other picture in any orientation, and the mean of any two.
+
+    Args:
+        orientations: (8, N, P), from ``copies.dihedral_vectors``.
+    """
+    vectors = orientations[0]
+    nearest = copies.nearest(vectors, orientations, exclude_self=True).distance
+    products = vectors @ vectors.T
+    others = ~np.eye(len(vectors), dtype=bool)
+    return float(np.median(nearest)), float((1 - products[others]).mean())
