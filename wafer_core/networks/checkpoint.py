@@ -1,8 +1,8 @@
-"""How a model lies on the disk: ``model.safetensors`` for numbers, ``model.json`` for the rest.
+"""A model on disk: ``model.safetensors`` holds the tensors, ``model.json`` the description.
 
-Neither can hold code, and nothing here unpickles. People copy model folders and send them to each
-other, so a file that is not what it should be is refused with a sentence. The description holds the
-SHA-256 of the numbers, so that a changed or mixed-up file is noticed.
+Neither file can hold code, and nothing here unpickles. People copy model folders and send them to
+each other, so an unusable file is refused with a clear message. The description holds the SHA-256
+of the tensor file, so that a changed or mixed-up file is noticed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from wafer_core.errors import ModelError
 NAME = "model"
 TENSORS, DESCRIPTION = f"{NAME}.safetensors", f"{NAME}.json"
 FORMAT, SCHEMA = "teachable-wafer-model", 1
-_Tensors = dict[str, torch.Tensor]
-_MAX_DESCRIPTION = 16 * 2**20  # bytes; a description of ours has a few thousand
+_MAX_DESCRIPTION = 16 * 2**20  # bytes; a real description has a few thousand
+
+Tensors = dict[str, torch.Tensor]
 
 
 def save(
@@ -34,14 +35,14 @@ def save(
     """Store a network.
 
     Args:
-        folder: Made at once and whole if it does not exist. If it does (a run that is being put
-            together inside of ``files.new_folder``), the two files are put into it.
-        network: Its weights and running statistics are stored.
-        description: JSON values that say what it is; see ``tasks.classifier``.
-        name: Of the two files, without their endings.
+        folder: Created atomically if it does not exist. If it exists (a run that is being assembled
+            in ``files.new_folder``), the two files are added to it.
+        network: Its weights and buffers are stored.
+        description: JSON values; see ``Classifier.save``.
+        name: Of the two files, without suffix.
 
     Raises:
-        StorageError: The disk is full or refuses.
+        StorageError: The disk is full or read-only.
     """
     if not folder.is_dir():
         with files.new_folder(folder) as temporary:
@@ -52,43 +53,53 @@ def save(
     }
     data = safetensors.torch.save(tensors)
     files.write_bytes(folder / f"{name}.safetensors", data)
-    # the description last: a folder without it is not a model
+    # The description comes last: a folder without it is not a model.
     checksum = hashlib.sha256(data).hexdigest()
     value = {"format": FORMAT, "schema": SCHEMA, **description, "sha256": checksum}
     files.write_json(folder / f"{name}.json", value)
 
 
 def read_description(folder: Path, name: str = NAME) -> dict[str, Any]:
-    """What ``<name>.json`` says, checked to be a description of a model of this version.
+    """Read and check ``<name>.json``.
 
     Raises:
-        ModelError: Missing, damaged, or another program's or version's.
+        ModelError: Missing, damaged, or written by another program or version.
     """
     path = folder / f"{name}.json"
     try:
         if path.stat().st_size > _MAX_DESCRIPTION:
-            raise ModelError(f"{path} is far too large for a model's description; copy it again.")
+            raise ModelError(
+                "{path} is too large for a model description; copy it again.", path=str(path)
+            )
         value = json.loads(path.read_bytes())
     except FileNotFoundError as exc:
         raise ModelError(
-            f"{folder} holds no model ({path.name} is missing); choose another model or train."
+            "{folder} holds no model ({file} is missing); choose another model or train one.",
+            folder=str(folder),
+            file=path.name,
         ) from exc
     except (OSError, ValueError, RecursionError) as exc:
         raise ModelError(
-            f"{path} is damaged and cannot be read; train again or restore it from a backup."
+            "{path} is damaged and cannot be read; train again or restore it from a backup.",
+            path=str(path),
         ) from exc
     if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise ModelError(f"{path} does not describe a model of this program; choose another one.")
+        raise ModelError(
+            "{path} does not describe a model of this program; choose another file.", path=str(path)
+        )
     if value.get("schema") != SCHEMA:
         raise ModelError(
-            f"{path} was written by another version (schema {value.get('schema')!r}, this program "
-            f"reads {SCHEMA}); update the program or train again."
+            "{path} was written by another version (schema {found}, expected {expected}); update "
+            "the program or train again.",
+            path=str(path),
+            found=repr(value.get("schema")),
+            expected=SCHEMA,
         )
     return value
 
 
-def read_tensors(folder: Path, name: str = NAME) -> tuple[_Tensors, str]:
-    """The stored numbers, and the SHA-256 of their file in hex.
+def read_tensors(folder: Path, name: str = NAME) -> tuple[Tensors, str]:
+    """The stored tensors and the SHA-256 of their file in hex.
 
     Raises:
         ModelError: Missing or damaged.
@@ -99,59 +110,73 @@ def read_tensors(folder: Path, name: str = NAME) -> tuple[_Tensors, str]:
         return safetensors.torch.load(data), hashlib.sha256(data).hexdigest()
     except FileNotFoundError as exc:
         raise ModelError(
-            f"{path} is missing; the model's folder was copied only in part. Copy it again."
+            "{path} is missing; the model folder was copied only in part. Copy it again.",
+            path=str(path),
         ) from exc
     except (OSError, ValueError, safetensors.SafetensorError) as exc:
         raise ModelError(
-            f"{path} is damaged or cut short; copy it again or train the model again."
+            "{path} is damaged or cut short; copy it again or train the model again.",
+            path=str(path),
         ) from exc
 
 
-def compare_checksums(path: Path, found: str, described: object) -> None:
-    """Refuse numbers that are not those which the description was written for.
+def compare_checksums(path: Path, found: str, expected: object) -> None:
+    """Check that a tensor file is the one that its description was written for.
 
     Raises:
-        ModelError: They are not.
+        ModelError: The checksums differ.
     """
-    if found != described:
+    if found != expected:
         raise ModelError(
-            f"{path} is not the file that its description was written for (the checksum differs); "
-            "copy both files again from the same folder."
+            "{path} does not match its description (the checksum differs); copy both files again "
+            "from the same folder.",
+            path=str(path),
         )
 
 
 def load_weights(
     folder: Path, network: nn.Module, name: str = NAME, sha256: str | None = None
 ) -> None:
-    """Put the stored numbers into a network of the same build.
+    """Load the stored tensors into a network of the same architecture.
 
     Args:
         folder: Of the model.
         network: Changed in place.
-        name: Of its files.
-        sha256: What the description says of them; None: written before it said so.
+        name: Of the files, without suffix.
+        sha256: Expected checksum; None: the description predates checksums.
 
     Raises:
-        ModelError: Missing or damaged, or the numbers are another network's.
+        ModelError: Missing or damaged, or the tensors belong to another architecture.
     """
     path = folder / f"{name}.safetensors"
     tensors, checksum = read_tensors(folder, name)
-    wanted = network.state_dict()
-    if set(tensors) != set(wanted):
-        odd = sorted(set(tensors) ^ set(wanted))[0]
+    expected = network.state_dict()
+    if set(tensors) != set(expected):
         raise ModelError(
-            f"{path} holds another network than {name}.json says (“{odd[:60]}” does not match); "
-            "copy both files from the same folder."
+            "{path} holds a different network than {file} describes (“{tensor}” does not match); "
+            "copy both files from the same folder.",
+            path=str(path),
+            file=f"{name}.json",
+            tensor=sorted(set(tensors) ^ set(expected))[0][:60],
         )
     for key, tensor in tensors.items():
-        if tensor.shape != wanted[key].shape or tensor.dtype != wanted[key].dtype:
+        if tensor.shape != expected[key].shape or tensor.dtype != expected[key].dtype:
             raise ModelError(
-                f"{path}: “{key}” has shape {tuple(tensor.shape)} and type {tensor.dtype} instead "
-                f"of {tuple(wanted[key].shape)} and {wanted[key].dtype}; copy both files from "
-                "the same folder."
+                "{path}: “{tensor}” has shape {shape} and type {dtype} instead of {expected_shape} "
+                "and {expected_dtype}; copy both files from the same folder.",
+                path=str(path),
+                tensor=key,
+                shape=str(tuple(tensor.shape)),
+                dtype=str(tensor.dtype),
+                expected_shape=str(tuple(expected[key].shape)),
+                expected_dtype=str(expected[key].dtype),
             )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ModelError(f"{path}: “{key}” holds values that are no numbers; train again.")
+            raise ModelError(
+                "{path}: “{tensor}” holds values that are not finite; train again.",
+                path=str(path),
+                tensor=key,
+            )
     if sha256 is not None:
         compare_checksums(path, checksum, sha256)
     network.load_state_dict(tensors)

@@ -1,7 +1,7 @@
-"""Networks whose features two sets of pictures are compared by, by name.
+"""Networks whose features are used to compare two sets of pictures, by name.
 
-Figures of two of them cannot be compared with each other. What a picture gave is remembered for a
-while by the picture's content: the originals of a project are looked at again and again.
+Scores computed with different networks cannot be compared with each other. The features of a
+picture are cached by its content, since a project's originals are compared again and again.
 """
 
 from __future__ import annotations
@@ -18,76 +18,98 @@ import torch
 
 from wafer_core.errors import ParameterError
 from wafer_core.images import Picture, content_hash
+from wafer_core.messages import N_
 from wafer_core.metrics import log_softmax
-from wafer_core.networks import checkpoint, imagenet, inception, initial_weights, registry
-from wafer_core.tasks.classification.pretrained import STANDARD, standard_classifier
+from wafer_core.networks import checkpoint, inception, registry
+from wafer_core.networks.penultimate import last_layer, penultimate
+from wafer_core.networks.preparation import Preparation
+from wafer_core.networks.wafer_cnn import WaferCNN
 
-_BATCH = 32  # pictures in one go
-_REMEMBERED = 32 * 2**20  # bytes; 30,000 pictures for WaferNet
+_BATCH = 32  # pictures
+_CACHE_BYTES = 32 * 2**20  # enough for 30,000 pictures with WaferNet
+_WAFERNET = "wafernet"
+_FOLDER = registry.WEIGHTS
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What a network made of N pictures."""
+class Activations:
+    """Features and class probabilities of N pictures.
 
-    features: Floats  # (N, D)
-    probabilities: Floats  # (N, C), rows add up to 1
+    Attributes:
+        features: (N, F).
+        probabilities: (N, C); rows sum to 1.
+    """
+
+    features: Floats
+    probabilities: Floats
 
 
-# Shows pictures to a network: yields indices of some, their features and their probabilities.
-_Look = Callable[[Sequence[Picture]], Iterator[tuple[Sequence[int], Floats, Floats]]]
+# Yields indices of some of the pictures, their features and their probabilities.
+_Extract = Callable[[Sequence[Picture]], Iterator[tuple[Sequence[int], Floats, Floats]]]
 
 
 class FeatureNetwork:
-    """One network, ready to look at pictures."""
+    """A network that extracts features.
 
-    def __init__(self, name: str, identity: str, width: int, classes: int, look: _Look) -> None:
+    Attributes:
+        name: A key of ``FEATURES``.
+        title: For people.
+        identity: SHA-256 of its weight file.
+        width: F, length of a feature vector.
+        classes: C.
+    """
+
+    def __init__(
+        self, name: str, identity: str, width: int, classes: int, extract: _Extract
+    ) -> None:
         """Wrap a network.
 
         Args:
             name: A key of ``FEATURES``.
-            identity: SHA-256 of its file of weights.
-            width: D, numbers of a feature.
-            classes: C, that it tells apart.
-            look: Shows it pictures.
+            identity: SHA-256 of its weight file.
+            width: F, length of a feature vector.
+            classes: C.
+            extract: Runs it on pictures.
         """
         self.name = name
         self.title = FEATURES[name].title
         self.identity = identity
         self.width, self.classes = width, classes
-        self._look = look
+        self._extract = extract
 
-    def look(self, pictures: Sequence[Picture], progress: Progress | None = None) -> Seen:
+    def extract(
+        self, pictures: Sequence[Picture], on_progress: Progress | None = None
+    ) -> Activations:
         """Features and probabilities of pictures.
 
         Args:
-            pictures: N of any sizes.
-            progress: Called with the share that is done, 0 to 1; may raise to stop.
+            pictures: N pictures of any sizes.
+            on_progress: Called with the share that is done, 0 to 1; may raise to stop.
         """
         rows = np.empty((len(pictures), self.width + self.classes), np.float32)
         keys = [(self.identity, content_hash(picture)) for picture in pictures]
         missing: dict[tuple[str, str], list[int]] = {}
         for index, key in enumerate(keys):
-            row = _remembered(key)
+            row = _cached(key)
             if row is None:
                 missing.setdefault(key, []).append(index)
             else:
                 rows[index] = row
         firsts = [indices[0] for indices in missing.values()]
         done = len(pictures) - len(firsts)
-        for part, features, probabilities in self._look([pictures[i] for i in firsts]):
-            found = np.concatenate([features, probabilities], 1).astype(np.float32)
-            for position, row in zip(part, found, strict=True):
+        for batch, features, probabilities in self._extract([pictures[i] for i in firsts]):
+            joined = np.concatenate([features, probabilities], 1).astype(np.float32)
+            for position, row in zip(batch, joined, strict=True):
                 key = keys[firsts[position]]
                 rows[missing[key]] = row
-                _remember(key, row)
-            done += len(part)
-            if progress:
-                progress(done / len(pictures))
-        return Seen(rows[:, : self.width], rows[:, self.width :])
+                _cache(key, row)
+            done += len(batch)
+            if on_progress:
+                on_progress(done / len(pictures))
+        return Activations(rows[:, : self.width], rows[:, self.width :])
 
 
 @dataclass(frozen=True)
@@ -95,9 +117,9 @@ class FeatureInfo:
     """One network of the list.
 
     Attributes:
-        title: For the select box and beside every figure.
-        help: What its figures are good for.
-        load: Makes it; given the device, and a file of weights or None.
+        title: For the select box and beside every score.
+        help: When to use it.
+        load: Makes it; called with the device and a weight file or None.
     """
 
     title: str
@@ -106,110 +128,119 @@ class FeatureInfo:
 
 
 def load(name: str, device: torch.device, weights: Path | None = None) -> FeatureNetwork:
-    """A network to compare by.
+    """A network to extract features with.
 
     Args:
         name: A key of ``FEATURES``.
         device: Where to compute.
-        weights: A file of the user, for those whose weights do not ship.
+        weights: A weight file of the user, for a network whose weights do not ship.
 
     Raises:
-        ParameterError: No such network, or a file for one that takes none.
-        ModelError: Its weights are missing, damaged or not genuine.
+        ParameterError: No such network, or a weight file for one whose weights ship.
+        ModelError: Its weights are missing, damaged or not those that were published.
     """
     if name not in FEATURES:
-        raise ParameterError(f"There are no features {name!r}; choose {' or '.join(FEATURES)}.")
+        raise ParameterError(
+            "There is no feature network {name}; choose one of {names}.",
+            name=repr(name),
+            names=", ".join(FEATURES),
+        )
     return FEATURES[name].load(device, weights)
 
 
 def wafernet_checksum() -> str:
-    """SHA-256 of WaferNet's weights: figures that were seen with others cannot be compared."""
-    return str(checkpoint.read_description(registry.WEIGHTS, STANDARD).get("sha256"))
+    """SHA-256 of WaferNet's weights; scores computed with other weights cannot be compared."""
+    return str(checkpoint.read_description(_FOLDER, _WAFERNET).get("sha256"))
 
 
-_loaded: dict[tuple[str, str], FeatureNetwork] = {}  # (name, device); its files never change
+_loaded: dict[tuple[str, str], FeatureNetwork] = {}  # (name, device); files that ship do not change
 
 
-def _wafernet(device: torch.device, weights: Path | None) -> FeatureNetwork:
+def _load_wafernet(device: torch.device, weights: Path | None) -> FeatureNetwork:
     if weights is not None:
         raise ParameterError("WaferNet's weights ship with the program; leave --weights out.")
-    known = _loaded.get(("wafernet", str(device)))
-    if known is not None:
-        return known
-    classifier = standard_classifier(device)
-    network = classifier.network
-    head = imagenet.last_layer(network)[1]
-    quick = network.fused() if isinstance(network, registry.WaferCNN) else network
-    weight = head.weight.detach().double().cpu().numpy()
-    bias = head.bias.detach().double().cpu().numpy()
-    digest = wafernet_checksum()
+    if (_WAFERNET, str(device)) in _loaded:
+        return _loaded[_WAFERNET, str(device)]
+    description = checkpoint.read_description(_FOLDER, _WAFERNET)
+    preparation = Preparation.from_json(description["preparation"])
+    temperature, digest = float(description["temperature"]), str(description["sha256"])
+    network = registry.build(_WAFERNET, len(description["class_names"])).eval()
+    checkpoint.load_weights(_FOLDER, network, _WAFERNET, digest)
+    head = last_layer(network)[1]
+    fused = (network.fused() if isinstance(network, WaferCNN) else network).to(device)
+    weight = head.weight.detach().double().numpy()
+    bias = head.bias.detach().double().numpy()
 
     @torch.inference_mode()
-    def look(pictures: Sequence[Picture]) -> Iterator[tuple[Sequence[int], Floats, Floats]]:
+    def extract(pictures: Sequence[Picture]) -> Iterator[tuple[Sequence[int], Floats, Floats]]:
         for start in range(0, len(pictures), _BATCH):
-            part = pictures[start : start + _BATCH]
-            batch = classifier.preparation.prepare(part).to(device)
-            features = initial_weights.penultimate(quick, batch).float().cpu().numpy()
-            logits = (features @ weight.T + bias) / classifier.temperature
+            chunk = pictures[start : start + _BATCH]
+            batch = preparation.prepare(chunk).to(device)
+            features = penultimate(fused, batch).float().cpu().numpy()
+            logits = (features @ weight.T + bias) / temperature
             probabilities = np.exp(log_softmax(logits)).astype(np.float32)
-            yield range(start, start + len(part)), features, probabilities
+            yield range(start, start + len(chunk)), features, probabilities
 
-    made = FeatureNetwork("wafernet", digest, head.in_features, head.out_features, look)
-    _loaded["wafernet", str(device)] = made
-    return made
+    loaded = FeatureNetwork(_WAFERNET, digest, head.in_features, head.out_features, extract)
+    _loaded[_WAFERNET, str(device)] = loaded
+    return loaded
 
 
-def _inception(device: torch.device, weights: Path | None) -> FeatureNetwork:
+def _load_inception(device: torch.device, weights: Path | None) -> FeatureNetwork:
     network, digest = inception.load(weights)
     network.to(device)
 
-    def look(pictures: Sequence[Picture]) -> Iterator[tuple[Sequence[int], Floats, Floats]]:
-        for part, features, logits in inception.look(network, pictures, device):
-            scores = log_softmax(logits.double().cpu().numpy())
-            yield part, features.cpu().numpy(), np.exp(scores).astype(np.float32)
+    def extract(pictures: Sequence[Picture]) -> Iterator[tuple[Sequence[int], Floats, Floats]]:
+        for batch, features, logits in inception.extract(network, pictures, device):
+            logs = log_softmax(logits.double().cpu().numpy())
+            yield batch, features.cpu().numpy(), np.exp(logs).astype(np.float32)
 
-    return FeatureNetwork("inception", digest, inception.FEATURES, inception.CLASSES, look)
+    return FeatureNetwork("inception", digest, inception.FEATURES, inception.CLASSES, extract)
 
 
 FEATURES: dict[str, FeatureInfo] = {
-    "wafernet": FeatureInfo(
-        "WaferNet",
-        "The network that ships and has seen wafers: always there, a second or two, and it sees "
-        "what tells wafer patterns apart.",
-        _wafernet,
+    _WAFERNET: FeatureInfo(
+        N_("WaferNet"),
+        N_(
+            "The network that ships, pretrained on wafer maps. Always available, takes a second "
+            "or two, and is sensitive to what distinguishes wafer patterns."
+        ),
+        _load_wafernet,
     ),
     "inception": FeatureInfo(
-        "InceptionV3 (FID standard)",
-        "The network that published figures are measured with; it has seen photographs, wants its "
-        "weights (95.6 MB) and takes minutes.",
-        _inception,
+        N_("InceptionV3 (FID standard)"),
+        N_(
+            "The network of published FID and KID figures, pretrained on photographs. Needs its "
+            "weights (95.6 MB) and takes minutes."
+        ),
+        _load_inception,
     ),
 }
 
 
-# -- what was seen before ------------------------------------------------------------------------
+# -- cache ---------------------------------------------------------------------------------------
 
-_memory: OrderedDict[tuple[str, str], Floats] = OrderedDict()
-_memory_lock = threading.Lock()
+_rows: OrderedDict[tuple[str, str], Floats] = OrderedDict()
+_rows_lock = threading.Lock()
 
 
-def _remembered(key: tuple[str, str]) -> Floats | None:
-    with _memory_lock:
-        row = _memory.get(key)
+def clear_cache() -> None:
+    """Extract the features of every picture anew."""
+    with _rows_lock:
+        _rows.clear()
+
+
+def _cached(key: tuple[str, str]) -> Floats | None:
+    with _rows_lock:
+        row = _rows.get(key)
         if row is not None:
-            _memory.move_to_end(key)
+            _rows.move_to_end(key)
         return row
 
 
-def forget() -> None:
-    """Look at every picture anew."""
-    with _memory_lock:
-        _memory.clear()
-
-
-def _remember(key: tuple[str, str], row: Floats) -> None:
-    with _memory_lock:
-        _memory[key] = row.copy()
-        # all rows are about as long as this one, or longer ones go first
-        while len(_memory) * row.nbytes > _REMEMBERED:
-            _memory.popitem(last=False)
+def _cache(key: tuple[str, str], row: Floats) -> None:
+    with _rows_lock:
+        _rows[key] = row.copy()
+        # Rows are about as long as this one; longer ones are evicted first.
+        while len(_rows) * row.nbytes > _CACHE_BYTES:
+            _rows.popitem(last=False)

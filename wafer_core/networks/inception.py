@@ -1,7 +1,7 @@
-"""InceptionV3 as the FID standard has it: torch-fidelity's network with its published weights.
+"""InceptionV3 of the FID standard: torch-fidelity's network with its published weights.
 
-Nothing is fetched by itself; see ``weight_files``. Grey pictures go in as they are stored, the grey
-three times, which is what torch-fidelity sees of the PNG files; it draws them at 299 × 299.
+Nothing is downloaded automatically; see ``published_weights``. Grey pictures are repeated three
+times, which is what torch-fidelity reads from PNG files; it resizes them to 299 × 299.
 """
 
 from __future__ import annotations
@@ -19,66 +19,69 @@ from torch import nn
 from wafer_core.errors import ModelError
 from wafer_core.images import Picture
 from wafer_core.networks import published_weights
-from wafer_core.networks.published_weights import COMMAND, Official, Tensors
+from wafer_core.networks.checkpoint import Tensors
+from wafer_core.networks.published_weights import COMMAND, PublishedFile
 
 NAME = "inception_v3"
 FEATURES, CLASSES = 2048, 1008
-_LAYERS = ["2048", "logits_unbiased"]  # those of FID and KID, and of the Inception Score
-_BATCH = 16  # pictures in one go
+_LAYERS = ["2048", "logits_unbiased"]  # used by FID and KID, and by the Inception Score
+_BATCH = 16  # pictures
 
 
-def official() -> tuple[Official, ...]:
+def published_files() -> tuple[PublishedFile, ...]:
     """The file that torch-fidelity publishes."""
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
-    return (Official(NAME, URL_INCEPTION_V3, 95.6),)
+    return (PublishedFile(NAME, URL_INCEPTION_V3, 95.6),)
 
 
 def find() -> Path | None:
     """The stored weights, not yet verified; ``None`` if there are none."""
-    return published_weights.find(NAME, official())
+    return published_weights.find(NAME, published_files())
 
 
 def describe() -> dict[str, str | float | None]:
-    """What there is, as JSON values; ``path`` is None where nothing is stored."""
-    return published_weights.describe(NAME, official())
+    """What is available, as JSON values; ``path`` is None if nothing is stored."""
+    return published_weights.describe(NAME, published_files())
 
 
-def install(source: Path | None = None, progress: Callable[[float], None] | None = None) -> Path:
-    """Verify the weights and put them where ``find`` finds them; see ``weight_files.install``.
+def install(source: Path | None = None, on_progress: Callable[[float], None] | None = None) -> Path:
+    """Verify the weights and store them; see ``published_weights.install``.
 
     Raises:
-        ModelError: The file is not genuine, is damaged, or cannot be reached.
-        StorageError: The disk is full or refuses.
+        ModelError: The file is not the published one, is damaged, or cannot be reached.
+        StorageError: The disk is full or read-only.
     """
-    return published_weights.install(NAME, official(), _check, source, progress)
+    return published_weights.install(NAME, published_files(), _select_tensors, source, on_progress)
 
 
 def load(path: Path | None = None) -> tuple[nn.Module, str]:
-    """The network, in evaluation mode, on the CPU, and the SHA-256 of its file.
+    """The network, in evaluation mode, on the CPU, and the SHA-256 of its weight file.
 
     Args:
-        path: The published file under whatever name, or the same numbers as ``.safetensors``. None:
-            what was installed.
+        path: The published file under any name, or the same tensors as ``.safetensors``. None: the
+            installed file.
 
     Raises:
-        ModelError: There is no such file, or it is not genuine or damaged.
+        ModelError: There is no file, or it is not the published one or damaged.
     """
-    where = path or find()
-    if where is None:
+    source = path or find()
+    if source is None:
         raise ModelError(
-            f"There are no weights of InceptionV3 on this machine; “{COMMAND} {NAME}” fetches them "
-            f"({official()[0].megabytes:.0f} MB), with --from FILE out of a file that you have."
+            "There are no weights of InceptionV3 on this machine; “{command}” downloads them "
+            "({megabytes:.0f} MB). Add --from FILE to use a file you have.",
+            command=f"{COMMAND} {NAME}",
+            megabytes=published_files()[0].megabytes,
         )
-    tensors, digest = published_weights.read(NAME, official(), where)
-    return _network(_check(tensors, where)), digest
+    tensors, digest = published_weights.read(NAME, published_files(), source)
+    return _build(_select_tensors(tensors, source)), digest
 
 
-def _network(tensors: Tensors) -> nn.Module:
+def _build(tensors: Tensors) -> nn.Module:
     """Torch-fidelity's network with these weights.
 
-    It opens a file of weights without a check, so it is never handed one: only a copy, in memory,
-    of tensors that were read safely.
+    Its loader unpickles a weight file without a check, so it only ever gets an in-memory copy of
+    tensors that were read safely.
     """
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -93,14 +96,14 @@ def _network(tensors: Tensors) -> nn.Module:
 
 @functools.cache
 def shapes() -> dict[str, tuple[int, ...]]:
-    """What the network takes, by name."""
+    """Shapes of the network's tensors by name."""
     from torch_fidelity import feature_extractor_inceptionv3 as module
 
     class Empty(module.FeatureExtractorInceptionV3):  # type: ignore[misc]
-        """The same network without any weights read."""
+        """The same network without loading weights."""
 
         def load_state_dict(self, *_: Any, **__: Any) -> None:
-            """Keep what there is."""
+            """Load nothing."""
 
     stream = io.BytesIO()
     torch.save({}, stream)
@@ -110,31 +113,15 @@ def shapes() -> dict[str, tuple[int, ...]]:
     return {key: tuple(value.shape) for key, value in network.state_dict().items()}
 
 
-def _check(tensors: Tensors, path: Path) -> Tensors:
-    """The tensors, if they are all that the network takes and are numbers.
-
-    Raises:
-        ModelError: They are not.
-    """
-    kept = {}
-    for key, shape in shapes().items():
-        given = tensors.get(key)
-        if given is None or tuple(given.shape) != shape:
-            told = "is missing" if given is None else f"has shape {tuple(given.shape)}"
-            raise ModelError(
-                f"{path} does not hold torch-fidelity's InceptionV3: “{key}” {told}; use its file."
-            )
-        if given.is_floating_point() and not bool(torch.isfinite(given).all()):
-            raise ModelError(f"{path}: “{key}” holds values that are no numbers; fetch it again.")
-        kept[key] = given
-    return kept
+def _select_tensors(tensors: Tensors, path: Path) -> Tensors:
+    return published_weights.select_tensors(tensors, shapes(), path, "InceptionV3 (torch-fidelity)")
 
 
 @torch.inference_mode()
-def look(
+def extract(
     network: nn.Module, pictures: Sequence[Picture], device: torch.device
 ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-    """Show pictures to the network, those of one size together.
+    """Features and logits, batched by picture size.
 
     Args:
         network: From ``load``, on the device.
@@ -142,15 +129,15 @@ def look(
         device: Where to compute.
 
     Yields:
-        Indices of some pictures, their features (n, 2048) and logits (n, 1008) without the bias,
-        as torch-fidelity scores them.
+        Indices of a batch of n pictures, their features (n, 2048) and their logits (n, 1008)
+        without the bias, as torch-fidelity scores them.
     """
     sizes: dict[tuple[int, ...], list[int]] = {}
     for index, picture in enumerate(pictures):
         sizes.setdefault(picture.shape, []).append(index)
     for indices in sizes.values():
         for start in range(0, len(indices), _BATCH):
-            part = indices[start : start + _BATCH]
-            grey = torch.from_numpy(np.stack([pictures[i] for i in part]))[:, None]
+            batch = indices[start : start + _BATCH]
+            grey = torch.from_numpy(np.stack([pictures[i] for i in batch]))[:, None]
             features, logits = network(grey.expand(-1, 3, -1, -1).contiguous().to(device))
-            yield part, features, logits
+            yield batch, features, logits

@@ -1,4 +1,4 @@
-"""The steps of a training: optimizer, learning rate, running mean of the weights, precision."""
+"""Optimizer, learning-rate schedule, weight averaging and precision of a training."""
 
 from __future__ import annotations
 
@@ -12,19 +12,28 @@ from torch import nn
 
 from wafer_core.device import autocast
 
-EMA_DECAY = 0.99  # mean over about the last hundred steps: steadier than any single one
+EMA_DECAY = 0.99  # average over about the last hundred steps: less noisy than any single step
 
 
 def rate_factor(done: float) -> float:
-    """Share of the peak learning rate: linear warm-up over a fifth, then a cosine down to 0."""
+    """Share of the peak learning rate: linear warm-up over the first fifth, then cosine decay to 0.
+
+    Args:
+        done: Share of the training that is done, 0 to 1.
+    """
     if done < 0.2:
         return 0.1 + 0.9 * done / 0.2
     return 0.5 * (1 + math.cos(math.pi * (done - 0.2) / 0.8))
 
 
 def make_optimizer(network: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:
-    """AdamW with a peak learning rate and a weight decay."""
-    # biases and norms are not decayed: they do not make a network complicated
+    """AdamW; biases and normalisation layers are not decayed, since they add no complexity.
+
+    Args:
+        network: Whose parameters are updated.
+        rate: Peak learning rate.
+        decay: Weight decay of all other parameters.
+    """
     parameters = list(network.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
@@ -35,24 +44,32 @@ def make_optimizer(network: nn.Module, rate: float, decay: float) -> torch.optim
 
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move a running mean of the weights a little (1 − decay) towards the newest."""
-    for mine, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mine.is_floating_point():
-            mine.lerp_(new, 1 - decay)
+    """Update an exponential moving average of the weights.
+
+    Args:
+        average: Changed in place.
+        network: The newest weights.
+        decay: The average moves towards them by ``1 - decay``.
+    """
+    for mean, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(new, 1 - decay)
         else:
-            mine.copy_(new)
+            mean.copy_(new)
 
 
-def half(device: torch.device, learns: nn.Module | None = None) -> AbstractContextManager[Any]:
-    """bfloat16 where the hardware has it: elsewhere it is imitated, several times slower.
+def mixed_precision(
+    device: torch.device, trained: nn.Module | None = None
+) -> AbstractContextManager[Any]:
+    """bfloat16 autocast where the hardware supports it; emulated, it is several times slower.
 
     Args:
         device: Where to compute.
-        learns: A network that gradients will be taken of. On a CPU, one with a convolution for each
-            channel (MobileNetV2, EfficientNet) stays in float32: the gradient of these has no fast
-            bfloat16 form there; a step takes 1.6 to 2.2 times as long (measured with torch 2.15).
+        trained: A network that gradients are computed for. On a CPU a network with depthwise
+            convolutions (MobileNetV2, EfficientNet) stays in float32: their backward pass has no
+            fast bfloat16 kernel there, and a step takes 1.6 to 2.2 times as long (torch 2.15).
     """
-    if device.type == "cpu" and learns is not None and _is_depthwise(learns):
+    if device.type == "cpu" and trained is not None and _is_depthwise(trained):
         return contextlib.nullcontext()
     if device.type == "cuda" or torch.cpu._is_avx512_bf16_supported():
         return autocast(device)
@@ -60,11 +77,11 @@ def half(device: torch.device, learns: nn.Module | None = None) -> AbstractConte
 
 
 def _is_depthwise(network: nn.Module) -> bool:
-    return any(isinstance(part, nn.Conv2d) and part.groups > 1 for part in network.modules())
+    return any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
 
 
 def freeze_norms(network: nn.Module) -> None:
-    """Let norms go by the many pictures they know instead of the few in a batch."""
+    """Keep the pretrained statistics of batch norm instead of those of a small batch."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()

@@ -1,7 +1,8 @@
-"""Whether the weights that a network starts from were taught with a picture.
+"""Train/test contamination: which pictures were used to pretrain the weights that ship.
 
-A figure on such a picture is too good: the network may know it by heart. With the weights ships a
-list of short fingerprints of the wafers that taught them, from which no wafer can be made again.
+Scores on such a picture are optimistic, since the network may have memorised it. A list of short
+fingerprints of the pretraining wafers ships with the weights; no wafer can be reconstructed from
+it.
 """
 
 from __future__ import annotations
@@ -21,49 +22,50 @@ KEY = "fingerprints"
 
 
 def fingerprints(pictures: Sequence[Picture]) -> npt.NDArray[np.int32]:
-    """A number for each picture (N,), the same for its turned and mirrored forms.
+    """A hash of each picture (N,), invariant under rotation by 90° and reflection.
 
-    Of two different pictures one in four thousand million pairs has the same.
+    Two different pictures collide with a chance of 2⁻³².
     """
-    heads = b"".join(bytes.fromhex(orbit_hash(picture)[:8]) for picture in pictures)
-    return np.frombuffer(heads, ">i4").astype(np.int32)
+    digests = b"".join(bytes.fromhex(orbit_hash(picture)[:8]) for picture in pictures)
+    return np.frombuffer(digests, ">i4").astype(np.int32)
 
 
-def were_seen(name: str, pictures: Sequence[Picture]) -> npt.NDArray[np.bool_]:
-    """Which pictures (N,) taught the weights that a network comes with.
+def seen_in_pretraining(name: str, pictures: Sequence[Picture]) -> npt.NDArray[np.bool_]:
+    """Which pictures (N,) were used to pretrain a network.
 
     Args:
-        name: A key of ``networks.NETWORKS``.
-        pictures: N.
+        name: A key of ``registry.NETWORKS``.
+        pictures: N pictures.
 
     Raises:
         ModelError: The list that ships is missing or damaged.
     """
-    stored = registry.NETWORKS[name].weights
-    if stored is None or not len(pictures):
+    weights = registry.NETWORKS[name].weights
+    if weights is None or not len(pictures):
         return np.zeros(len(pictures), bool)
-    return np.isin(fingerprints(pictures), _known(str(registry.WEIGHTS), seen_file(stored)))
+    return np.isin(fingerprints(pictures), _read(str(registry.WEIGHTS), fingerprints_file(weights)))
 
 
-def seen_file(stored: str) -> str:
-    """Name of the file of fingerprints, beside the weights ``stored``."""
-    return f"{stored}-seen"
+def fingerprints_file(weights: str) -> str:
+    """Name of the file of fingerprints, stored beside the weights."""
+    return f"{weights}-seen"
 
 
 class Fingerprints(torch.nn.Module):
-    """Fingerprints as they are stored, in order and each once."""
+    """Fingerprints as they are stored, sorted and without duplicates."""
 
-    def __init__(self, found: npt.NDArray[np.int32]) -> None:
+    def __init__(self, values: npt.NDArray[np.int32]) -> None:
         super().__init__()
-        self.register_buffer(KEY, torch.from_numpy(np.unique(found)))
+        self.register_buffer(KEY, torch.from_numpy(np.unique(values)))
 
 
 @functools.lru_cache(maxsize=4)  # files that ship do not change
-def _known(folder: str, name: str) -> npt.NDArray[np.int32]:
-    tensors = registry.genuine(name)
+def _read(folder: str, name: str) -> npt.NDArray[np.int32]:
+    tensors = registry.read_shipped(name)
     if KEY not in tensors or tensors[KEY].dtype != torch.int32:
         raise ModelError(
-            f"{folder}/{name}.safetensors holds no fingerprints; install the program again."
+            "{path} holds no fingerprints; install the program again.",
+            path=f"{folder}/{name}.safetensors",
         )
-    found: npt.NDArray[np.int32] = tensors[KEY].numpy()
-    return found
+    values: npt.NDArray[np.int32] = tensors[KEY].numpy()
+    return values

@@ -1,4 +1,4 @@
-"""The state of a pre-training, stored so that a killed run goes on; numbers only, no pickle."""
+"""The state of a pretraining on disk, so that a killed run can resume; tensors only, no pickle."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ from wafer_core import files
 log = logging.getLogger(__name__)
 
 
-def store(
-    path: Path, config: Mapping[str, Any], teacher: nn.Module, average: nn.Module,
+def save_state(
+    path: Path, config: Mapping[str, Any], network: nn.Module, average: nn.Module,
     optimizer: torch.optim.Optimizer, step: int, minutes: float,
 ) -> None:  # fmt: skip
-    """Store everything a run needs to go on, at once.
+    """Store everything that a run needs to resume.
 
     Args:
-        path: ``NAME.safetensors``; ``NAME.json`` lies beside it.
+        path: ``NAME.safetensors``; ``NAME.json`` is stored beside it.
         config: Settings of the run.
-        teacher: The network as it learns.
-        average: Its running mean.
+        network: Being trained.
+        average: Its averaged weights.
         optimizer: With its moments.
         step: Steps done.
         minutes: Of work done.
 
     Raises:
-        StorageError: The disk is full or refuses.
+        StorageError: The disk is full or read-only.
     """
-    tensors = {f"teacher.{k}": v for k, v in teacher.state_dict().items()}
+    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
-    plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    files.write_bytes(path, safetensors.torch.save(plain))
+    contiguous = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    files.write_bytes(path, safetensors.torch.save(contiguous))
     value = {"config": dict(config), "step": step, "minutes": minutes}
     files.write_json(path.with_suffix(".json"), value)
 
 
-def resume(
-    path: Path, config: Mapping[str, Any], teacher: nn.Module, average: nn.Module,
+def load_state(
+    path: Path, config: Mapping[str, Any], network: nn.Module, average: nn.Module,
     optimizer: torch.optim.Optimizer,
 ) -> tuple[int, float]:  # fmt: skip
-    """Take over the state of a killed run, if there is one and its settings were the same.
+    """Load the state of a killed run, if there is one with the same settings.
 
     Returns:
-        Steps and minutes that it had done; 0 where there is nothing to take over.
+        Its steps and minutes; 0 if there is nothing to resume.
     """
-    described = path.with_suffix(".json")
-    if not (path.exists() and described.exists()):
+    description = path.with_suffix(".json")
+    if not (path.exists() and description.exists()):
         return 0, 0.0
-    value = json.loads(described.read_bytes())
+    value = json.loads(description.read_bytes())
     if value["config"] != json.loads(json.dumps(dict(config))):
-        log.warning("%s is of a run with other settings and is written over.", path)
+        log.warning("%s belongs to a run with other settings and is overwritten.", path)
         return 0, 0.0
     tensors = safetensors.torch.load(path.read_bytes())
     state = optimizer.state_dict()
@@ -69,8 +69,8 @@ def resume(
             index, _, key = rest.partition(".")
             state["state"].setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict(state)
-    for network, prefix in ((teacher, "teacher."), (average, "average.")):
-        network.load_state_dict(
+    for module, prefix in ((network, "network."), (average, "average.")):
+        module.load_state_dict(
             {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         )
     return int(value["step"]), float(value["minutes"])

@@ -1,1 +1,1 @@
-"""How the weights that ship are made; nothing here runs in the product."""
+"""Pretraining of the weights that ship; nothing here runs in the app."""

@@ -1,4 +1,4 @@
-"""The wafers that the generator learns from: real ones of a file and simulated ones, turned."""
+"""The wafers that the generator is pretrained on: real and simulated, in eight orientations."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from wafer_core.networks.preparation import Preparation
 from wafer_core.pretraining.composites import composites
 from wafer_core.tasks.generation.diffusion.network import CELLS, FAILED, PASSED
 
-SIDES = (32, 40, 48, 64, 96, 128)  # of the canvases that wafers of about the same size share
-# the chance to draw a class goes with its size to this power: between natural (1) and balanced (0)
+SIDES = (32, 40, 48, 64, 96, 128)  # of canvases; wafers of similar size share one
+# Classes are drawn in proportion to this power of their size: 1 is natural, 0 is balanced.
 _CLASS_POWER = 0.25
-_AREA = 32 * 32  # of the canvases in a batch of the named size; larger ones make smaller batches
+_AREA = 32 * 32  # of canvases at the nominal batch size; larger canvases have smaller batches
 
 
 States = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class Shelf:
+class DieSet:
     """Wafers to draw from.
 
     Attributes:
-        dies: For each wafer (H, W) states: no die, ``PASSED`` or ``FAILED``.
+        dies: States (H, W) of each wafer: no die, ``PASSED`` or ``FAILED``.
         cells: uint8 (N, 2, 24, 24), share on the wafer and share of failed dies, in 1/255.
-        kind: (N,) number of the class, for the chances to be drawn.
-        group: (N,) lots, numbered in the order of the file; −1 for simulated ones.
+        kind: (N,) number of the class, for balanced sampling.
+        group: (N,) number of the lot, in the order of the file; −1 for simulated wafers.
     """
 
     dies: list[States]
@@ -46,9 +46,9 @@ class Shelf:
     def __len__(self) -> int:
         return len(self.dies)
 
-    def take(self, chosen: npt.NDArray[np.int64]) -> Shelf:
-        """Those of some indices."""
-        return Shelf(
+    def take(self, chosen: npt.NDArray[np.int64]) -> DieSet:
+        """Some of them, by indices."""
+        return DieSet(
             [self.dies[k] for k in chosen],
             self.cells[torch.from_numpy(chosen)],
             self.kind[chosen],
@@ -57,7 +57,7 @@ class Shelf:
 
 
 def states(picture: Picture) -> States:
-    """Dies of a wafer map as states of a canvas; beyond 128 a side, every second, third … die."""
+    """States of the dies of a wafer map; above 128 per side, of every second, third … die."""
     step = -(-max(picture.shape) // SIDES[-1])
     picture = picture[step // 2 :: step, step // 2 :: step]
     return np.where(
@@ -65,21 +65,21 @@ def states(picture: Picture) -> States:
     ).astype(np.uint8)  # fmt: skip
 
 
-def shelf(
+def die_set(
     pictures: Sequence[Picture], kind: npt.NDArray[np.int64], group: npt.NDArray[np.int64]
-) -> Shelf:
-    """Wafer maps as they are drawn in training."""
+) -> DieSet:
+    """Prepare wafer maps."""
     cells = Preparation(CELLS).prepare_compact(pictures)[:, :2].clone()
-    return Shelf([states(p) for p in pictures], cells, kind, group)
+    return DieSet([states(p) for p in pictures], cells, kind, group)
 
 
-def simulated(count: int, seed: int) -> Shelf:
-    """Wafers of the simulator with no, one, or up to four patterns."""
+def simulated(count: int, seed: int) -> DieSet:
+    """Simulated wafers with up to four patterns."""
     pictures = [picture for picture, _ in composites(count, seed)]
-    return shelf(pictures, np.zeros(count, np.int64), np.full(count, -1))
+    return die_set(pictures, np.zeros(count, np.int64), np.full(count, -1))
 
 
-def read(path: Path) -> Shelf:
+def read(path: Path) -> DieSet:
     """The wafer maps of a data file.
 
     Raises:
@@ -87,40 +87,49 @@ def read(path: Path) -> Shelf:
     """
     candidates = scan([path]).candidates
     if not candidates or any(c.group is None for c in candidates):
-        raise InputError(f"{path} holds no wafers with lots that can be read; give such a file.")
+        raise InputError(
+            "{path} holds no wafers with lots that can be read; give another file.", path=str(path)
+        )
     number = {group: k for k, group in enumerate(dict.fromkeys(c.group for c in candidates))}
     kinds = {name: k for k, name in enumerate(sorted({str(c.class_name) for c in candidates}))}
     kind = np.array([kinds[str(c.class_name)] for c in candidates])
     group = np.array([number[c.group] for c in candidates])
-    return shelf([c.load().picture for c in candidates], kind, group)
+    return die_set([c.load().picture for c in candidates], kind, group)
 
 
 def lots_left_out(
     group: npt.NDArray[np.int64], share: float, seed: int
 ) -> npt.NDArray[np.bool_]:  # fmt: skip
-    """(N,) whether a wafer is of a lot that teaches nothing: as in ``pretrain_wafers.split``."""
+    """(N,) whether the lot of a wafer is left out of training, as in ``wafers.split``."""
     lots = np.random.default_rng(seed).permutation(np.unique(group))
     return np.isin(group, lots[len(lots) - round(share * len(lots)) :])
 
 
 class Batch(NamedTuple):
-    """Wafers of about the same size."""
+    """Wafers of similar size.
 
-    cells: torch.Tensor  # float32 (N, 2, 24, 24), share on the wafer and of failed dies
-    canvas: torch.Tensor  # uint8 (N, S, S), states
-    hide: torch.Tensor  # bool (N, S, S), dies to be guessed
-    sizes: torch.Tensor  # float32 (N, 2), dies from top to bottom and from left to right
+    Attributes:
+        cells: float32 (N, 2, 24, 24), share on the wafer and share of failed dies.
+        canvas: uint8 (N, S, S) states.
+        masked: bool (N, S, S), dies to be predicted.
+        sizes: float32 (N, 2), rows and columns of dies.
+    """
+
+    cells: torch.Tensor
+    canvas: torch.Tensor
+    masked: torch.Tensor
+    sizes: torch.Tensor
 
 
 class Batches:
-    """Random batches of wafers of about the same size, each turned or mirrored in its own way."""
+    """Random batches of wafers of similar size, each randomly rotated and reflected."""
 
-    def __init__(self, wafers: Shelf, size: int, seed: int) -> None:
+    def __init__(self, wafers: DieSet, size: int, seed: int) -> None:
         """Prepare to draw.
 
         Args:
             wafers: To draw from.
-            size: Wafers in a batch of canvases of 32 × 32; fewer where they are larger.
+            size: Wafers in a batch with canvases of 32 × 32; fewer with larger ones.
             seed: 0 or more.
         """
         self.wafers, self.size = wafers, size
@@ -131,10 +140,10 @@ class Batches:
         self._members, self._chances, weights = [], [], []
         for low, high in zip((0, *SIDES[:-1]), SIDES, strict=True):
             members = np.flatnonzero((sides > low) & (sides <= high))
-            mine = chance[members]
+            weight = chance[members]
             self._members.append(members)
-            self._chances.append(mine / mine.sum() if len(mine) else mine)
-            weights.append(mine.sum() / self._count(high))
+            self._chances.append(weight / weight.sum() if len(weight) else weight)
+            weights.append(weight.sum() / self._count(high))
         self._weights = np.array(weights) / sum(weights)
 
     def _count(self, side: int) -> int:
@@ -150,23 +159,23 @@ class Batches:
         sizes = np.zeros((count, 2), np.float32)
         cells = np.empty((count, *self.wafers.cells.shape[1:]), np.uint8)
         for row, index in enumerate(chosen):
-            dies = turned(self.wafers.dies[index], turns[row], flips[row])
+            dies = rotated(self.wafers.dies[index], turns[row], flips[row])
             canvas[row, : dies.shape[0], : dies.shape[1]] = dies
             sizes[row] = dies.shape
-            cells[row] = turned(self.wafers.cells[index].numpy(), turns[row], flips[row])
-        # one share from each of N equal stretches: steadier than N at random
+            cells[row] = rotated(self.wafers.cells[index].numpy(), turns[row], flips[row])
+        # Stratified: one share from each of N equal intervals varies less than N independent ones.
         share = (self.rng.permutation(count) + self.rng.random(count, np.float32)) / count
-        hide = (canvas > 0) & (self.rng.random(canvas.shape, np.float32) < share[:, None, None])
+        masked = (canvas > 0) & (self.rng.random(canvas.shape, np.float32) < share[:, None, None])
         return Batch(
             torch.from_numpy(cells).float().div_(255),
             torch.from_numpy(canvas),
-            torch.from_numpy(hide),
+            torch.from_numpy(masked),
             torch.from_numpy(sizes),
         )
 
 
-def turned(
-    array: npt.NDArray[np.uint8], turns: int, flip: int
+def rotated(
+    array: npt.NDArray[np.uint8], quarters: int, flip: int
 ) -> npt.NDArray[np.uint8]:  # fmt: skip
-    """One of the eight forms of (…, H, W): mirrored or not, then turned by quarters."""
-    return np.rot90(array[..., ::-1] if flip else array, turns, (-2, -1))
+    """One of the eight orientations of (…, H, W): reflected or not, then rotated by 90° steps."""
+    return np.rot90(array[..., ::-1] if flip else array, quarters, (-2, -1))

@@ -1,12 +1,12 @@
-"""Make the generator that ships.
+"""Pretrain the generator that ships.
 
     python -m wafer_core.pretraining.wafergen --output wafergen.safetensors [--data DATA.npz]
 
-teaches a fresh network on simulated wafers and, where a data file is given, on its real ones. A
-random share of the dies of each wafer is hidden; from the others and from the density of failed
-dies, blurred at random, the network must say which of the hidden ones failed.
+trains a network on simulated wafers and, if a data file is given, on its real ones. A random share
+of the dies of each wafer is masked; from the others and from the randomly blurred density of failed
+dies the network predicts which of the masked dies failed.
 
-Every few minutes all of its state is stored beside the output; the same command goes on from there.
+Every few minutes the state is stored beside the output; the same command resumes from there.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from torch import Tensor
 from wafer_core.device import choose_device, memory_format
 from wafer_core.errors import InputError, ParameterError, WaferError
 from wafer_core.networks import checkpoint
-from wafer_core.networks.optimizer import half
-from wafer_core.networks.training_loop import Loop, LoopConfig, Progress
-from wafer_core.pretraining.dies import Batch, Batches, Shelf, lots_left_out, read, simulated
+from wafer_core.networks.optimizer import mixed_precision
+from wafer_core.networks.training_loop import Loop, LoopConfig, LoopReport
+from wafer_core.pretraining.dies import Batch, Batches, DieSet, lots_left_out, read, simulated
 from wafer_core.tasks.generation.diffusion.network import BLURS, FAILED, HIDDEN, WaferGen, blur
 
 log = logging.getLogger(__name__)
@@ -37,69 +37,72 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig(LoopConfig):
-    """Settings of one pre-training.
+    """Settings of one pretraining.
 
     Raises:
-        ParameterError: A number makes no sense.
+        ParameterError: A number is out of range.
     """
 
     steps: int = 20_000
-    batch_size: int = 64  # on canvases of 32 × 32; larger ones make smaller batches
+    batch_size: int = 64  # with canvases of 32 × 32; smaller batches with larger ones
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     warm_up: float = 0.02
-    longest_gradient: float | None = 1.0
-    simulated: int = 6_000  # different simulated wafers
-    simulated_share: float = 0.2  # of the batches where there are real ones; else all of them
-    leave_groups_out: float = 0.05  # share of lots that judge, and teach nothing
-    start: str | None = None  # SHA-256 of the weights that it began with; None: fresh ones
+    max_gradient_norm: float | None = 1.0
+    simulated: int = 6_000  # distinct simulated wafers
+    simulated_share: float = 0.2  # of the batches, if there are real wafers; else all of them
+    leave_groups_out: float = 0.05  # share of lots used for validation only
+    start: str | None = None  # SHA-256 of the initial weights; None: random ones
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.simulated < 1:
-            raise ParameterError("Pre-training needs one simulated wafer at least.")
+            raise ParameterError("Pretraining needs at least one simulated wafer.")
         if not 0 <= self.leave_groups_out < 1 or not 0 <= self.simulated_share < 1:
-            raise ParameterError("Shares of lots and of simulated wafers are from 0 to below 1.")
+            raise ParameterError(
+                "Shares of lots and of simulated wafers must be from 0 to below 1."
+            )
 
 
 def loss_of(network: WaferGen, batch: Batch, random: torch.Generator) -> Tensor:
-    """Mean nats a hidden die.
+    """Mean cross-entropy per masked die, in nats.
 
-    The bound of masked diffusion: a uniform share of the dies is hidden, and what is asked of the
-    hidden ones is averaged over them.
+    The bound of masked diffusion: a uniformly distributed share of the dies is masked, and the loss
+    is averaged over the masked ones.
     """
     device = next(network.parameters()).device
     low, high = (math.log(limit) for limit in BLURS)
     blurred = (low + (high - low) * torch.rand(len(batch.canvas), generator=random)).exp()
-    cells, hidden, blurred = (x.to(device) for x in (batch.cells, batch.hide, blurred))
+    cells, masked, blurred = (x.to(device) for x in (batch.cells, batch.masked, blurred))
     density = blur(cells[:, 1], cells[:, 0], blurred)
-    shown = torch.where(batch.hide, HIDDEN, batch.canvas).to(device)
-    with half(device):
-        logits = network(density, blurred, shown, batch.sizes.to(device))
+    canvas = torch.where(batch.masked, HIDDEN, batch.canvas).to(device)
+    with mixed_precision(device):
+        logits = network(density, blurred, canvas, batch.sizes.to(device))
     failed = (batch.canvas == FAILED).to(device, torch.float32)
-    each = F.binary_cross_entropy_with_logits(logits, failed, reduction="none") * hidden
-    return (each.sum((1, 2)) / hidden.sum((1, 2)).clamp_min(1)).mean()
+    losses = F.binary_cross_entropy_with_logits(logits, failed, reduction="none") * masked
+    return (losses.sum((1, 2)) / masked.sum((1, 2)).clamp_min(1)).mean()
 
 
 def pretrain(
     config: PretrainConfig,
     device: torch.device,
     output: Path,
-    data: Path | Shelf | None = None,
+    data: Path | DieSet | None = None,
     start: Path | None = None,
-) -> Iterator[Progress]:
-    """Teach, or go on where a killed run of the same settings stopped, and store at the end.
+) -> Iterator[LoopReport]:
+    """Train, or resume a killed run with the same settings, and store the result.
 
     Args:
         config: Settings.
         device: Where to compute.
-        output: ``NAME.safetensors``; ``NAME.json`` and, meanwhile, ``NAME.partial.*`` lie beside.
+        output: ``NAME.safetensors``; ``NAME.json`` and, meanwhile, ``NAME.partial.*`` are stored
+            beside it.
         data: Real wafers with lots; None: simulated ones only.
-        start: ``NAME.safetensors`` of an earlier run to begin with; None: fresh weights.
+        start: ``NAME.safetensors`` of an earlier run to start from; None: random weights.
 
     Yields:
-        Progress every few minutes and at the end; its figures are nats a hidden die, ``score`` on
-        wafers left out.
+        A report every few minutes and at the end; ``loss`` and ``score`` are nats per masked die,
+        ``score`` on validation wafers.
 
     Raises:
         WaferError: A file cannot be read or written.
@@ -112,51 +115,55 @@ def pretrain(
         config = replace(config, start=checksum)
     network = network.to(device).to(memory_format=memory_format)  # type: ignore[call-overload]
     loop = Loop(config, network, output)
-    seed = config.seed + loop.step  # a run that goes on sees other wafers
+    seed = config.seed + loop.step  # a resumed run draws other wafers
     random = torch.Generator().manual_seed(seed)
-    choose = np.random.default_rng(seed)
-    made = simulated(config.simulated, config.seed)
-    sources = [Batches(made, config.batch_size, seed)]
-    judge = made
-    teach = 0
+    rng = np.random.default_rng(seed)
+    synthetic = simulated(config.simulated, config.seed)
+    sources = [Batches(synthetic, config.batch_size, seed)]
+    validation = synthetic
+    real_count = 0
     if data is not None:
-        real = data if isinstance(data, Shelf) else read(data)
+        real = data if isinstance(data, DieSet) else read(data)
         out = lots_left_out(real.group, config.leave_groups_out, config.seed)
         if out.all() or not out.any():
             raise InputError(
-                f"{(~out).sum()} wafers would teach and {out.sum()} judge; leave out another "
-                "share of lots or give a larger file."
+                "{training} wafers would be used for training and {validation} for validation; "
+                "leave out another share of lots or give a larger file.",
+                training=int((~out).sum()),
+                validation=int(out.sum()),
             )
-        judge = real.take(np.flatnonzero(out))
+        validation = real.take(np.flatnonzero(out))
         kept = real.take(np.flatnonzero(~out))
-        teach = len(kept)
+        real_count = len(kept)
         sources.append(Batches(kept, config.batch_size, seed))
-        log.info("Real wafers: %d teach, %d judge", teach, len(judge))
+        log.info("Real wafers: %d training, %d validation", real_count, len(validation))
 
     def loss() -> Tensor:
-        source = sources[0 if choose.random() < config.simulated_share else -1]
+        source = sources[0 if rng.random() < config.simulated_share else -1]
         return loss_of(network, source.draw(), random)
 
-    judged: float | None = None
-    for progress in loop.run(loss, lambda: _judge(loop.average, judge, config)):
-        judged = progress.score
-        yield progress
+    score: float | None = None
+    for report in loop.run(loss, lambda: _validation_loss(loop.average, validation, config)):
+        score = report.score
+        yield report
     description = {
         "network": "wafergen",
         "config": {
             **asdict(config), "step": loop.step, "work_minutes": loop.minutes,
-            "real_wafers": teach,
+            "real_wafers": real_count,
         },
-        "judged_on": "real lots left out" if teach else "simulated",
-        "nats_a_hidden_die": judged,
+        "judged_on": "real lots left out" if real_count else "simulated",
+        "nats_a_hidden_die": score,
     }  # fmt: skip
     checkpoint.save(output.parent, loop.average, description, output.stem)
-    loop.forget()
+    loop.delete_state()
 
 
 @torch.inference_mode()
-def _judge(network: WaferGen, wafers: Shelf, config: PretrainConfig, rounds: int = 12) -> float:
-    """Mean nats a hidden die over a few batches, always the same ones."""
+def _validation_loss(
+    network: WaferGen, wafers: DieSet, config: PretrainConfig, rounds: int = 12
+) -> float:
+    """Mean nats per masked die over a few batches, always the same ones."""
     batches = Batches(wafers, config.batch_size, config.seed)
     random = torch.Generator().manual_seed(config.seed)
     return float(np.mean([loss_of(network, batches.draw(), random).item() for _ in range(rounds)]))
@@ -174,9 +181,9 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="wafer data file with lots")
     parser.add_argument("--leave-groups-out", type=float, default=default.leave_groups_out)
     parser.add_argument("--steps", type=int, default=default.steps)
-    parser.add_argument("--minutes", type=float, help="end after so many minutes of work")
+    parser.add_argument("--minutes", type=float, help="stop after this many minutes of work")
     parser.add_argument("--learning-rate", type=float, default=default.learning_rate)
-    parser.add_argument("--start", type=Path, help="weights of an earlier run to begin with")
+    parser.add_argument("--start", type=Path, help="weights of an earlier run to start from")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -189,7 +196,7 @@ def main() -> int:
         device = choose_device(given.device)
         for result in pretrain(config, device, given.output, given.data, given.start):
             log.info(
-                "%3.0f %%  step %d, %.1f min: %.4f nats a hidden die, judged %.4f",
+                "%3.0f %%  step %d, %.1f min: %.4f nats per masked die, validation %.4f",
                 100 * result.done, result.step, result.minutes, result.loss, result.score,
             )  # fmt: skip
     except WaferError as exc:

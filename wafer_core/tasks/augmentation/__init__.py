@@ -1,1 +1,1 @@
-"""Making more wafers of the ones there are: before training (offline) and during it (policies)."""
+"""Augmentation of wafers: of stored pictures (offline) and of batches during training."""

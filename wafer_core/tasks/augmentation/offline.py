@@ -1,27 +1,27 @@
-"""Multiply the pictures of a class by transforms, with the settings of Keras' ImageDataGenerator.
+"""Augment the wafers of a class, with the settings of Keras' ImageDataGenerator.
 
-Settings that normalise (centring, whitening, rescaling) are not here: how a network is fed is
-decided in ``wafer_core.networks.preparation``, and what is made here is stored as a picture.
+Settings that normalise (centring, whitening, rescaling) are left out: the input of a network is
+decided in ``wafer_core.networks.preparation``, and augmented wafers are stored as pictures.
 
     >>> import numpy as np
     >>> wafer = np.full((9, 9), 127, np.uint8)
-    >>> made, drawn = augment_picture(wafer, AugmentConfig(), np.random.default_rng(0))
-    >>> made.shape
+    >>> augmented, drawn = augment_picture(wafer, AugmentConfig(), np.random.default_rng(0))
+    >>> augmented.shape
     (9, 9)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, cast
 
 import numpy as np
 
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import Picture, is_map
-from wafer_core.parameters import Parameter, Range, check_all, check_names, check_seed
+from wafer_core.messages import N_
+from wafer_core.parameters import Parameter, Settings, check_seed, declare
 from wafer_core.tasks.augmentation.affine import (
     FILL_MODES,
     Affine,
@@ -32,143 +32,150 @@ from wafer_core.tasks.augmentation.affine import (
     wafer_grid,
 )
 
-MAX_COUNT = 100_000  # pictures in one go; more is a typing error
-_CELLS_KEPT = 3_000_000  # of prepared wafers, at about 45 bytes each
-_TRIES = 4  # new draws when a transform returned the original itself
+MAX_COUNT = 100_000  # pictures at once; more is a typing error
+_CELLS_KEPT = 3_000_000  # of prepared wafers, about 45 bytes each
+_TRIES = 4  # new draws if a transform returned the original itself
 
 Drawn = dict[str, float | bool]
 
-PARAMETERS: dict[str, Parameter] = {
-    "rotation_range": Parameter(
-        "Rotation",
-        "Turn the wafer by a random angle of up to this many degrees, either way.",
-        90.0, 0.0, 180.0, 1.0, main=True,
-    ),
-    "shear_range": Parameter(
-        "Shear",
-        "Slant the pattern by up to this angle in radians (0.1 is about 6 degrees).",
-        0.1, 0.0, 0.8, 0.01, main=True,
-    ),
-    "horizontal_flip": Parameter(
-        "Horizontal flip", "Mirror every second picture, left to right.", True, main=True
-    ),
-    "vertical_flip": Parameter(
-        "Vertical flip", "Mirror every second picture, top to bottom.", True, main=True
-    ),
-    "zoom_range": Parameter(
-        "Zoom",
-        "Enlarge or shrink by up to this fraction, height and width independently.",
-        0.0, 0.0, 0.9, 0.01,
-        harms="Moves rings and edge defects off the wafer's edge: an Edge-Ring may become a Donut.",
-    ),
-    "width_shift_range": Parameter(
-        "Width shift",
-        "Move sideways by up to this fraction of the width.",
-        0.0, 0.0, 0.9, 0.01,
-        harms="The wafer's centre is no longer its centre: a Center pattern may become a Loc.",
-    ),
-    "height_shift_range": Parameter(
-        "Height shift",
-        "Move up or down by up to this fraction of the height.",
-        0.0, 0.0, 0.9, 0.01,
-        harms="The wafer's centre is no longer its centre: a Center pattern may become a Loc.",
-    ),
-    "brightness_range": Parameter(
-        "Brightness",
-        "Multiply the brightness by a random factor between these two (1 leaves it).",
-        None, 0.0, 4.0, 0.05, is_range=True,
-        harms="Pass and fail are states, not brightness: wafer maps are left as they are.",
-    ),
-    "channel_shift_range": Parameter(
-        "Channel shift",
-        "Add a random grey value of up to this size, up or down.",
-        0.0, 0.0, 255.0, 1.0,
-        harms="Pass and fail are states, not brightness: wafer maps are left as they are.",
-    ),
-    "fill_mode": Parameter(
-        "Fill mode",
-        "What appears where the moved picture has no content: the nearest edge goes on, a constant "
-        "value, the mirrored picture, or its opposite side.",
-        "nearest", choices=FILL_MODES,
-        harms="On wafer maps it acts beyond the wafer's edge; reflect and wrap invent edge dies.",
-    ),
-    "cval": Parameter(
-        "Fill value",
-        "The grey value for fill mode constant. On wafer maps above 190 means failed dies.",
-        0.0, 0.0, 255.0, 1.0,
-        harms="Bright values draw a failed rim onto shifted or shrunk wafers.",
-    ),
-    "interpolation_order": Parameter(
-        "Interpolation",
-        "How grey pictures are sampled: 0 nearest pixel, 1 linear, 3 cubic. Wafer maps always "
-        "take the nearest die.",
-        1, 0, 3, 1,
-    ),
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
-class AugmentConfig:
-    """The settings of ``PARAMETERS``; the four that suit wafer maps are on.
+class AugmentConfig(Settings):
+    """Settings of the transforms; by default the four that suit wafer maps are on.
 
     Raises:
-        ParameterError: A value out of range, not a number, or of another type.
+        ParameterError: A value is out of range, not a number, or of another type.
     """
 
-    rotation_range: float = 90.0  # a wafer has no up; flips bring the other half turn
-    shear_range: float = 0.1  # radians, as first defined in Keras; in degrees it would do nothing
-    horizontal_flip: bool = True
-    vertical_flip: bool = True
-    zoom_range: float = 0.0
-    width_shift_range: float = 0.0
-    height_shift_range: float = 0.0
-    brightness_range: Range | None = None
-    channel_shift_range: float = 0.0
-    fill_mode: str = "nearest"
-    cval: float = 0.0
-    interpolation_order: int = 1
-
-    def __post_init__(self) -> None:
-        check_all(self, PARAMETERS)
+    # A wafer has no preferred direction; reflections cover the other half turn.
+    rotation_range: float = declare(
+        Parameter(
+            N_("Rotation"),
+            N_("Rotate the wafer by a random angle of up to this many degrees, either way."),
+            90.0, 0.0, 180.0, 1.0, main=True,
+        )
+    )  # fmt: skip
+    # In radians, as first defined in Keras; in degrees 0.1 would have no effect.
+    shear_range: float = declare(
+        Parameter(
+            N_("Shear"),
+            N_("Slant the pattern by up to this angle in radians (0.1 is about 6 degrees)."),
+            0.1, 0.0, 0.8, 0.01, main=True,
+        )
+    )  # fmt: skip
+    horizontal_flip: bool = declare(
+        Parameter(
+            N_("Horizontal flip"), N_("Mirror half of the pictures, left to right."), True,
+            main=True,
+        )
+    )  # fmt: skip
+    vertical_flip: bool = declare(
+        Parameter(
+            N_("Vertical flip"), N_("Mirror half of the pictures, top to bottom."), True, main=True
+        )
+    )
+    zoom_range: float = declare(
+        Parameter(
+            N_("Zoom"),
+            N_("Enlarge or shrink by up to this fraction, height and width independently."),
+            0.0, 0.0, 0.9, 0.01,
+            harms=N_(
+                "Moves rings and edge defects away from the wafer's edge: an Edge-Ring may become "
+                "a Donut."
+            ),
+        )
+    )  # fmt: skip
+    width_shift_range: float = declare(
+        Parameter(
+            N_("Width shift"),
+            N_("Move sideways by up to this fraction of the width."),
+            0.0, 0.0, 0.9, 0.01,
+            harms=N_("Moves patterns away from the wafer's centre: a Center may become a Loc."),
+        )
+    )  # fmt: skip
+    height_shift_range: float = declare(
+        Parameter(
+            N_("Height shift"),
+            N_("Move up or down by up to this fraction of the height."),
+            0.0, 0.0, 0.9, 0.01,
+            harms=N_("Moves patterns away from the wafer's centre: a Center may become a Loc."),
+        )
+    )  # fmt: skip
+    brightness_range: tuple[float, float] | None = declare(
+        Parameter(
+            N_("Brightness"),
+            N_("Multiply the grey values by a random factor between these two (1 keeps them)."),
+            None, 0.0, 4.0, 0.05, is_range=True,
+            harms=N_("Pass and fail are states, not grey values: wafer maps are not changed."),
+        )
+    )  # fmt: skip
+    channel_shift_range: float = declare(
+        Parameter(
+            N_("Channel shift"),
+            N_("Add a random grey value of up to this size, up or down."),
+            0.0, 0.0, 255.0, 1.0,
+            harms=N_("Pass and fail are states, not grey values: wafer maps are not changed."),
+        )
+    )  # fmt: skip
+    fill_mode: str = declare(
+        Parameter(
+            N_("Fill mode"),
+            N_(
+                "What fills the area outside the moved picture: the nearest edge (nearest), a "
+                "constant value (constant), the mirrored picture (reflect), or its opposite side "
+                "(wrap)."
+            ),
+            "nearest", choices=FILL_MODES,
+            harms=N_(
+                "On wafer maps it applies beyond the wafer's edge; reflect and wrap invent edge "
+                "dies."
+            ),
+        )
+    )  # fmt: skip
+    cval: float = declare(
+        Parameter(
+            N_("Fill value"),
+            N_("The grey value for fill mode constant. On wafer maps above 190 means failed dies."),
+            0.0, 0.0, 255.0, 1.0,
+            harms=N_("Bright values draw a failed rim onto shifted or shrunk wafers."),
+        )
+    )  # fmt: skip
+    interpolation_order: int = declare(
+        Parameter(
+            N_("Interpolation"),
+            N_(
+                "How grey pictures are sampled: 0 nearest pixel, 1 linear, 3 cubic. Wafer maps "
+                "always use the nearest die."
+            ),
+            1, 0, 3, 1,
+        )
+    )  # fmt: skip
 
     @property
     def changes_something(self) -> bool:
         """Whether any transform is on."""
-        neutral = AugmentConfig(
+        neutral = replace(
+            AugmentConfig(),
             rotation_range=0, shear_range=0, horizontal_flip=False, vertical_flip=False,
             fill_mode=self.fill_mode, cval=self.cval, interpolation_order=self.interpolation_order,
         )  # fmt: skip
         return self != neutral
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, object]) -> AugmentConfig:
-        """Config from (some of) its settings.
-
-        Raises:
-            ParameterError: An unknown setting or a value that cannot be used.
-        """
-        check_names(values, PARAMETERS)
-        return cls(**cast(dict[str, Any], dict(values)))
-
 
 def draw(config: AugmentConfig, rng: np.random.Generator) -> Drawn:
     """Draw the parameters of one transform.
 
-    The same numbers are drawn whatever is on, so that a picture of a live preview follows a slider
-    instead of jumping to another angle.
+    The same random numbers are used whatever is on, so that a live preview follows a slider instead
+    of jumping to another angle.
     """
     u = rng.uniform(-1.0, 1.0, 8)
-    heads = rng.random(2) < 0.5
+    coins = rng.random(2) < 0.5
     low, high = config.brightness_range or (1.0, 1.0)
     return {
         "rotation": float(u[0] * config.rotation_range),
         "shear": float(u[1] * config.shear_range),
-        "horizontal_flip": bool(heads[0] and config.horizontal_flip),
-        "vertical_flip": bool(heads[1] and config.vertical_flip),
+        "horizontal_flip": bool(coins[0] and config.horizontal_flip),
+        "vertical_flip": bool(coins[1] and config.vertical_flip),
         "zoom_y": float(1.0 + u[2] * config.zoom_range),
         "zoom_x": float(1.0 + u[3] * config.zoom_range),
         "shift_y": float(u[4] * config.height_shift_range),
@@ -181,7 +188,7 @@ def draw(config: AugmentConfig, rng: np.random.Generator) -> Drawn:
 def augment_picture(
     picture: Picture, config: AugmentConfig, rng: np.random.Generator
 ) -> tuple[Picture, Drawn]:
-    """One new picture from one original, and the parameters drawn for it.
+    """One augmented picture, and the parameters drawn for it.
 
     A wafer map stays one: three values, the dies of the original. Other pictures keep their size.
     """
@@ -191,7 +198,7 @@ def augment_picture(
 def augment(
     pictures: Sequence[Picture], count: int, config: AugmentConfig, seed: int
 ) -> Iterator[tuple[Picture, int, Drawn]]:
-    """Make ``count`` pictures, taking every original equally often, in random order.
+    """Make ``count`` augmented pictures, using every original equally often, in random order.
 
     Picture number n depends on ``seed`` and n alone, not on ``count``.
 
@@ -203,13 +210,17 @@ def augment(
         ParameterError: A count below 1 or above 100,000, a negative seed, or no transform is on.
     """
     if not pictures:
-        raise InputError("There are no pictures to multiply; add some to this class first.")
+        raise InputError("There are no pictures to augment; add some to this class first.")
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_COUNT:
-        raise ParameterError(f"count is {count!r}; give a whole number from 1 to {MAX_COUNT:,}.")
+        raise ParameterError(
+            "count is {count}; give a whole number from 1 to {most:,}.",
+            count=repr(count),
+            most=MAX_COUNT,
+        )
     check_seed(seed)
     if not config.changes_something:
         raise ParameterError(
-            "No transform is on, so only copies would be made; turn on at least one of them."
+            "No transform is on, so only copies would be made; turn on at least one."
         )
     return _augment_many(pictures, count, config, seed)
 
@@ -218,21 +229,21 @@ def _augment_many(
     pictures: Sequence[Picture], count: int, config: AugmentConfig, seed: int
 ) -> Iterator[tuple[Picture, int, Drawn]]:
     @lru_cache(max(1, _CELLS_KEPT // max(picture.size for picture in pictures)))
-    def prepared(index: int) -> WaferGrid | None:
+    def grid_of(index: int) -> WaferGrid | None:
         return wafer_grid(pictures[index]) if is_map(pictures[index]) else None
 
     N = len(pictures)
     for number in range(count):
-        turn, place = divmod(number, N)
-        if place == 0:
-            order = np.random.default_rng((seed, 0, turn)).permutation(N)
-        index = int(order[place])
+        epoch, position = divmod(number, N)
+        if position == 0:
+            order = np.random.default_rng((seed, 0, epoch)).permutation(N)
+        index = int(order[position])
         rng = np.random.default_rng((seed, 1, number))
         for _ in range(_TRIES):
-            made, drawn = _augment(pictures[index], prepared(index), config, rng)
-            if not np.array_equal(made, pictures[index]):
+            augmented, drawn = _augment(pictures[index], grid_of(index), config, rng)
+            if not np.array_equal(augmented, pictures[index]):
                 break
-        yield made, index, drawn
+        yield augmented, index, drawn
 
 
 def _augment(
@@ -242,11 +253,11 @@ def _augment(
     move = _affine(drawn)
     if grid is not None:
         return transform_map(grid, move, config.fill_mode, config.cval), drawn
-    made = transform_grey(picture, move, config.fill_mode, config.cval, config.interpolation_order)
-    light, shift = drawn["brightness"], drawn["channel_shift"]
-    if light != 1.0 or shift != 0.0:
-        made = np.rint(made * light + shift).clip(0, 255).astype(np.uint8)
-    return made, drawn
+    moved = transform_grey(picture, move, config.fill_mode, config.cval, config.interpolation_order)
+    factor, shift = drawn["brightness"], drawn["channel_shift"]
+    if factor != 1.0 or shift != 0.0:
+        moved = np.rint(moved * factor + shift).clip(0, 255).astype(np.uint8)
+    return moved, drawn
 
 
 def _affine(drawn: Drawn) -> Affine:

@@ -1,4 +1,4 @@
-"""A trained network as it is used: pictures in, honest probabilities out."""
+"""A trained network with everything that its predictions depend on."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from wafer_core.errors import ModelError, ParameterError
 from wafer_core.images import Picture
 from wafer_core.metrics import log_softmax
 from wafer_core.networks import checkpoint, registry
-from wafer_core.networks.optimizer import half
+from wafer_core.networks.optimizer import mixed_precision
 from wafer_core.networks.preparation import Preparation
+from wafer_core.networks.wafer_cnn import WaferCNN
 from wafer_core.tasks.augmentation.dihedral import quarter_turns
 
-_BATCH = 64  # pictures in one go when predicting; four times as many with all turns
-# A first answer with this probability stands; the network sees the other turns of the others only.
-# In twelve trainings with real wafers (10 and 50 a class) that cost 0.0004 of macro-F1 and 0.002 of
-# the calibration error, and of the balanced test wafers one in nine was looked at again.
-_SURE = 0.8
+_BATCH = 64  # pictures at once when predicting; four times as many with all rotations
+# A first prediction with this probability is final; only the others are rotated. In twelve
+# trainings with real wafers (10 and 50 per class) this cost 0.0004 of macro-F1 and 0.002 of the
+# calibration error, and one in nine of the balanced test wafers was rotated.
+_CONFIDENT = 0.8
 
 
 class Classifier:
-    """A trained network with everything that its answers depend on.
+    """A trained network that predicts calibrated class probabilities.
 
     Safe to use from several threads.
     """
@@ -49,20 +50,19 @@ class Classifier:
 
         Args:
             network: Gives logits (N, C) for prepared pictures.
-            architecture: Its key in ``networks.NETWORKS``.
-            preparation: What it is fed.
+            architecture: Its key in ``registry.NETWORKS``.
+            preparation: Of its input.
             class_names: C names, in the order of its outputs.
-            temperature: Logits are divided by it, so that probabilities are honest.
-            average_turns: Answer with the mean over the four quarter turns where the first of them
-                is not sure.
+            temperature: Logits are divided by it, so that probabilities are calibrated.
+            average_turns: Average over four rotations if the first prediction is not confident.
             config: How it was trained, for the record.
-            extra: What the caller stored with it.
+            extra: Further JSON values that are stored with it.
             device: Where to compute.
         """
         self.device = device or torch.device("cpu")
         self.network = network.eval().to(self.device).to(memory_format=memory_format)
-        quick = self.network.fused() if isinstance(self.network, registry.WaferCNN) else None
-        self._quick: nn.Module = quick or self.network
+        fused = self.network.fused() if isinstance(self.network, WaferCNN) else None
+        self._fused: nn.Module = fused or self.network
         self.architecture = architecture
         self.preparation = preparation
         self.class_names = tuple(class_names)
@@ -74,29 +74,29 @@ class Classifier:
     def predict_proba(
         self, pictures: Sequence[Picture], batch_size: int = _BATCH
     ) -> npt.NDArray[np.float64]:
-        """Probability of each class, in [0, 1]; the rows of (N, C) add up to 1."""
-        parts = [
+        """Class probabilities (N, C) in [0, 1]; rows sum to 1."""
+        batches = [
             self.predict_prepared(self.preparation.prepare(pictures[start : start + batch_size]))
             for start in range(0, len(pictures), batch_size)
         ]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.class_names)))
+        return np.concatenate(batches) if batches else np.zeros((0, len(self.class_names)))
 
     def predict_prepared(self, batch: torch.Tensor) -> npt.NDArray[np.float64]:
         """The same for one batch from ``preparation.prepare``, float32 (N, C_in, S, S)."""
         batch = batch.to(self.device)
-        scores = _scores(self._quick, batch)
+        logs = _log_proba(self._fused, batch)
         if self.average_turns:
-            unsure = self._probability(scores).max(1) < _SURE
-            rest = batch[torch.from_numpy(unsure).to(self.device)]
+            uncertain = self._probabilities(logs).max(1) < _CONFIDENT
+            rest = batch[torch.from_numpy(uncertain).to(self.device)]
             if len(rest):
-                others = _scores(self._quick, quarter_turns(rest)[len(rest) :])
-                scores[unsure] += others.reshape(3, *scores[unsure].shape).sum(0)
-                scores[unsure] /= 4
-        return self._probability(scores)
+                rotated = _log_proba(self._fused, quarter_turns(rest)[len(rest) :])
+                logs[uncertain] += rotated.reshape(3, *logs[uncertain].shape).sum(0)
+                logs[uncertain] /= 4
+        return self._probabilities(logs)
 
-    def _probability(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        probability: npt.NDArray[np.float64] = np.exp(log_softmax(scores / self.temperature))
-        return probability
+    def _probabilities(self, logs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        probabilities: npt.NDArray[np.float64] = np.exp(log_softmax(logs / self.temperature))
+        return probabilities
 
     def save(
         self, folder: Path, extra: Mapping[str, Any] | None = None, name: str = checkpoint.NAME
@@ -105,11 +105,11 @@ class Classifier:
 
         Args:
             folder: Of the run.
-            extra: JSON values to keep with it; default: those it came with.
-            name: Of the files.
+            extra: JSON values to store with it; default: those it was created with.
+            name: Of the files, without suffix.
 
         Raises:
-            StorageError: The disk is full or refuses.
+            StorageError: The disk is full or read-only.
         """
         description = {
             "network": self.architecture,
@@ -126,29 +126,38 @@ class Classifier:
     def load(
         cls, folder: Path, device: torch.device | None = None, name: str = checkpoint.NAME
     ) -> Classifier:
-        """Read a stored classifier; the files are data only and may come from anybody.
+        """Read a stored classifier; the files hold data only, and their source need not be trusted.
 
         Raises:
             ModelError: Missing, damaged, or of an unknown kind.
         """
         value = checkpoint.read_description(folder, name)
         architecture, names = value.get("network"), value.get("class_names")
-        where = folder / f"{name}.json"
+        path = str(folder / f"{name}.json")
         if not isinstance(architecture, str) or architecture not in registry.NETWORKS:
             raise ModelError(
-                f"{where} asks for the network {str(architecture)[:60]!r}, which this version does "
-                f"not know ({', '.join(registry.NETWORKS)}); update the program or train again."
+                "{path} requires the network {network}, which this version does not have ({known});"
+                " update the program or train again.",
+                path=path,
+                network=repr(str(architecture)[:60]),
+                known=", ".join(registry.NETWORKS),
             )
         if (
             not isinstance(names, list)
             or not all(isinstance(name, str) for name in names)
             or len(set(names)) != len(names)
         ):
-            raise ModelError(f"{where}: class_names is not a list of different names; train again.")
+            raise ModelError(
+                "{path}: class_names is not a list of distinct names; train again.", path=path
+            )
         temperature, average_turns = value.get("temperature"), value.get("average_turns")
         is_number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
         if not is_number or not 0.01 <= float(temperature or 0) <= 100:
-            raise ModelError(f"{where}: temperature is {temperature!r}, no number; train again.")
+            raise ModelError(
+                "{path}: temperature is {value}, not a number from 0.01 to 100; train again.",
+                path=path,
+                value=repr(temperature),
+            )
         config, extra = value.get("config"), value.get("extra")
         sha256 = value.get("sha256")
         if not (
@@ -158,14 +167,15 @@ class Classifier:
             and isinstance(sha256, str | None)
         ):
             raise ModelError(
-                f"{where}: average_turns, config, extra or sha256 is missing or of the wrong kind; "
-                "train again."
+                "{path}: average_turns, config, extra or sha256 is missing or has the wrong type; "
+                "train again.",
+                path=path,
             )
         preparation = Preparation.from_json(value.get("preparation"))
         try:
             network = registry.build(architecture, len(names))
         except ParameterError as exc:
-            raise ModelError(f"{where}: {exc}") from exc
+            raise ModelError("{path}: {reason}", path=path, reason=exc.message) from exc
         checkpoint.load_weights(folder, network, name, sha256)
         return cls(
             network, architecture, preparation, names, float(temperature or 1), average_turns,
@@ -174,30 +184,30 @@ class Classifier:
 
 
 @torch.inference_mode()
-def _scores(network: nn.Module, batch: torch.Tensor) -> npt.NDArray[np.float64]:
-    """Log-probabilities (N, C), not yet at the right temperature."""
-    with half(batch.device):
+def _log_proba(network: nn.Module, batch: torch.Tensor) -> npt.NDArray[np.float64]:
+    """Log-probabilities (N, C) at temperature 1."""
+    with mixed_precision(batch.device):
         logits = network(batch)
-    values: npt.NDArray[np.float64] = logits.double().log_softmax(1).cpu().numpy()
-    if not np.isfinite(values).all():
-        raise ModelError("The network's answer is not a number; train it again.")
-    return values
+    logs: npt.NDArray[np.float64] = logits.double().log_softmax(1).cpu().numpy()
+    if not np.isfinite(logs).all():
+        raise ModelError("The network's predictions are not finite; train it again.")
+    return logs
 
 
-def many_scores(
+def predict_log_proba(
     network: nn.Module, compact: torch.Tensor, device: torch.device, average_turns: bool
 ) -> npt.NDArray[np.float64]:
-    """Log-probabilities (N, C), mean over all turns if asked for, not yet at the temperature.
+    """Log-probabilities (N, C) at temperature 1.
 
     Args:
         network: On the device.
         compact: Prepared pictures in steps of 1/255, uint8 (N, 3, S, S).
         device: Where to compute.
-        average_turns: Whether each picture is shown in all four turns.
+        average_turns: Average the log-probabilities of all four rotations.
     """
-    values = []
-    for part in torch.split(compact, _BATCH):
-        batch = part.to(device).float() / 255
-        scores = _scores(network, quarter_turns(batch) if average_turns else batch)
-        values.append(scores.reshape(-1, len(part), scores.shape[1]).mean(0))
-    return np.concatenate(values)
+    logs = []
+    for batch in torch.split(compact, _BATCH):
+        inputs = batch.to(device).float() / 255
+        rows = _log_proba(network, quarter_turns(inputs) if average_turns else inputs)
+        logs.append(rows.reshape(-1, len(batch), rows.shape[1]).mean(0))
+    return np.concatenate(logs)

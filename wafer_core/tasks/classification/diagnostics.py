@@ -1,7 +1,7 @@
-"""Under the hood of a trained network: what moved, what is dead, how the features lie.
+"""Diagnostics of a trained network: weight change, inactive channels, curvature of the features.
 
-Three figures that tell whether weights that came along were used or overwritten, and whether the
-network has room left; read them beside a run that started from chance on the same pictures.
+The three figures show whether pretrained weights were used or overwritten, and whether the network
+is larger than needed. Compare them with a run from scratch on the same pictures.
 """
 
 from __future__ import annotations
@@ -19,64 +19,87 @@ from torch.overrides import TorchFunctionMode
 
 from wafer_core.errors import InputError
 from wafer_core.images import Picture
-from wafer_core.networks import imagenet, initial_weights
+from wafer_core.networks.initial_weights import InitialNetwork
+from wafer_core.networks.penultimate import last_layer, penultimate
 from wafer_core.networks.preparation import Preparation
+from wafer_core.sampling import evenly_spaced
 from wafer_core.tasks.classification import manifold
 
 SCHEMA = 1
-PICTURES = 300  # looked at; more change the figures little and cost seconds
+PICTURES = 300  # used at most; more change the figures little and cost seconds
 _BATCH = 50
-# their result exceeds zero exactly where what goes in does
+# Their output is positive exactly where their input is.
 _ACTIVATIONS = {F.relu, F.relu6, F.silu, F.hardtanh, torch.relu, torch.relu_, torch.Tensor.relu}
 
 
 @dataclass(frozen=True)
 class Movement:
-    """How far one layer's weights went in training."""
+    """How far training moved the weights of one layer.
+
+    Attributes:
+        layer: Its name.
+        weights: How many it has.
+        moved: ‖w - w₀‖ / ‖w₀‖; None if w₀ is all zeros.
+        fresh: Whether the layer started at random although the network was pretrained.
+    """
 
     layer: str
     weights: int
-    moved: float | None  # ‖w - w₀‖ / ‖w₀‖; None where w₀ is all zeros
-    fresh: bool  # the layer started from chance though the network had weights
+    moved: float | None
+    fresh: bool
 
 
 @dataclass(frozen=True)
-class Dead:
-    """Channels of one activation that no picture makes exceed zero."""
+class InactiveChannels:
+    """Channels of one activation that are not positive for any picture.
+
+    Attributes:
+        layer: Its name.
+        channels: How many it has.
+        inactive: How many of them are inactive.
+    """
 
     layer: str
     channels: int
-    dead: int
+    inactive: int
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One line of the summary of a network."""
+    """One row of the summary of a network.
+
+    Attributes:
+        layer: Its name.
+        kind: Class of the module.
+        shape: Of its output, without the batch dimension.
+        parameters: How many it has.
+    """
 
     layer: str
     kind: str
-    shape: tuple[int, ...]  # of what comes out, without the batch
+    shape: tuple[int, ...]
     parameters: int
 
 
 def movement(
     before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor], fresh: str = ""
 ) -> list[Movement]:
-    """How far each convolution's and each fully connected layer's weights went.
+    """How far the weights of each convolution and fully connected layer moved.
 
-    Norms and biases are left out: they start at 0 and 1, from which no distance is relative.
+    Normalisation layers and biases are left out: they start at 1 and 0, so that a relative distance
+    means nothing.
 
     Args:
-        before: State of the network before its training.
-        after: And after it.
-        fresh: Name of a layer that came without weights.
+        before: State of the network before training.
+        after: State after training.
+        fresh: Name of a layer that started at random.
 
     Raises:
-        InputError: They are two different networks.
+        InputError: The states belong to different networks.
     """
     if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in after.items()}:
         raise InputError(
-            "These are the weights of two different networks; compare one with itself."
+            "These are the weights of two different networks; compare states of the same network."
         )
     found = []
     for key, end in after.items():
@@ -91,10 +114,10 @@ def movement(
 
 
 class _Maxima(TorchFunctionMode):
-    """Keeps the largest value of each channel behind each activation, functions and modules alike.
+    """Records the maximum of each channel after every activation function or module.
 
-    An activation is named after the module in whose code it runs; the second one there gets ``#2``.
-    In the outermost code it is named after the module that ran before.
+    An activation is named after the module whose ``forward`` calls it; the second one there gets
+    ``#2``. In the outermost ``forward`` it is named after the module that ran before.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -126,7 +149,7 @@ class _Maxima(TorchFunctionMode):
         return hook
 
     def remove(self) -> None:
-        """Take the hooks off the network."""
+        """Remove the hooks from the network."""
         for handle in self._handles:
             handle.remove()
 
@@ -137,13 +160,13 @@ class _Maxima(TorchFunctionMode):
             self._calls[name] = count = self._calls.get(name, 0) + 1
             name += f" #{count}" if count > 1 else ""
             largest = result.detach().flatten(2).amax((0, 2)) if result.ndim > 2 else result.amax(0)
-            seen = self.found.get(name)
-            self.found[name] = largest if seen is None else torch.maximum(seen, largest)
+            before = self.found.get(name)
+            self.found[name] = largest if before is None else torch.maximum(before, largest)
         return result
 
 
 @contextmanager
-def _watched(network: nn.Module) -> Iterator[_Maxima]:
+def _recorded(network: nn.Module) -> Iterator[_Maxima]:
     maxima = _Maxima(network)
     try:
         with maxima:
@@ -153,10 +176,10 @@ def _watched(network: nn.Module) -> Iterator[_Maxima]:
 
 
 @torch.no_grad()
-def look(
+def inactive_channels(
     network: nn.Module, batch: torch.Tensor, device: torch.device
-) -> tuple[list[Dead], torch.Tensor]:
-    """Dead channels and features, in one pass.
+) -> tuple[list[InactiveChannels], torch.Tensor]:
+    """Inactive channels and features, in one forward pass.
 
     Args:
         network: In evaluation mode, on the device.
@@ -164,71 +187,70 @@ def look(
         device: Where to compute.
 
     Returns:
-        One entry for each activation, in the order of the pass; features (N, F), on the CPU.
+        One entry per activation, in the order of the forward pass; features (N, F), on the CPU.
     """
     features = []
-    with _watched(network) as maxima:
+    with _recorded(network) as maxima:
         for part in torch.split(batch, _BATCH):
-            found = initial_weights.penultimate(network, part.to(device))
-            features.append(found.float().cpu())
-    dead = [
-        Dead(name, largest.numel(), int((largest <= 0).sum()))
+            features.append(penultimate(network, part.to(device)).float().cpu())
+    inactive = [
+        InactiveChannels(name, largest.numel(), int((largest <= 0).sum()))
         for name, largest in maxima.found.items()
     ]
-    return dead, torch.cat(features)
+    return inactive, torch.cat(features)
 
 
 def examine(
     network: nn.Module,
-    start: initial_weights.Start,
+    initial: InitialNetwork,
     preparation: Preparation,
     pictures: Sequence[Picture],
     device: torch.device,
 ) -> dict[str, Any]:
-    """All three figures, as small JSON values for a run's report.
+    """All three figures, as JSON values for the report of a run.
 
     Args:
         network: Trained.
-        start: What its training started from.
-        preparation: That it is fed with.
-        pictures: That it never learned from; at most ``PICTURES`` of them, evenly chosen, are used.
+        initial: The network before its training.
+        preparation: Of its input.
+        pictures: Not used in training; at most ``PICTURES`` of them, evenly spaced, are used.
         device: Where to compute.
 
     Raises:
-        InputError: The start is another network's.
+        InputError: The initial network has another architecture.
     """
-    fresh = imagenet.last_layer(network)[0] if start.weights else ""
+    fresh = last_layer(network)[0] if initial.weights else ""
+    before, after = initial.network.state_dict(), network.state_dict()
     value: dict[str, Any] = {
         "schema": SCHEMA,
-        "weights": start.weights,
+        "weights": initial.weights,
         "pictures": min(len(pictures), PICTURES),
-        "movement": [
-            asdict(row) for row in movement(start.network.state_dict(), network.state_dict(), fresh)
-        ],
+        "movement": [asdict(row) for row in movement(before, after, fresh)],
         "dead": [],
         "manifold": None,
     }
     if not pictures:
         return value
-    chosen = np.linspace(0, len(pictures) - 1, min(len(pictures), PICTURES)).round().astype(int)
-    batch = preparation.prepare([pictures[i] for i in chosen])
+    batch = preparation.prepare([pictures[i] for i in evenly_spaced(len(pictures), PICTURES)])
     was_training = network.training
-    dead, features = look(network.eval(), batch, device)
+    inactive, features = inactive_channels(network.eval(), batch, device)
     network.train(was_training)
-    value["dead"] = [asdict(row) for row in dead]
-    # too few different pictures, nothing to say: the page tells how many it takes
-    if len(np.unique(features.numpy(), axis=0)) >= manifold.FEWEST:
+    value["dead"] = [
+        {"layer": row.layer, "channels": row.channels, "dead": row.inactive} for row in inactive
+    ]
+    # With too few distinct pictures there is nothing to measure; the page says how many it takes.
+    if len(np.unique(features.numpy(), axis=0)) >= manifold.MIN_POINTS:
         found = manifold.measure(features.numpy().astype(np.float64))
         value["manifold"] = {**asdict(found), "pairs": found.pairs.round(4).tolist()}
     return value
 
 
 def summary(network: nn.Module, size: int) -> list[Layer]:
-    """Layers in the order in which a picture passes them, with shapes and parameter counts.
+    """Layers in the order of the forward pass, with output shapes and parameter counts.
 
     Args:
         network: On the CPU.
-        size: Cells a side that it is fed.
+        size: Cells per side of its input.
     """
     found: dict[str, Layer] = {}
     handles = []

@@ -1,8 +1,8 @@
-"""How flat the surface is on which points lie: along the surface against straight through space.
+"""Curvature of a point cloud: geodesic against Euclidean distances.
 
 Isomap's measure (Tenenbaum, de Silva, Langford 2000): the geodesic distance of two points is the
-shortest way from neighbour to neighbour. Where the points fill a flat piece, it is hardly longer
-than the straight line; on a half circle the ends are pi / 2 times as far apart along it.
+shortest path along a graph of nearest neighbours. If the points fill a flat region, it is hardly
+longer than the straight line; at the ends of a half circle it is pi / 2 times as long.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from scipy.spatial.distance import pdist, squareform
 from wafer_core.errors import InputError
 
 Floats = npt.NDArray[np.float64]
-FEWEST = 12  # different points; below, neighbours are all there is
+MIN_POINTS = 12  # distinct points; with fewer, all points are neighbours
 NEIGHBOURS = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Manifold:
-    """How curved a cloud of points is.
+    """Curvature of a point cloud.
 
     Attributes:
-        points: Different ones.
-        ratio: Mean of geodesic over Euclidean distance over all pairs, 1 or more; 1 is flat.
+        points: Number of distinct points.
+        ratio: Mean of geodesic over Euclidean distance of all pairs, 1 or more; 1 is flat.
         ratio_high: The 95th percentile of the same.
-        flat_ratio: The ratio of a normal cloud of as many points, of the same mean and covariance:
-            what flat looks like with so few points in so many dimensions.
-        pairs: (P, 2) some pairs: Euclidean and geodesic distance, in units of the mean Euclidean.
+        flat_ratio: The ratio of a normal cloud with as many points and the same mean and
+            covariance: the reference for a flat cloud with so few points in so many dimensions.
+        pairs: (P, 2) Euclidean and geodesic distances of some pairs, in units of the mean Euclidean
+            distance.
     """
 
     points: int
@@ -43,17 +44,14 @@ class Manifold:
 
 
 def distances(points: Floats, neighbours: int = NEIGHBOURS) -> tuple[Floats, Floats]:
-    """Euclidean and geodesic distances.
+    """Euclidean and geodesic distances, both (N, N).
 
-    Groups of points that are nobody's neighbours are joined by their shortest bridges, so that
-    every distance is finite.
+    Unconnected groups of points are joined by the edges of the minimum spanning tree, so that every
+    distance is finite.
 
     Args:
-        points: (N, F), all different.
+        points: (N, F), all distinct.
         neighbours: Of each point in the graph.
-
-    Returns:
-        Both (N, N).
     """
     N = len(points)
     euclidean: Floats = squareform(pdist(points))
@@ -68,33 +66,35 @@ def distances(points: Floats, neighbours: int = NEIGHBOURS) -> tuple[Floats, Flo
     return euclidean, geodesic
 
 
-def measure(points: Floats, seed: int = 0, most_pairs: int = 200) -> Manifold:
-    """How curved a cloud of points is; see ``Manifold``.
+def measure(points: Floats, seed: int = 0, max_pairs: int = 200) -> Manifold:
+    """Measure the curvature of a point cloud; see ``Manifold``.
 
     Args:
         points: (N, F) features; equal rows count once.
-        seed: Of the flat cloud and of the pairs that are kept.
-        most_pairs: Kept for a chart.
+        seed: Of the reference cloud and of the pairs that are kept.
+        max_pairs: Kept for a chart.
 
     Raises:
-        InputError: Fewer than ``FEWEST`` different points.
+        InputError: Fewer than ``MIN_POINTS`` distinct points.
     """
     points = np.unique(np.asarray(points, np.float64), axis=0)
     N = len(points)
-    if N < FEWEST:
+    if N < MIN_POINTS:
         raise InputError(
-            f"How flat the features lie is measured on {FEWEST} or more different pictures, and "
-            f"there are {N}; add pictures."
+            "Curvature is measured on at least {least} different pictures, but there are {count}; "
+            "add pictures.",
+            least=MIN_POINTS,
+            count=N,
         )
     rng = np.random.default_rng(seed)
     euclidean, ratios, geodesic = _ratios(points)
-    chosen = rng.permutation(len(ratios))[:most_pairs]
+    chosen = rng.permutation(len(ratios))[:max_pairs]
     pairs = np.stack([euclidean[chosen], geodesic[chosen]], 1) / euclidean.mean()
     centred = points - points.mean(0)
-    # normal with exactly the covariance of the points: mixtures of them, drawn at random
+    # Random mixtures of the points are normal with exactly their covariance.
     cloud = rng.standard_normal((N, N)) @ centred / np.sqrt(N)
-    flat = float(_ratios(cloud)[1].mean())
-    return Manifold(N, float(ratios.mean()), float(np.quantile(ratios, 0.95)), flat, pairs)
+    flat_ratio = float(_ratios(cloud)[1].mean())
+    return Manifold(N, float(ratios.mean()), float(np.quantile(ratios, 0.95)), flat_ratio, pairs)
 
 
 def _ratios(points: Floats) -> tuple[Floats, Floats, Floats]:
@@ -102,5 +102,5 @@ def _ratios(points: Floats) -> tuple[Floats, Floats, Floats]:
     euclidean, geodesic = distances(points)
     above = np.triu_indices(len(points), 1)
     straight, along = euclidean[above], geodesic[above]
-    # the sum of a straight way's steps can be a rounding error shorter than the way
+    # Rounding can make the sum of the steps of a straight path shorter than the path.
     return straight, np.maximum(along / straight, 1.0), along

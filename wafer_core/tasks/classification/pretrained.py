@@ -1,19 +1,19 @@
-"""A model from the first minute: the network that ships, with the nine patterns it was taught."""
+"""The classifier that ships: WaferNet with the nine patterns of its pretraining."""
 
 from __future__ import annotations
 
 import torch
 
 from wafer_core.networks.registry import WEIGHTS
-from wafer_core.tasks.classification.train import Classifier
+from wafer_core.tasks.classification.classifier import Classifier
 
 STANDARD = "wafernet"
 
 
 def standard_classifier(device: torch.device | None = None) -> Classifier:
-    """The shipped classifier of the nine WM-811K patterns, ready to predict.
+    """The classifier of the nine WM-811K patterns, ready to predict.
 
-    Its ``config`` and ``extra`` say how it was taught and how it was judged.
+    Its ``config`` and ``extra`` hold how it was pretrained and evaluated.
 
     Args:
         device: Where to compute; default: the CPU.
