@@ -105,7 +105,7 @@ def _sheet_title(shown: Sequence[PictureRecord]) -> str:
 
 def _sheet(shown: Sequence[PictureRecord], paths: tuple[str, ...], key: str) -> list[int]:
     columns = COLUMNS
-    hover = [f"{r.source or r.file}<br>{r.width} × {r.height} · {PART_WORDS[r.part]}"
+    hover = [f"{r.source or r.file}<br>{r.width} × {r.height} · {PART_WORDS[r.split]}"
              for r in shown]  # fmt: skip
     event = st.plotly_chart(
         sheet_figure(loaders.sheet(paths, columns, CELL), len(shown), hover, columns),
@@ -123,7 +123,7 @@ def _table(shown: Sequence[PictureRecord], paths: tuple[str, ...], key: str) -> 
         {
             "wafer": loaders.thumbnails(paths, 48),
             "file": [r.source or r.file for r in shown],
-            "part": [PART_WORDS[r.part] for r in shown],
+            "part": [PART_WORDS[r.split] for r in shown],
             "lot / group": [r.group or "" for r in shown],
             "width": [r.width for r in shown],
             "height": [r.height for r in shown],

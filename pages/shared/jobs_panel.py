@@ -213,6 +213,7 @@ def project_jobs(
     kinds: tuple[str, ...],
     below: Callable[[JobState], None] | None = None,
     key: str | None = None,
+    show_done: bool = True,
 ) -> bool:
     """Jobs of one project and of some kinds: the active ones, else how the last one ended.
 
@@ -221,6 +222,7 @@ def project_jobs(
         kinds: Of jobs.
         below: Draws more of a job, below its card.
         key: Begins the keys of its buttons.
+        show_done: Whether to show the last one too if it succeeded.
 
     Returns:
         Whether any of them is active.
@@ -236,6 +238,8 @@ def project_jobs(
             (s for s in jobs.list_jobs(project.path) if s.kind in kinds), key=lambda s: s.id
         )
         for state in [s for s in now if s.is_active] or now[-1:]:
+            if state.status == "done" and not show_done:
+                continue
             job_card(state, key or f"jobs_panel_{kinds[0]}", stoppable=state.kind in STOPPABLE)
             if below is not None:
                 below(state)

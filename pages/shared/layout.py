@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
@@ -14,6 +15,8 @@ from wafer_core.data.summary import Summary
 from wafer_core.errors import ProjectError
 from wafer_core.messages import N_
 
+_ICON = Path(__file__).with_name("icon.png")  # Streamlit would load a named icon from the internet
+
 STYLE = """<style>
 .block-container {max-width: 1500px; padding: 2.6rem 2.2rem 4rem 2.2rem;}
 section[data-testid="stSidebar"] .block-container {padding-top: 0.5rem;}
@@ -22,8 +25,7 @@ section[data-testid="stSidebar"] [data-testid="stSidebarUserContent"] {padding-b
 section[data-testid="stSidebar"] [data-testid="stVerticalBlock"] {gap: 0.55rem;}
 section[data-testid="stSidebar"] .st-key-layout_steps [data-testid="stCaptionContainer"]
   {margin: -0.9rem 0 0 2.1rem;}
-[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p
-  {color: color-mix(in srgb, currentColor 78%, transparent); opacity: 1;}
+[data-testid="stCaptionContainer"] {color: inherit !important; opacity: 0.78;}
 [data-testid="stMetricValue"] {font-size: 1.5rem;}
 .js-plotly-plot .plotly .modebar {opacity: 0.35;}
 </style>"""
@@ -70,7 +72,7 @@ def start(title: str) -> Project | None:
     keep_language()
     st.set_page_config(
         page_title=f"{t_raw(title)} · Teachable Wafer",
-        page_icon=":material/blur_circular:",
+        page_icon=str(_ICON),
         layout="wide",
     )
     st.html(STYLE)

@@ -109,21 +109,21 @@ def conflicts(project: Project) -> tuple[Conflict, ...]:
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _changes(path: str, run: str, version: str) -> list[str]:
+def _changes(path: str, run: str, version: str) -> list[Message]:
     return models.changes(Project(Path(path)), run)
 
 
-def model_changes(project: Project, run: str) -> list[str]:
+def model_changes(project: Project, run: str) -> list[Message]:
     """What changed in the classes since a run was trained."""
     return _changes(str(project.path), run, version(project))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _study_changes(path: str, study: str, version: str) -> list[str]:
+def _study_changes(path: str, study: str, version: str) -> list[Message]:
     return studies.changes(Project(Path(path)), study)
 
 
-def study_changes(project: Project, study: str) -> list[str]:
+def study_changes(project: Project, study: str) -> list[Message]:
     """What changed in the classes since a study was made."""
     return _study_changes(str(project.path), study, version(project))
 
@@ -187,7 +187,7 @@ def augment_preview(
     Args:
         turn: Which wafers: 0 the first ``count``, 1 the next, and so on.
     """
-    records = [r for r in pictures.originals(project, slug) if r.part == "train"]
+    records = [r for r in pictures.originals(project, slug) if r.split == "train"]
     first = turn * count % max(len(records), 1)
     records = (records[first:] + records[:first])[:count]
     paths = tuple(str(manifest.picture_path(project, slug, r)) for r in records)

@@ -40,10 +40,17 @@ def ago(moment: datetime) -> str:
     return t_raw("just now")
 
 
-def duration(seconds: float | None) -> str:
-    """A duration: ``12 s``, ``3 min 5 s``, ``1 h 20 min``."""
+def duration(seconds: float | None, exact: bool = False) -> str:
+    """A duration: ``12 s``, ``3 min 5 s``, ``1 h 20 min``.
+
+    Args:
+        seconds: How long; ``None`` gives a dash.
+        exact: Tenths of a second below ten seconds.
+    """
     if seconds is None:
         return "–"
+    if exact and seconds < 10:
+        return t_raw("{seconds:.1f} s", seconds=float(seconds))
     whole = round(seconds)
     if whole < 60:
         return t_raw("{seconds} s", seconds=whole)
