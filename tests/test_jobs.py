@@ -1,4 +1,4 @@
-"""The job engine: folder, events, states, the line for a device, cancel, stop, death."""
+"""The job engine: folder, events, states, the queue for a device, cancel, stop, death."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import signal
 import sys
 import textwrap
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -33,34 +35,44 @@ from wafer_core.jobs import (
 from wafer_core.jobs import context as context_module
 from wafer_core.jobs import launch as launch_module
 from wafer_core.jobs import state as state_module
-from wafer_core.jobs.context import Heartbeat, JobContext
-from wafer_core.jobs.events import EVENTS_FILE, EventWriter, plain, read_from
+from wafer_core.jobs.context import Heartbeat
+from wafer_core.jobs.events import EVENTS_FILE, EventWriter, read_from
 from wafer_core.jobs.process import ProcessId
-from wafer_core.jobs.queue import Waiting, device_turn
-from wafer_core.workflows.registry import WORKFLOWS
+from wafer_core.jobs.queue import Place, device_turn
+from wafer_core.messages import Message, message
+from wafer_core.workflows.context import WorkflowContext
+from wafer_core.workflows.registry import LOADED
 from wafer_core.workflows.runner import run_job
 from wafer_core.workflows.submit import create_job
 from wafer_core.workflows.workflow import Workflow
 
-# A kind that does what its parameters say; the test process and the job process both register it.
-FAKE_KIND = """
+# A workflow that does what its parameters say; the test process and the job process register it.
+FAKE_WORKFLOW = """
 import os, time
+from dataclasses import dataclass
 from wafer_core.errors import InputError
-from wafer_core.workflows.registry import WORKFLOWS
+from wafer_core.messages import message
+from wafer_core.parameters import Parameter, Settings, Text, declare
+from wafer_core.workflows.registry import LOADED
 from wafer_core.workflows.workflow import Workflow
 
-def run(context):
-    p = context.parameters
-    steps = p.get("steps", 1)
+@dataclass(frozen=True)
+class FakeParameters(Settings):
+    steps: int = declare(Parameter("Steps", "How many.", 1, 0, 10_000, 1))
+    pause: float = declare(Parameter("Pause", "Seconds after each.", 0.0))
+    end: str | None = declare(Text("End", "How it ends."))
+
+def run(context, parameters):
+    steps = parameters.steps
     done = 0
     for done in range(1, steps + 1):
         context.check_cancelled()
         if context.stop_requested():
             break
-        context.progress(done / steps, f"step {done}")
+        context.progress(done / steps, message("step {number}", number=done))
         context.metric("epoch", epoch=done, loss=1 / done)
-        time.sleep(p.get("pause", 0.0))
-    match p.get("end"):
+        time.sleep(parameters.pause)
+    match parameters.end:
         case "input":
             raise InputError("The class “A” has no pictures; add some.")
         case "defect":
@@ -81,19 +93,22 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    space: dict[str, object] = {}
-    exec(FAKE_KIND, space)
-    monkeypatch.setitem(WORKFLOWS, "fake", Workflow("Fake", space["run"], needs_device=True))  # type: ignore[arg-type]
-    monkeypatch.setitem(WORKFLOWS, "light", Workflow("Light", space["run"]))  # type: ignore[arg-type]
+    space: dict[str, Any] = {"__name__": "fake_workflow"}
+    monkeypatch.setitem(sys.modules, "fake_workflow", types.ModuleType("fake_workflow"))
+    exec(FAKE_WORKFLOW, space)
+    arguments = (space["FakeParameters"], space["run"])
+    fake = Workflow("fake", "Fake", *arguments, needs_device=True)
+    monkeypatch.setitem(LOADED, "fake", fake)
+    monkeypatch.setitem(LOADED, "light", Workflow("light", "Light", *arguments))
 
 
 @pytest.fixture
 def launcher(fake: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Real processes that know the fake kind; all are gone at the end."""
+    """Real processes that know the fake workflow; all are gone at the end."""
     script = tmp_path / "fake_job.py"
     script.write_text(
-        textwrap.dedent(FAKE_KIND)
-        + "WORKFLOWS['fake'] = Workflow('Fake', run, needs_device=True)\n"
+        textwrap.dedent(FAKE_WORKFLOW)
+        + "LOADED['fake'] = Workflow('fake', 'Fake', FakeParameters, run, needs_device=True)\n"
         + "import sys\nfrom wafer_core.cli import main\nsys.exit(main(['job', sys.argv[1]]))\n",
         encoding="utf-8",
     )
@@ -164,9 +179,15 @@ def test_lines_that_are_no_events_are_skipped(tmp_path: Path, line: bytes) -> No
     assert [e.type for e in read_from(tmp_path / EVENTS_FILE)[0]] == ["start"]
 
 
-def test_plain_turns_arrays_and_paths_into_json() -> None:
-    value = plain({"a": np.arange(3), 1: (Path("x"), float("inf")), "b": np.bool_(True)})
-    assert json.dumps(value) == '{"a": [0, 1, 2], "1": ["x", null], "b": true}'
+def test_a_text_is_stored_in_english_and_as_a_message(tmp_path: Path) -> None:
+    EventWriter(tmp_path).append("progress", message("{count:,} of 9", count=2), fraction=0.5)
+    (event,) = read_from(tmp_path / EVENTS_FILE)[0]
+    assert event.values == {
+        "fraction": 0.5,
+        "text": "2 of 9",
+        "message": {"template": "{count:,} of 9", "fields": {"count": 2}},
+    }
+    assert event.text == message("{count:,} of 9", count=2)
 
 
 def test_writing_into_a_deleted_folder_is_a_sentence(tmp_path: Path) -> None:
@@ -182,22 +203,22 @@ def test_a_spec_survives_the_disk(project: Project, fake: None) -> None:
         project.path, "fake", {"steps": 3}, "cpu", uploads=[("../../etc/passwd", b"abc")]
     )
     spec = read_spec(folder)
-    assert (spec.kind, spec.title, spec.device) == ("fake", "Fake", "cpu")
+    assert (spec.kind, spec.title, spec.device) == ("fake", Message("Fake"), "cpu")
     assert spec.parameters == {"steps": 3}
     assert spec.uploads == ("../../etc/passwd",)
     assert (folder / "uploads" / "0000").read_bytes() == b"abc"
     assert folder.parent == project.jobs_path
 
 
-def test_an_unknown_kind_and_a_missing_project_are_told(tmp_path: Path, fake: None) -> None:
-    with pytest.raises(JobError, match="no kind of job “dance”"):
+def test_an_unknown_workflow_and_a_missing_project_are_reported(tmp_path: Path, fake: None) -> None:
+    with pytest.raises(JobError, match="no workflow “dance”"):
         create_job(tmp_path, "dance", {})
     with pytest.raises(ProjectError, match="missing"):
         create_job(tmp_path / "none", "fake", {})
 
 
 def test_wrong_parameters_leave_no_job(project: Project) -> None:
-    with pytest.raises(ParameterError, match="count of “A”"):
+    with pytest.raises(ParameterError, match="Class “A”: count is 0"):
         create_job(project.path, "augment", {"classes": [{"name": "A", "count": 0}]})
     assert list_jobs(project.path) == []
 
@@ -223,12 +244,12 @@ def test_the_life_of_a_job_in_its_states(project: Project, fake: None) -> None:
     assert read_state(folder).status == "queued"
     writer.append("waiting", ahead=2, text="Waiting for the CPU: 2 jobs are ahead.")
     assert read_state(folder).status == "waiting"
-    assert "2 jobs" in read_state(folder).text
+    assert "2 jobs" in str(read_state(folder).text)
     writer.append("running", device="cpu")
     writer.append("progress", fraction=0.25, text="quarter")
     writer.append("metric", name="epoch", values={"loss": 2.0})
     state = read_state(folder)
-    assert (state.status, state.fraction, state.text) == ("running", 0.25, "quarter")
+    assert (state.status, state.fraction, str(state.text)) == ("running", 0.25, "quarter")
     assert [point["loss"] for point in state.metric("epoch")] == [2.0]
     writer.append("result", result={"run": "r"})
     state = read_state(folder)
@@ -239,7 +260,7 @@ def test_the_life_of_a_job_in_its_states(project: Project, fake: None) -> None:
 
 
 def test_time_left_follows_the_pace(project: Project, fake: None) -> None:
-    """A quarter took 10 s and ended 4 s ago: 30 s were left then, 26 s are now."""
+    """A quarter took 10 s and ended 4 s ago: 30 s were left then, 26 s are left now."""
     folder = create_job(project.path, "fake", {}, "cpu")
     now = time.time()
     process = ProcessId.current().to_json()
@@ -250,6 +271,92 @@ def test_time_left_follows_the_pace(project: Project, fake: None) -> None:
     ]
     (folder / EVENTS_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert read_state(folder).eta_seconds == pytest.approx(26, abs=2)
+
+
+def test_the_time_left_follows_the_last_stretch(project: Project, fake: None) -> None:
+    """A long middle part says nothing about a short last one: not 47 s left, but one."""
+    folder = create_job(project.path, "fake", {}, "cpu")
+    now = time.time()
+    points = ((0.0, 0.0), (100.0, 0.1), (900.0, 0.95), (902.0, 0.975))
+    lines: list[dict[str, Any]] = [
+        {"t": now - 902, "type": "start", "process": ProcessId.current().to_json()},
+        {"t": now - 902, "type": "running", "device": "cpu"},
+    ]
+    lines += [
+        {"t": now - 902 + seconds, "type": "progress", "fraction": share, "text": ""}
+        for seconds, share in points
+    ]
+    (folder / EVENTS_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_state(folder).eta_seconds == pytest.approx(2, abs=0.5)
+
+
+def test_a_set_clock_does_not_end_a_job_or_change_its_times(
+    project: Project, fake: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader's and the job's clock jump by a day, first forward and then back."""
+    folder = create_job(project.path, "fake", {}, "cpu")
+    writer = EventWriter(folder)
+    elsewhere = {"pid": 1, "created": 1.0, "host": "elsewhere"}
+    writer.append("start", process=elsewhere)
+    writer.append("running", device="cpu")
+    assert read_state(folder).status == "running"
+    real = time.time
+    for jump in (86_400.0, -86_400.0):
+        monkeypatch.setattr(time, "time", lambda jump=jump: real() + jump)
+        assert read_state(folder).status == "running"
+        writer.append("progress", fraction=0.5)
+        state = read_state(folder)
+        assert state.status == "running"
+        assert state.elapsed_seconds == pytest.approx(0, abs=5)
+        assert state.eta_seconds == pytest.approx(0, abs=5)
+
+
+def test_a_silent_job_is_failed_by_the_clock_that_nobody_sets(
+    project: Project, fake: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = create_job(project.path, "fake", {}, "cpu")
+    EventWriter(folder).append("start", process={"pid": 1, "created": 1.0, "host": "elsewhere"})
+    assert read_state(folder).status == "queued"
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + 59)
+    assert read_state(folder).status == "queued"
+    monkeypatch.setattr(time, "monotonic", lambda: real() + 61)
+    assert "has not responded for 61 s" in str(read_state(folder).error)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep the start time")
+def test_a_process_is_known_after_its_clock_was_set() -> None:
+    mine = ProcessId.current()
+    moved = ProcessId(mine.pid, mine.created + 3600, mine.host, mine.start)
+    assert moved.is_alive()
+    assert not ProcessId(mine.pid, mine.created, mine.host, "another boot 1").is_alive()
+
+
+def test_jobs_of_the_version_before_are_shown(project: Project) -> None:
+    """Plain titles and texts, no second clock, a process without a start."""
+    folder = project.jobs_path / "20260101-000000-000000-train-abcd"
+    folder.mkdir(parents=True)
+    spec = {
+        "schema": 1, "kind": "train", "title": "Train Night", "device": "cpu",
+        "created": 1767225600.0, "parameters": {"config": {"epochs": 3}, "name": "Night"},
+        "uploads": [],
+    }  # fmt: skip
+    (folder / "spec.json").write_text(json.dumps(spec))
+    process = {"pid": 1, "created": 1.0, "host": "here"}
+    lines = [
+        {"t": 100.0, "type": "start", "process": process},
+        {"t": 101.0, "type": "running", "device": "cpu"},
+        {"t": 131.0, "type": "progress", "fraction": 0.5, "text": "Epoch 2 of at most 3"},
+        {"t": 161.0, "type": "failed", "error": "The disk is full.", "defect": False},
+    ]
+    (folder / EVENTS_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    state = read_state(folder)
+    assert (str(state.title), str(state.error)) == ("Train Night", "The disk is full.")
+    assert state.elapsed_seconds == 60
+    lines[-1] = {"t": 161.0, "type": "result", "result": {}}
+    (folder / EVENTS_FILE).unlink()
+    (folder / EVENTS_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_state(folder).status == "done"
 
 
 def test_only_new_lines_are_read(
@@ -300,7 +407,7 @@ def test_a_job_that_never_begins_is_failed_after_its_grace(
     monkeypatch.setattr(state_module, "START_GRACE", -1.0)
     state = read_state(folder)
     assert state.status == "failed"
-    assert "never began" in (state.error or "")
+    assert "never started" in str(state.error)
 
 
 @pytest.mark.parametrize(("silence", "status"), [(55, "queued"), (65, "failed")])
@@ -313,13 +420,13 @@ def test_a_silent_job_of_another_machine_is_failed(
     (folder / EVENTS_FILE).write_text(json.dumps(line) + "\n")
     state = read_state(folder)
     assert state.status == status
-    assert ("elsewhere" in (state.error or "")) == (status == "failed")
+    assert ("elsewhere" in str(state.error)) == (status == "failed")
 
 
 def test_a_process_number_given_to_another_process_is_dead(project: Project, fake: None) -> None:
     folder = create_job(project.path, "fake", {}, "cpu")
     mine = ProcessId.current()
-    older = {**mine.to_json(), "created": mine.created - 60}
+    older = {**mine.to_json(), "created": mine.created - 60, "start": None}
     EventWriter(folder).append("start", process=older)
     assert read_state(folder).status == "failed"
     assert mine.is_alive()
@@ -365,13 +472,13 @@ def test_a_job_is_run_once(project: Project, fake: None) -> None:
     assert (folder / EVENTS_FILE).read_bytes() == before
 
 
-def test_what_the_user_did_wrong_is_one_sentence(project: Project, fake: None) -> None:
+def test_an_input_error_is_one_sentence(project: Project, fake: None) -> None:
     folder = create_job(project.path, "fake", {"end": "input"}, "cpu")
     with pytest.raises(InputError):
         run_job(folder)
     state = read_state(folder)
     assert state.status == "failed"
-    assert state.error == "The class “A” has no pictures; add some."
+    assert str(state.error) == "The class “A” has no pictures; add some."
     assert "Traceback" not in state.log_tail
 
 
@@ -381,7 +488,7 @@ def test_a_defect_leaves_its_traceback_in_the_log(project: Project, fake: None) 
         run_job(folder)
     state = read_state(folder)
     assert state.status == "failed"
-    assert "ZeroDivisionError: one by nought" in (state.error or "")
+    assert "ZeroDivisionError: one by nought" in str(state.error)
     assert "Traceback" in state.log_tail
 
 
@@ -417,22 +524,24 @@ def test_progress_between_two_pauses_is_held_back(
     monkeypatch.setattr(context_module, "_PROGRESS_PAUSE", 60.0)
     folder = create_job(project.path, "light", {"steps": 1})
     writer = EventWriter(folder)
-    context = JobContext(folder, read_spec(folder), project, writer, "cpu")
+    context = WorkflowContext(folder, read_spec(folder), project, writer, "cpu")
     for step in range(1000):
-        context.progress(step / 1000, f"{step}")
+        context.progress(step / 1000, message("{step}", step=step))
     context.flush()
     texts = [event.values["text"] for event in read_from(folder / EVENTS_FILE)[0]]
     assert texts == ["0", "999"]
 
 
-def test_a_silent_job_beats_and_says_what_it_held_back(project: Project, fake: None) -> None:
+def test_a_silent_job_writes_heartbeats_and_held_back_progress(
+    project: Project, fake: None
+) -> None:
     folder = create_job(project.path, "light", {})
     writer = EventWriter(folder)
-    context = JobContext(folder, read_spec(folder), project, writer, "cpu")
+    context = WorkflowContext(folder, read_spec(folder), project, writer, "cpu")
     with Heartbeat(writer, interval=0.1) as heartbeat:
         heartbeat.watch(context)
-        context.progress(0.1, "first")
-        context.progress(0.2, "second")
+        context.progress(0.1, message("first"))
+        context.progress(0.2, message("second"))
         time.sleep(0.4)
     types = [event.type for event in read_from(folder / EVENTS_FILE)[0]]
     assert types[:3] == ["progress", "progress", "heartbeat"]
@@ -440,7 +549,7 @@ def test_a_silent_job_beats_and_says_what_it_held_back(project: Project, fake: N
 
 def test_a_deleted_project_ends_its_job(project: Project, fake: None) -> None:
     folder = create_job(project.path, "light", {})
-    context = JobContext(folder, read_spec(folder), project, EventWriter(folder), "cpu")
+    context = WorkflowContext(folder, read_spec(folder), project, EventWriter(folder), "cpu")
     context.check_cancelled()
     read_state(folder)
     shutil.rmtree(project.path)
@@ -452,7 +561,7 @@ def test_a_deleted_project_ends_its_job(project: Project, fake: None) -> None:
     assert list_jobs(project.path) == []
 
 
-def test_ended_jobs_can_be_forgotten(project: Project, fake: None) -> None:
+def test_ended_jobs_can_be_removed(project: Project, fake: None) -> None:
     ended = create_job(project.path, "light", {})
     run_job(ended)
     waiting = create_job(project.path, "light", {})
@@ -463,31 +572,31 @@ def test_ended_jobs_can_be_forgotten(project: Project, fake: None) -> None:
     assert (project.path / "made.txt").exists()
 
 
-# -- the line for a device -----------------------------------------------------------------------
+# -- the queue for a device -----------------------------------------------------------------------
 
 
-def test_a_dead_ticket_counts_for_nothing(project: Project) -> None:
+def test_a_dead_ticket_is_ignored(project: Project) -> None:
     tickets = Path(os.environ["WAFER_LOCKS"]) / "device-cpu.tickets"
     tickets.mkdir(parents=True)
     mine = ProcessId.current()
-    dead = {"title": "old", "process": {**mine.to_json(), "created": mine.created - 99}}
+    dead = {"title": "old", "process": {**mine.to_json(), "start": "another boot 1"}}
     (tickets / "00000000000000000001-aaaa.json").write_text(json.dumps(dead))
     (tickets / "00000000000000000002-bbbb.json").write_text('{"title": 1}')
-    places: list[Waiting] = []
+    places: list[Place] = []
     with device_turn(
-        "cpu", title="T", created=time.time(), on_wait=places.append, check=lambda: None
+        "cpu", title=message("T"), created=time.time(), on_wait=places.append, check=lambda: None
     ):
         assert len(list(tickets.iterdir())) == 1
     assert places == []
     assert list(tickets.iterdir()) == []
 
 
-def test_who_waits_can_leave_the_line(project: Project) -> None:
+def test_a_waiting_job_can_leave_the_queue(project: Project) -> None:
     tickets = Path(os.environ["WAFER_LOCKS"]) / "device-cuda-0.tickets"
     tickets.mkdir(parents=True)
     first = {"title": "Train A", "process": ProcessId.current().to_json()}
     (tickets / "00000000000000000001-aaaa.json").write_text(json.dumps(first))
-    places: list[Waiting] = []
+    places: list[Place] = []
 
     def check() -> None:
         if places:
@@ -497,7 +606,7 @@ def test_who_waits_can_leave_the_line(project: Project) -> None:
         pytest.raises(Cancelled),
         device_turn(
             "cuda:0",
-            title="T",
+            title=message("T"),
             created=time.time(),
             on_wait=places.append,
             check=check,
@@ -505,7 +614,7 @@ def test_who_waits_can_leave_the_line(project: Project) -> None:
         ),
     ):
         pytest.fail("the device is held by another")
-    assert places == [Waiting(1, "Train A")]
+    assert places == [Place(1, Message.from_json("Train A"))]
     assert [path.name for path in tickets.iterdir()] == ["00000000000000000001-aaaa.json"]
 
 
@@ -527,7 +636,7 @@ def test_a_killed_process_is_seen_at_once_with_the_end_of_its_log(
     start(folder)
     state = wait_for(folder, lambda s: not s.is_active)
     assert state.status == "failed"
-    assert "killed" in (state.error or "")
+    assert "killed" in str(state.error)
     assert state.log_tail == "the last word"
 
 
@@ -561,13 +670,15 @@ def test_a_terminated_job_says_so(project: Project, launcher: None) -> None:
     os.kill(state.process.pid, signal.SIGTERM)
     state = wait_for(folder, lambda s: not s.is_active)
     assert state.status == "failed"
-    assert "system ended" in (state.error or "")
+    assert "system ended" in str(state.error)
 
 
 def test_two_jobs_take_turns_and_the_second_goes_on_when_the_first_is_killed(
     project: Project, launcher: None
 ) -> None:
-    first = create_job(project.path, "fake", {"steps": 1000, "pause": 0.05}, "cpu", title="First")
+    first = create_job(
+        project.path, "fake", {"steps": 1000, "pause": 0.05}, "cpu", title=message("First")
+    )
     second = create_job(project.path, "fake", {"steps": 2}, "cpu")
     third = create_job(project.path, "fake", {"steps": 2}, "cpu")
     start(first)
@@ -576,8 +687,8 @@ def test_two_jobs_take_turns_and_the_second_goes_on_when_the_first_is_killed(
     wait_for(third, lambda s: s.status == "waiting")
     start(second)
     state = wait_for(second, lambda s: s.status == "waiting")
-    assert state.text == "Waiting for the CPU: 1 job is ahead, first “First”."
-    wait_for(third, lambda s: "2 jobs are ahead" in s.text)
+    assert str(state.text) == "Waiting for the CPU: 1 job is ahead, first “First”."
+    wait_for(third, lambda s: "2 jobs are ahead" in str(s.text))
     kill(first)
     assert wait_for(first, lambda s: not s.is_active).status == "cancelled"
     done = [wait_for(folder, lambda s: not s.is_active) for folder in (second, third)]

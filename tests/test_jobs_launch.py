@@ -1,4 +1,4 @@
-"""The seam at which a job's process is started."""
+"""How a job's process is started."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from wafer_core.data.project import Project
 from wafer_core.errors import JobError, ParameterError
 from wafer_core.jobs import cancel, launch, read_state, start
 from wafer_core.jobs import state as state_module
-from wafer_core.workflows.registry import WORKFLOWS
+from wafer_core.parameters import Settings
+from wafer_core.workflows.registry import LOADED
 from wafer_core.workflows.submit import create_job
 from wafer_core.workflows.workflow import Workflow
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setitem(WORKFLOWS, "fake", Workflow("Fake", lambda context: {}))
+    workflow = Workflow("fake", "Fake", Settings, lambda context, parameters: {})
+    monkeypatch.setitem(LOADED, "fake", workflow)
     return create_job(Project.create(tmp_path / "demo").path, "fake", {})
 
 
 class FakeExecutor:
-    """Remembers what it was told instead of asking a cluster."""
+    """Records the calls instead of submitting to a cluster."""
 
     parameters: dict[str, Any]
     submitted: list[tuple[Any, ...]]
@@ -69,7 +71,7 @@ def test_a_job_may_stay_in_the_clusters_queue_for_long(
     start(folder)
     monkeypatch.setattr(state_module, "START_GRACE", -1.0)
     state = read_state(folder)
-    assert (state.status, state.text) == ("queued", "In the cluster's queue …")
+    assert (state.status, str(state.text)) == ("queued", "In the cluster's queue …")
     cancel(folder)
     assert read_state(folder).status == "cancelled"
 
@@ -89,7 +91,7 @@ def test_missing_submitit_names_its_command(folder: Path, monkeypatch: pytest.Mo
 
 
 def test_an_unknown_launcher_names_the_known_ones(folder: Path) -> None:
-    with pytest.raises(ParameterError, match="local or slurm"):
+    with pytest.raises(ParameterError, match="one of local, slurm"):
         start(folder, "carrier pigeon")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,3 +146,22 @@ def listed(names: Iterable[object], most: int = 3) -> Message:
     if len(every) <= most:
         return literal(shown)
     return Message("{names} and {count:,} more", {"names": shown, "count": len(every) - most})
+
+
+def joined(messages: Sequence[Message], separator: str) -> Message:
+    """Whole texts one after another, such as the sentences of a paragraph."""
+    fields = {f"part{k}": each for k, each in enumerate(messages)}
+    return Message(separator.join(f"{{{name}}}" for name in fields), fields)
+
+
+def in_english(value: Any) -> Any:
+    """JSON values with every message in them, also a stored one, as its English text."""
+    if isinstance(value, Message):
+        return str(value)
+    if isinstance(value, Mapping):
+        if {"template", "fields"} <= set(value) <= {"template", "fields", "plural"}:
+            return str(Message.from_json(value))
+        return {key: in_english(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_english(item) for item in value]
+    return value

@@ -180,7 +180,7 @@ class Text(Parameter):
             ClassNameError: It cannot be used as a name.
         """
         if self.is_list:
-            texts = value if isinstance(value, list | tuple) else None
+            texts = () if value is None else value if isinstance(value, list | tuple) else None
             if texts is None or not all(isinstance(text, str) for text in texts):
                 raise ParameterError(
                     "{name} is {value}; give a list of texts.", name=name, value=_shown(value)
@@ -226,7 +226,10 @@ def nested(settings: type[Settings]) -> Any:
     """A dataclass field that holds the settings of a task; all default where it is missing."""
     return field(
         default_factory=settings,
-        metadata={"settings": settings, "read": settings.from_mapping},
+        metadata={
+            "settings": settings,
+            "read": getattr(settings, "from_mapping", None) or settings.from_json,
+        },
     )
 
 

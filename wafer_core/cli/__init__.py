@@ -1,11 +1,12 @@
 """The command line: everything the pages do, for scripts.
 
-Progress goes to stderr; the last line of stdout is one JSON value. Exit codes: 0 done, 2 the input
-was wrong (one sentence on stderr), 130 cancelled, 1 anything else.
+Progress goes to stderr; the last line of stdout is one JSON value, with texts in English. Exit
+codes: 0 done, 2 the input was wrong (one sentence on stderr), 130 cancelled, 1 anything else.
 
-A new command is one file beside this one that ends in ``COMMAND = Command(...)``, and one line in
-`COMMANDS`. Those files import nothing but the standard library and this package at their top, so
-that ``--help`` answers at once; what a command needs it imports where it needs it.
+A new command is a file in this folder that ends in ``COMMAND = Command(...)``, and one line in
+``COMMANDS``; a workflow needs only an entry in ``workflow_commands``. At module level these files
+import nothing but the standard library and light modules, so that ``--help`` answers at once; what
+a command needs, it imports in its functions.
 """
 
 from __future__ import annotations
@@ -18,44 +19,39 @@ from typing import Any, NoReturn
 
 from wafer_core import __version__
 from wafer_core.cli import (
-    augment,
-    benefit,
-    generate,
+    doctor,
+    feedback,
     import_files,
     jobs,
-    learning_curve,
     predict,
     score,
-    search,
     simulate,
     weights,
     workflow_commands,
 )
 from wafer_core.cli.command import EXIT_CANCELLED, EXIT_DEFECT, EXIT_INPUT, Command, say
 from wafer_core.errors import Cancelled, InputError, WaferError
+from wafer_core.messages import in_english
 
 PROGRAM = "python -m wafer_core"
 
 COMMANDS: dict[str, Command] = {
     "import": import_files.COMMAND,
-    "augment": augment.COMMAND,
-    "generate": generate.COMMAND,
+    **workflow_commands.COMMANDS,
     "score": score.COMMAND,
-    "benefit": benefit.COMMAND,
-    "learning-curve": learning_curve.COMMAND,
-    "train": workflow_commands.COMMAND,
-    "search": search.COMMAND,
     "predict": predict.COMMAND,
     "simulate": simulate.COMMAND,
     "weights": weights.COMMAND,
     "jobs": jobs.JOBS,
     "cancel": jobs.CANCEL,
     "job": jobs.JOB,
+    "feedback": feedback.COMMAND,
+    "doctor": doctor.COMMAND,
 }
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells a wrong call in one sentence instead of the whole usage."""
+    """Reports a wrong call in one sentence instead of the whole usage."""
 
     def __init__(self, **options: Any) -> None:
         # Abbreviations would make scripts break when an option is added.
@@ -63,7 +59,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         sentence = message[:1].upper() + message[1:]
-        raise InputError(f"{sentence.rstrip('.')}; see {self.prog} --help.")
+        raise InputError(
+            "{problem}; see {program} --help.", problem=sentence.rstrip("."), program=self.prog
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,15 +77,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("a command is missing")
         result = COMMANDS[chosen.command].run(chosen)
         if result is not None:
-            say(json.dumps(result, ensure_ascii=False, allow_nan=False), sys.stdout)
-    except (KeyboardInterrupt, Cancelled) as exc:
-        say(str(exc) or "Cancelled; the project is as it was before.")
+            text = json.dumps(in_english(result), ensure_ascii=False, allow_nan=False)
+            say(text, sys.stdout)
+    except KeyboardInterrupt:
+        say(Cancelled())
+        return EXIT_CANCELLED
+    except Cancelled as exc:
+        say(exc)
         return EXIT_CANCELLED
     except InputError as exc:
-        say(str(exc))
+        say(exc)
         return EXIT_INPUT
     except WaferError as exc:
-        say(str(exc))
+        say(exc)
         return EXIT_DEFECT
     except SystemExit as exc:  # argparse, after --help and --version
         return int(exc.code or 0)
@@ -95,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser, with the arguments of the chosen command only: theirs may be slow to know."""
+    """The parser, with the arguments of the chosen command only: others may be slow to find."""
     parser = _Parser(prog=PROGRAM, description="Teach a computer your own wafer defect patterns.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)

@@ -1,26 +1,29 @@
-"""Options that several commands share, and options made from a task's list of settings."""
+"""Options that several commands have, and options made from the parameters of a task."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wafer_core.parameters import Parameter
 
+_NO_LIMIT = 2**31  # a higher maximum is not worth naming
+_PREFIX = "set_"  # of the attributes that hold the settings
+
 
 def add_project(parser: argparse.ArgumentParser, created: bool = False) -> None:
-    """``--project``; ``created``: the command makes it where it does not exist."""
-    note = "; created where it does not exist" if created else ""
+    """``--project``; ``created``: the command creates it if it does not exist."""
+    note = "; created if it does not exist" if created else ""
     parser.add_argument(
         "--project", type=Path, required=True, metavar="DIR", help=f"the project's folder{note}"
     )
 
 
 def add_seed(parser: argparse.ArgumentParser, help_: str) -> None:
-    """``--seed``, 0 by default; the help says of what."""
+    """``--seed``, 0 by default; the help says what it is the seed of."""
     parser.add_argument("--seed", type=int, default=0, metavar="S", help=f"{help_} (0)")
 
 
@@ -34,62 +37,53 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_settings(
-    parser: argparse.ArgumentParser,
-    settings: Mapping[str, Parameter],
-    renamed: Mapping[str, str] | None = None,
-    automatic: Collection[str] = (),
-) -> None:
-    """One option for each setting of a task, with its help and its limits.
-
-    Args:
-        settings: What a task says of its settings.
-        renamed: Options that are not called like their setting.
-        automatic: Numbers that the task chooses itself where they are not given.
-    """
+def add_settings(parser: argparse.ArgumentParser, settings: Mapping[str, Parameter]) -> None:
+    """One option for each setting, with its help, limits and default."""
     for name, setting in settings.items():
-        option = "--" + (renamed or {}).get(name, name).replace("_", "-")
-        text = setting.help.replace("%", "%%")
-        default = setting.default
-        if isinstance(default, bool):
-            word = "on" if default else "off"
-            parser.add_argument(
-                option,
-                dest=f"set_{name}",
-                action=argparse.BooleanOptionalAction,
-                default=None,
-                help=f"{text} ({word})",
-            )
-        elif setting.choices:
-            parser.add_argument(
-                option,
-                dest=f"set_{name}",
-                metavar="NAME",
-                help=f"{text} One of {', '.join(setting.choices)} ({default}).",
-            )
-        elif setting.is_range:
-            parser.add_argument(
-                option,
-                dest=f"set_{name}",
-                nargs=2,
-                type=float,
-                metavar=("LOW", "HIGH"),
-                help=f"{text} (off)",
-            )
-        else:
-            whole = isinstance(default, int)
-            limits = f"{setting.minimum:g} to {setting.maximum:g}"
-            shown = "chosen by itself" if name in automatic else f"{default:g}"
-            parser.add_argument(
-                option,
-                dest=f"set_{name}",
-                type=int if whole else float,
-                metavar="N" if whole else "X",
-                help=f"{text} From {limits} ({shown}).",
-            )
+        option = "--" + (setting.option or name).replace("_", "-")
+        parser.add_argument(option, dest=_PREFIX + name, **_description(setting))
+
+
+def _description(setting: Parameter) -> dict[str, Any]:
+    """The arguments of ``add_argument`` for a setting."""
+    from wafer_core.parameters import Text
+
+    text, default = setting.help.replace("%", "%%"), setting.default
+    if isinstance(setting, Text):
+        action = "append" if setting.is_list else "store"
+        more = " May be given several times." if setting.is_list else ""
+        return {
+            "action": action,
+            "required": setting.required,
+            "metavar": "NAME",
+            "help": text + more,
+        }
+    if isinstance(default, bool):
+        return {
+            "action": argparse.BooleanOptionalAction,
+            "default": None,
+            "help": f"{text} ({'on' if default else 'off'})",
+        }
+    if setting.choices:
+        choices = ", ".join(setting.choices)
+        return {"metavar": "NAME", "help": f"{text} One of {choices} ({default})."}
+    if setting.is_range:
+        metavar = ("LOW", "HIGH")
+        return {"nargs": 2, "type": float, "metavar": metavar, "help": f"{text} (off)"}
+    number: dict[str, Any] = {
+        "type": int if setting.is_whole else float,
+        "metavar": "N" if setting.is_whole else "X",
+    }
+    if isinstance(default, tuple):
+        shown = " ".join(map(str, default)) or "automatic"
+        return {**number, "nargs": "+", "help": f"{text} ({shown})"}
+    shown = "automatic" if default is None else f"{default:g}"
+    if setting.maximum < _NO_LIMIT:
+        text = f"{text} From {setting.minimum:g} to {setting.maximum:g}."
+    return {**number, "help": f"{text} ({shown})"}
 
 
 def given_settings(args: argparse.Namespace, settings: Mapping[str, Parameter]) -> dict[str, Any]:
-    """The settings that were given; the others keep the task's default."""
-    values = {name: getattr(args, f"set_{name}") for name in settings}
+    """The settings that were given; the others keep their default."""
+    values = {name: getattr(args, _PREFIX + name) for name in settings}
     return {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What a command is, and what several of them do: open a project, run a job, say a sentence."""
+"""What a command is, and what several of them do: open a project, run a job, print a sentence."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ EXIT_DEFECT, EXIT_INPUT, EXIT_CANCELLED = 1, 2, 130
 
 @dataclass(frozen=True)
 class Command:
-    """One command: a line for the list, its arguments, what it does."""
+    """One command.
+
+    Attributes:
+        help: One line for the list of commands.
+        add_arguments: Adds its arguments to a parser.
+        run: Does the work and returns the JSON value to print; ``None`` prints nothing.
+    """
 
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], Any]  # returns the JSON value to print, None for none
+    run: Callable[[argparse.Namespace], Any]
 
 
-def say(sentence: str, stream: Any = None) -> None:
-    """One sentence to stderr, or to another stream, at once."""
+def say(sentence: object, stream: Any = None) -> None:
+    """Print one sentence to stderr, or to another stream, at once."""
     stream = stream or sys.stderr
-    stream.write(sentence + "\n")
+    stream.write(f"{sentence}\n")
     stream.flush()
 
 
@@ -35,9 +41,9 @@ def open_project(path: Path) -> Any:
     return Project.open(path)
 
 
-def run_job(project: Path, kind: str, parameters: dict[str, Any], device: str = "auto") -> Any:
-    """Make a job and run it here; its folder stays, and any tab of the app shows it."""
+def run_job(project: Path, workflow: str, parameters: dict[str, Any], device: str = "auto") -> Any:
+    """Create a job and run it in this process; its folder stays, and the app shows it."""
     from wafer_core.workflows.foreground import run_in_foreground
     from wafer_core.workflows.submit import create_job
 
-    return run_in_foreground(create_job(project, kind, parameters, device), sys.stderr)
+    return run_in_foreground(create_job(project, workflow, parameters, device), sys.stderr)

@@ -1,4 +1,4 @@
-"""``import``: bring pictures into a project."""
+"""``import``: add pictures and wafer data to a project."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="a folder with one sub-folder a class, a zip of one, a picture, or a wafer data file "
-        "(.npy, .npz, .csv)",
+        help="a folder with one sub-folder for each class, a zip of one, a picture, or a wafer "
+        "data file (.npy, .npz, .csv)",
     )
     parser.add_argument(
         "--class", dest="class_name", metavar="NAME", help="put all pictures into this class"
@@ -27,14 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit-per-class",
         type=int,
         metavar="N",
-        help="at most N pictures a class, drawn at random",
+        help="at most N pictures of each class, chosen at random",
     )
-    add_seed(parser, "seed of that draw, and of the split of a new project")
+    add_seed(parser, "seed of that choice, and of the split of a new project")
 
 
 def run(args: argparse.Namespace) -> Any:
     from wafer_core.data.project import Project
-    from wafer_core.workflows import import_files
+    from wafer_core.workflows.import_files import ImportParameters
 
     parameters = {
         "sources": [str(Path(source).resolve()) for source in args.sources],
@@ -42,14 +42,14 @@ def run(args: argparse.Namespace) -> Any:
         "limit_per_class": args.limit_per_class,
         "seed": args.seed,
     }
-    import_files.check(parameters)  # before an empty project is made for nothing
+    ImportParameters.from_mapping(parameters)  # before a project is created for nothing
     Project.open_or_create(args.project, seed=args.seed)
     result = run_job(args.project, "import", parameters)
-    for refused in result["rejected"]:
-        say(refused["reason"])
+    for rejected in result["rejected"]:
+        say(rejected["reason"])
     if not result["added"] and not result["duplicates"]:
-        raise InputError("Nothing could be imported; see above why.")
+        raise InputError("Nothing could be imported; see the reasons above.")
     return result
 
 
-COMMAND = Command("bring pictures into a project", add_arguments, run)
+COMMAND = Command("add pictures and wafer data to a project", add_arguments, run)

@@ -1,4 +1,4 @@
-"""``jobs``, ``cancel``, ``job``: what runs in a project, seen and driven from outside."""
+"""``jobs``, ``cancel``, ``job``: list, cancel and run the jobs of a project."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _job_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _job(args: argparse.Namespace) -> None:
-    """Run a job that somebody else made; what it has to say is in its folder."""
+    """Run a job that another process created; its folder gets all results."""
     from wafer_core.workflows.runner import run_job
 
     try:
@@ -52,4 +52,4 @@ def _cancel(args: argparse.Namespace) -> Any:
 
 JOBS = Command("list the jobs of a project", add_project, _jobs)
 CANCEL = Command("cancel a job", _job_arguments, _cancel)
-JOB = Command("run a job's folder (the app calls this)", _job_arguments, _job)
+JOB = Command("run a job by its folder (used by the app)", _job_arguments, _job)

@@ -1,4 +1,4 @@
-"""``predict``: say which class pictures belong to."""
+"""``predict``: predict the class of pictures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from wafer_core.cli.arguments import add_device, add_project
 from wafer_core.cli.command import Command, open_project, say
 from wafer_core.errors import InputError
+from wafer_core.messages import message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="RUN",
-        help="which trained model (the project's current one; before any is trained, or by "
-        "the name standard, the shipped model of the nine WM-811K patterns)",
+        help="a trained model (the project's current one; before any is trained, or by the name "
+        "standard, the included model of the nine WM-811K patterns)",
     )
     parser.add_argument(
         "pictures",
@@ -31,40 +32,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--review-below",
         type=float,
         metavar="P",
-        help="answers of a lower probability get the verdict review instead of confident "
-        "(what was chosen for the model on the page Train, else 0.65)",
+        help="predictions with a lower probability get the verdict review instead of confident "
+        "(the threshold chosen for the model on the Train page, else 0.65)",
     )
     add_device(parser)
 
 
 def run(args: argparse.Namespace) -> Any:
-    """Name pictures at once, without a job: scripts call this for single wafers."""
+    """Predict at once, without a job: scripts call this for single wafers."""
     from wafer_core.device import choose_device
     from wafer_core.workflows import predict
-    from wafer_core.workflows.foreground import ProgressLine
+    from wafer_core.workflows.foreground import progress_line
 
-    predict.check({"sources": args.pictures, "review_below": args.review_below})
+    predict.PredictParameters.from_mapping(
+        {"sources": args.pictures, "review_below": args.review_below}
+    )
     name, classifier = predict.find_classifier(
         open_project(args.project), args.model, choose_device(args.device)
     )
     if name == predict.STANDARD and args.model is None:
-        say("Nothing is trained yet: the shipped model of the nine WM-811K patterns answers.")
-    line = ProgressLine(sys.stderr)
-    try:
-        entries = predict.answers(
-            classifier,
-            [Path(picture) for picture in args.pictures],
-            args.review_below,
-            lambda fraction: line.show(fraction, "Naming pictures"),
-        )
-    finally:
-        line.close()
-    bad = [entry["error"] for entry in entries if "error" in entry]
-    for reason in bad:
-        say(reason)
-    if len(bad) == len(entries):
-        raise InputError("None of the pictures could be read; see above why.")
+        say("No model is trained yet; using the included model of the nine WM-811K patterns.")
+    sources = [Path(picture) for picture in args.pictures]
+    with progress_line(sys.stderr, message("Predicting")) as progress:
+        entries = predict.predictions_of(classifier, sources, args.review_below, progress)
+    errors = [entry["error"] for entry in entries if "error" in entry]
+    for error in errors:
+        say(error)
+    if len(errors) == len(entries):
+        raise InputError("None of the pictures could be read; see the reasons above.")
     return entries
 
 
-COMMAND = Command("say which class pictures belong to", add_arguments, run)
+COMMAND = Command("predict the class of pictures", add_arguments, run)

@@ -107,7 +107,7 @@ def _originals(path: Path, class_name: str) -> tuple[str, list[Any]]:
 
     project = open_project(path)
     found = project.find_class(class_name)
-    records = [r for r in pictures.originals(project, found.slug) if r.part == "train"]
+    records = [r for r in pictures.originals(project, found.slug) if r.split == "train"]
     return found.name, [manifest.load(project, found.slug, record) for record in records]
 
 

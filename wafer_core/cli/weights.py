@@ -9,6 +9,7 @@ from typing import Any
 
 from wafer_core.cli.command import Command
 from wafer_core.errors import ParameterError
+from wafer_core.messages import message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         choices=("list", "download"),
-        help="list: what is here; download: put one's weights where training and score find them",
+        help="list: which weights are here; download: store weights for training and scores",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help=f"one of {names}")
     parser.add_argument(
@@ -26,15 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="source",
         type=Path,
         metavar="FILE",
-        help="take this file instead, the published .pth or the same as .safetensors; nothing "
-        "is downloaded then",
+        help="use this file, the published .pth or the same as .safetensors, instead of a download",
     )
 
 
 def run(args: argparse.Namespace) -> Any:
-    """The only command that may use the internet, and only when asked."""
+    """The only command that may use the internet, and only for ``download``."""
     from wafer_core.networks import imagenet, inception
-    from wafer_core.workflows.foreground import ProgressLine
+    from wafer_core.workflows.foreground import progress_line
 
     names = (*imagenet.NAMES, inception.NAME)
 
@@ -46,19 +46,14 @@ def run(args: argparse.Namespace) -> Any:
             raise ParameterError("weights list takes neither a name nor --from; leave them out.")
         return [describe(name) for name in names]
     if not args.name:
-        raise ParameterError(f"weights download needs a name; choose one of {', '.join(names)}.")
-    line = ProgressLine(sys.stderr)
-
-    def show(done: float) -> None:
-        line.show(done, "Downloading")
-
-    try:
+        raise ParameterError(
+            "weights download needs a name; choose one of {names}.", names=", ".join(names)
+        )
+    with progress_line(sys.stderr, message("Downloading")) as progress:
         if args.name == inception.NAME:
-            inception.install(args.source, show)
+            inception.install(args.source, progress)
         else:
-            imagenet.install(args.name, args.source, show)
-    finally:
-        line.close()
+            imagenet.install(args.name, args.source, progress)
     return describe(args.name)
 
 

@@ -1,10 +1,12 @@
-"""Long work as processes of their own: a folder says what to do, what happens, and how it ended.
+"""Long work as processes of its own: a folder holds what to do, the events, and the result.
 
 For pages and scripts::
 
     folder = workflows.submit.create_job(project.path, "train", {"config": {"epochs": 20}})
     start(folder)
     read_state(folder).status  # queued, waiting, running, done, failed, cancelled
+
+This package knows no workflow: a job is its kind's name and JSON parameters.
 """
 
 from __future__ import annotations

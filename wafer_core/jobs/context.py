@@ -1,11 +1,10 @@
-"""What a running job is given: its project, its parameters, and ways to speak and to listen."""
+"""A running job's side of its folder: progress, metrics, heartbeats, cancel and stop requests."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,35 +12,39 @@ from wafer_core.errors import Cancelled, WaferError
 from wafer_core.jobs.events import EventWriter
 from wafer_core.jobs.spec import SPEC_FILE, UPLOADS_FOLDER, JobSpec
 from wafer_core.jobs.state import CANCEL_FILE, STOP_FILE
+from wafer_core.messages import Message
+from wafer_core.progress import Progress
 
 if TYPE_CHECKING:
     import torch
 
-    from wafer_core.data.project import Project
-
-HEARTBEAT = 5.0  # seconds of silence after which a job says that it lives
-_PROGRESS_PAUSE = 0.25  # seconds between two progress lines: events.jsonl stays small
-_LOOK_PAUSE = 0.1  # seconds between two looks for a wish: loops may ask for every picture
+HEARTBEAT = 5.0  # seconds without an event after which a heartbeat is written
+_PROGRESS_PAUSE = 0.25  # seconds between two progress events, so that events.jsonl stays small
+_CHECK_PAUSE = 0.1  # seconds between two looks for a request; loops may ask for every picture
 
 logger = logging.getLogger(__name__)
 
 
 class JobContext:
-    """The job's side of its folder. A kind calls ``check_cancelled`` between batches."""
+    """What a running job uses of its folder.
 
-    def __init__(
-        self, folder: Path, spec: JobSpec, project: Project, writer: EventWriter, device: str
-    ) -> None:
+    Attributes:
+        folder: The job's folder.
+        device_name: The device to compute on, such as ``cpu`` or ``cuda:0``.
+        progress: Reports the share that is done. It may be called as often as one likes, and
+            raises ``Cancelled`` when the user has cancelled the job.
+    """
+
+    def __init__(self, folder: Path, spec: JobSpec, writer: EventWriter, device: str) -> None:
         self.folder = folder
-        self.project = project
-        self.parameters: Mapping[str, Any] = spec.parameters
         self.device_name = device
+        self.progress = Progress(self._report)
         self._spec = spec
         self._writer = writer
         self._lock = threading.Lock()
-        self._pending: tuple[float, str] | None = None
+        self._pending: tuple[float, Message | None] | None = None
         self._last_progress = 0.0
-        self._last_look = 0.0
+        self._last_check = 0.0
 
     @property
     def device(self) -> torch.device:
@@ -52,17 +55,12 @@ class JobContext:
 
     @property
     def uploads(self) -> list[tuple[str, Path]]:
-        """Names that people gave to the files they dropped, and where these lie now."""
+        """The uploaded files: the name that the user's computer gave, and the path of the copy."""
         folder = self.folder / UPLOADS_FOLDER
         return [(name, folder / f"{n:04d}") for n, name in enumerate(self._spec.uploads)]
 
-    def progress(self, fraction: float, text: str = "") -> None:
-        """Say how far the work is; may be called as often as one likes.
-
-        Args:
-            fraction: Done, 0..1.
-            text: What is being done, for people.
-        """
+    def _report(self, fraction: float, text: Message | None) -> None:
+        self.check_cancelled()
         with self._lock:
             self._pending = (fraction, text)
             if time.monotonic() - self._last_progress >= _PROGRESS_PAUSE:
@@ -73,7 +71,7 @@ class JobContext:
 
         Args:
             name: Of the curve: ``epoch``, ``gan_epoch``, ``step``.
-            values: Numbers and short texts; NaN is stored as nothing.
+            values: Numbers and short texts; NaN is stored as null.
         """
         self.flush()
         self._writer.append("metric", name=name, values=values)
@@ -88,21 +86,21 @@ class JobContext:
             fraction, text = self._pending
             self._pending = None
             self._last_progress = time.monotonic()
-            self._writer.append("progress", fraction=round(fraction, 4), text=text)
+            self._writer.append("progress", text, fraction=round(fraction, 4))
 
     def check_cancelled(self) -> None:
-        """Leave if the user asked for it.
+        """End the job here if the user wants that.
 
         Raises:
             Cancelled: The user cancelled the job, or deleted its project.
         """
-        if time.monotonic() - self._last_look < _LOOK_PAUSE:
+        if time.monotonic() - self._last_check < _CHECK_PAUSE:
             return
-        self._last_look = time.monotonic()
+        self._last_check = time.monotonic()
         if (self.folder / CANCEL_FILE).exists():
-            raise Cancelled("Cancelled; the project is as it was before.")
+            raise Cancelled()
         if not (self.folder / SPEC_FILE).exists():
-            raise Cancelled("The project of this job was deleted; nothing is left to do.")
+            raise Cancelled("The project of this job was deleted, so the job ends.")
 
     def stop_requested(self) -> bool:
         """Whether the user wants the job to finish early and to keep the best so far."""
@@ -110,7 +108,12 @@ class JobContext:
 
 
 class Heartbeat:
-    """A thread that writes held-back progress, and a sign of life when nothing else is said."""
+    """A thread that writes held-back progress, and a heartbeat where there is no other event.
+
+    Args:
+        writer: Of the job's events.
+        interval: Seconds without an event after which a heartbeat is written.
+    """
 
     def __init__(self, writer: EventWriter, interval: float = HEARTBEAT) -> None:
         self._writer = writer

@@ -1,21 +1,19 @@
-"""Wishes about a job: cancel it, stop it and keep the best, forget it."""
+"""Requests to a job (cancel, stop and keep the best, kill) and the removal of ended jobs."""
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from pathlib import Path
 
 import psutil
 
-from wafer_core.errors import JobError
-from wafer_core.files import TEMPORARY_PREFIX, storage_errors
+from wafer_core.errors import Cancelled, JobError
+from wafer_core.files import remove_folder, storage_errors
 from wafer_core.jobs.events import EventWriter
 from wafer_core.jobs.state import CANCEL_FILE, STOP_FILE, list_jobs, read_state
 
 
 def cancel(folder: Path) -> None:
-    """Ask a job to end and to leave the project as it was before; an ended one stays as it is.
+    """Request a job to end without any change to the project; an ended job stays as it is.
 
     Raises:
         JobError: No such job.
@@ -25,12 +23,12 @@ def cancel(folder: Path) -> None:
         return
     with storage_errors(folder / CANCEL_FILE):
         (folder / CANCEL_FILE).touch()
-    if state.process is None:  # nobody is there to hear it; one that starts later will see it
-        EventWriter(folder).append("cancelled")
+    if state.process is None:  # no process sees the request yet; one that starts later will
+        EventWriter(folder).append("cancelled", Cancelled().message)
 
 
 def request_stop(folder: Path) -> None:
-    """Ask a job to finish early and to keep the best so far.
+    """Request a job to finish early and to keep the best so far.
 
     Raises:
         JobError: No such job.
@@ -41,7 +39,7 @@ def request_stop(folder: Path) -> None:
 
 
 def kill(folder: Path) -> None:
-    """End a job's process at once, when it does not hear ``cancel``; shown as cancelled.
+    """End a job's process at once, for one that does not react to ``cancel``.
 
     Raises:
         JobError: No such job, or it runs on another machine.
@@ -51,30 +49,35 @@ def kill(folder: Path) -> None:
     if process is None:
         return
     if not process.is_local:
-        raise JobError(f"The job runs on {process.host}; end its process {process.pid} there.")
+        raise JobError(
+            "The job runs on {host}; end the process {pid:d} there.",
+            host=process.host,
+            pid=process.pid,
+        )
     if process.is_alive():
         try:
             psutil.Process(process.pid).kill()
         except psutil.Error as exc:
-            raise JobError(f"The process {process.pid} could not be ended: {exc}.") from exc
+            raise JobError(
+                "The process {pid:d} could not be ended ({reason}); ask the administrator.",
+                pid=process.pid,
+                reason=str(exc),
+            ) from exc
 
 
 def delete_job(folder: Path) -> None:
-    """Forget an ended job: its folder goes, what it made stays.
+    """Remove the folder of an ended job; what the job made in the project stays.
 
     Raises:
         JobError: No such job, or it has not ended.
     """
     if read_state(folder).is_active:
-        raise JobError(f"The job {folder.name} has not ended; cancel it first.")
-    gone = folder.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
-    with storage_errors(folder):
-        folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+        raise JobError("The job {name} has not ended; cancel it first.", name=folder.name)
+    remove_folder(folder)
 
 
 def clear_finished(root: Path) -> int:
-    """Forget all ended jobs of a project or of a workspace; returns how many."""
+    """Remove all ended jobs of a project or of a workspace; returns how many."""
     ended = [state for state in list_jobs(root) if not state.is_active]
     for state in ended:
         delete_job(state.folder)

@@ -1,26 +1,28 @@
-"""What a job says while it runs: JSON lines in ``events.jsonl``.
+"""The events of a job: JSON lines in ``events.jsonl``.
 
 One line is one ``write`` of one process, so that a reader never sees lines mixed. A process that
 is killed may leave half a line; readers skip it.
 
 Types of events, in the order of a job's life:
 
-    launched   how the process was started, and its process
-    start      the process has begun: {"process": {pid, created, host}}
-    waiting    other jobs hold the device: {"ahead", "text"}
+    launched   the launcher has started the process: {"launcher", "process"}
+    start      the process has begun: {"process": {pid, created, host, start}}
+    waiting    other jobs hold the device: {"ahead", text}
     running    the work begins: {"device"}
-    progress   {"fraction" 0..1, "text"}
+    progress   {"fraction" 0..1, text}
     metric     {"name", "values": {…}}: one point of a live curve
-    heartbeat  nothing to say, but alive
+    heartbeat  nothing has happened, but the process lives
     result     the end, done: {"result": {…}}
-    failed     the end: {"error": one sentence, "defect": bool}
-    cancelled  the end, as the user wished
+    failed     the end: {"error": one English sentence, "defect": bool, text}
+    cancelled  the end, at the user's request: {text}
+
+Each has ``t``, seconds since 1970, and ``m``, the same by a clock that nobody sets, for durations.
+A text is stored twice: ``text`` is English, ``message`` its template and fields for translation.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import threading
 import time
@@ -30,23 +32,46 @@ from pathlib import Path
 from typing import Any
 
 from wafer_core.errors import JobError
-from wafer_core.files import storage_errors
+from wafer_core.files import json_value, storage_errors
+from wafer_core.messages import Message
 
 EVENTS_FILE = "events.jsonl"
+NO_TEXT = Message("")
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
 class Event:
-    """One line: when (seconds since 1970), what, and its values."""
+    """One line.
+
+    Attributes:
+        time: Seconds since 1970.
+        type: See the module.
+        values: See the module.
+        clock: Seconds by a clock of the job's process that nobody sets (``time.monotonic``).
+    """
 
     time: float
     type: str
     values: Mapping[str, Any]
+    clock: float = 0.0
+
+    @property
+    def text(self) -> Message:
+        """Its text for people; older versions stored the English text only."""
+        for key in ("message", "text", "error"):
+            if self.values.get(key):
+                return Message.from_json(self.values[key])
+        return NO_TEXT
 
 
 class EventWriter:
-    """Appends events of one job; any thread may call it."""
+    """Appends events of one job; any thread may call it.
+
+    Args:
+        folder: The job's folder.
+        listener: Called with each event, from the thread that wrote it.
+    """
 
     def __init__(self, folder: Path, listener: Callable[[Event], None] | None = None) -> None:
         self.folder = folder
@@ -55,18 +80,31 @@ class EventWriter:
         self._listener = listener
         self._lock = threading.Lock()
 
-    def append(self, type_: str, **values: Any) -> None:
+    def append(self, type_: str, text: Message | None = None, /, **values: Any) -> None:
         """Write one event.
+
+        Args:
+            type_: See the module.
+            text: For people.
+            values: See the module.
 
         Raises:
             JobError: The job's folder is gone.
-            StorageError: The disk is full or refuses.
+            StorageError: The disk is full or read-only.
         """
-        event = Event(round(time.time(), 3), type_, plain(values))
-        line = json.dumps({"t": event.time, "type": type_, **event.values}, ensure_ascii=False)
+        if text is not None:
+            values |= {"text": str(text), "message": text.to_json()}
+        clock = round(time.monotonic(), 3)
+        event = Event(round(time.time(), 3), type_, json_value(values), clock)
+        record = {"t": event.time, "m": clock, "type": type_, **event.values}
+        line = json.dumps(record, ensure_ascii=False)
         with self._lock:
             if not self.folder.is_dir():
-                raise JobError(f"The job folder {self.folder} is gone; its project was deleted.")
+                raise JobError(
+                    "The job folder {folder} is gone because its project was deleted; start the "
+                    "job again in another project.",
+                    folder=str(self.folder),
+                )
             with storage_errors(self._path):
                 _write_line(self._path, line.encode("utf-8") + b"\n")
             self.last_write = time.monotonic()
@@ -78,30 +116,15 @@ def _write_line(path: Path, line: bytes) -> None:
     descriptor = os.open(path, _FLAGS, 0o644)
     try:
         size = os.fstat(descriptor).st_size
-        if size:  # half a line of a process that was killed must not spoil ours
+        if size:  # half a line of a process that was killed must not spoil this one
             os.lseek(descriptor, size - 1, os.SEEK_SET)
             if os.read(descriptor, 1) != b"\n":
                 line = b"\n" + line
         written = os.write(descriptor, line)
-        if written < len(line):  # the disk is nearly full; the second attempt tells why
+        if written < len(line):  # the disk is nearly full; the second attempt raises the reason
             os.write(descriptor, line[written:])
     finally:
         os.close(descriptor)
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON can hold it: array scalars become numbers, NaN and infinity ``None``."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    if hasattr(value, "tolist"):  # NumPy and torch scalars and arrays
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def read_from(path: Path, offset: int = 0) -> tuple[list[Event], int]:
@@ -128,6 +151,8 @@ def read_from(path: Path, offset: int = 0) -> tuple[list[Event], int]:
 def _parse(line: bytes) -> Event | None:
     try:
         values = json.loads(line)
-        return Event(float(values.pop("t")), str(values.pop("type")), values)
+        when, type_ = float(values.pop("t")), str(values.pop("type"))
+        # Older versions did not store the second clock.
+        return Event(when, type_, values, float(values.pop("m", when)))
     except (ValueError, TypeError, KeyError, AttributeError):
-        return None  # torn, or of a hand that should not have been here
+        return None  # half a line, or no event

@@ -1,4 +1,4 @@
-"""How a job's process is started: the one seam between this machine and a cluster."""
+"""How a job's process is started: on this machine or by a cluster's scheduler."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def start(folder: Path, launcher: str | None = None) -> None:
     name = launcher or os.environ.get("WAFER_LAUNCHER") or "local"
     if name not in LAUNCHERS:
         raise ParameterError(
-            f"The launcher “{name}” is unknown; set WAFER_LAUNCHER to {' or '.join(LAUNCHERS)}."
+            "The launcher “{name}” is unknown; set WAFER_LAUNCHER to one of {known}.",
+            name=name,
+            known=", ".join(LAUNCHERS),
         )
     read_spec(folder)
     launched = LAUNCHERS[name](folder.resolve())
@@ -48,12 +50,12 @@ def job_command(folder: Path) -> list[str]:
 
 
 def job_environment() -> dict[str, str]:
-    """This environment, in which the package is found wherever it lies."""
+    """The environment of a job's process, in which the package is found from any folder."""
     paths = [str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-        "PYTHONUNBUFFERED": "1",  # the log's last line before a crash is the one that is needed
+        "PYTHONUNBUFFERED": "1",  # the last line before a crash is the one that is needed
         "PYTHONUTF8": "1",
         "PYTHONFAULTHANDLER": "1",  # a crash inside a library leaves its stack in the log
     }
@@ -63,7 +65,7 @@ def spawn(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
     """Start a process that outlives this one; its output goes to the job's log.
 
     Raises:
-        JobError: The system refused.
+        JobError: The system could not start it.
     """
     detached: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
@@ -83,10 +85,14 @@ def spawn(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
             **detached,
         )
     except OSError as exc:
-        raise JobError(f"The job {folder.name} could not be started: {exc.strerror}.") from exc
+        raise JobError(
+            "The job {name} could not be started: {reason}. Free some memory and try again.",
+            name=folder.name,
+            reason=exc.strerror or str(exc),
+        ) from exc
     finally:
         log.close()
-    # Somebody must wait for a child, or it stays in the process table as a zombie.
+    # A child that nobody waits for stays in the process table as a zombie.
     threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
     return process
 
@@ -97,10 +103,10 @@ def _local(folder: Path) -> dict[str, Any]:
 
 
 def _slurm(folder: Path) -> dict[str, Any]:
-    """Hand the job to Slurm; the project must lie on a disk that the nodes see under its path.
+    """Submit the job to Slurm; the nodes must see the project's disk under the same path.
 
     ``WAFER_SLURM_PARTITION``, ``WAFER_SLURM_GPUS`` (1) and ``WAFER_SLURM_HOURS`` (24) describe
-    what to ask for.
+    the resources.
     """
     try:
         import submitit
@@ -113,7 +119,7 @@ def _slurm(folder: Path) -> dict[str, Any]:
         gpus = int(os.environ.get("WAFER_SLURM_GPUS", "1"))
     except ValueError as exc:
         raise ParameterError(
-            f"WAFER_SLURM_HOURS and WAFER_SLURM_GPUS must be numbers: {exc}."
+            "WAFER_SLURM_HOURS and WAFER_SLURM_GPUS must be numbers: {reason}.", reason=str(exc)
         ) from exc
     executor = submitit.AutoExecutor(folder=folder / "slurm", cluster="slurm")
     executor.update_parameters(
@@ -129,10 +135,10 @@ def _slurm(folder: Path) -> dict[str, Any]:
 
 
 def run_logged(folder: str) -> int:
-    """What a node of the cluster runs: the job as a process with its log, to its end."""
+    """Run the job on a node of the cluster, as a process with its log; returns its exit code."""
     return spawn(job_command(Path(folder)), Path(folder)).wait()
 
 
-# A launcher starts ``job_command(folder)`` somewhere and returns what is known of it. Without a
-# ``process`` the job may stay in the queue for long and is not given up.
+# A launcher starts ``job_command(folder)`` somewhere and returns what is known about it. Without a
+# ``process`` the job may stay in the scheduler's queue for any time.
 LAUNCHERS: dict[str, Callable[[Path], dict[str, Any]]] = {"local": _local, "slurm": _slurm}

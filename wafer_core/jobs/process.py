@@ -1,25 +1,34 @@
-"""Whether a process that was named on disk is still the same process, alive."""
+"""Identifies a process on disk, and finds out whether that process is still alive."""
 
 from __future__ import annotations
 
 import os
 import socket
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 
-# The system tells a start time in ticks since boot; a corrected clock moves it by a second or so.
-_CREATE_TIME_TOLERANCE = 3.0
+_CREATE_TIME_TOLERANCE = 3.0  # seconds that a corrected clock moves a start time, at most
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process, told apart from a later one that was given the same number."""
+    """A process, distinct from a later one with the same number.
+
+    Attributes:
+        pid: Its number.
+        created: Its start in seconds since 1970, by the clock of this machine. 0 if unknown.
+        host: Name of its machine.
+        start: Its start by a clock that nobody sets (boot and ticks since then), on Linux. On other
+            systems ``None``: there ``created`` does not change when the clock is set.
+    """
 
     pid: int
-    created: float  # seconds since 1970
+    created: float
     host: str
+    start: str | None = None
 
     @classmethod
     def current(cls) -> ProcessId:
@@ -28,38 +37,58 @@ class ProcessId:
 
     @classmethod
     def of(cls, pid: int) -> ProcessId:
-        """A process of this machine; ``created`` is 0 where it is gone already."""
+        """A process of this machine; ``created`` is 0 where it has ended already."""
         try:
             created = psutil.Process(pid).create_time()
         except psutil.Error:
             created = 0.0
-        return cls(pid, created, socket.gethostname())
+        return cls(pid, created, socket.gethostname(), _start_of(pid))
 
     @classmethod
     def from_json(cls, value: Any) -> ProcessId | None:
         """Read what ``to_json`` wrote; ``None`` for anything else."""
         try:
-            return cls(int(value["pid"]), float(value["created"]), str(value["host"]))
-        except (KeyError, TypeError, ValueError):
+            start = value.get("start")
+            return cls(
+                int(value["pid"]),
+                float(value["created"]),
+                str(value["host"]),
+                None if start is None else str(start),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
             return None
 
     def to_json(self) -> dict[str, Any]:
-        """The three fields."""
+        """The fields."""
         return asdict(self)
 
     @property
     def is_local(self) -> bool:
-        """Whether it runs on this machine, so that its life can be seen directly."""
+        """Whether it runs on this machine, so that ``is_alive`` can tell."""
         return self.host == socket.gethostname()
 
     def is_alive(self) -> bool:
-        """Whether it runs still; only to be asked where ``is_local``."""
+        """Whether it still runs; only valid where ``is_local``."""
         try:
             process = psutil.Process(self.pid)
             if process.status() == psutil.STATUS_ZOMBIE:
                 return False
+            if self.start is not None:
+                return _start_of(self.pid) == self.start
             return abs(process.create_time() - self.created) <= _CREATE_TIME_TOLERANCE
         except psutil.NoSuchProcess:
             return False
         except psutil.AccessDenied:  # somebody else's, hence alive; ours are always readable
             return True
+
+
+def _start_of(pid: int) -> str | None:
+    """The boot of the system and the start of a process in clock ticks since then, on Linux."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+        # The name, in parentheses, may hold anything; starttime is field 22 (man 5 proc).
+        ticks = int(status.rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+    return f"{boot} {ticks}"

@@ -1,8 +1,8 @@
-"""One job at a time holds a device; the others wait their turn, oldest first.
+"""One job at a time uses a device; the others wait, the oldest first.
 
 The lock itself is the operating system's (``filelock``), which frees it when its holder dies.
-Tickets beside it say who waits, so that the oldest job goes first and each can be told how many
-are ahead. A ticket whose process is dead counts for nothing and is removed by who sees it.
+Tickets beside it name the jobs that wait, so that the oldest goes first and each knows how many
+are ahead. A ticket whose process is dead is ignored and removed by the next reader.
 """
 
 from __future__ import annotations
@@ -23,14 +23,20 @@ import filelock
 from wafer_core.errors import ProjectError
 from wafer_core.files import read_json, storage_errors, write_json
 from wafer_core.jobs.process import ProcessId
+from wafer_core.messages import Message, message
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """Where a job stands in the line."""
+class Place:
+    """A job's place in the queue.
 
-    ahead: int  # jobs that go first, the running one included
-    first: str  # title of the one that holds the device or is next
+    Attributes:
+        ahead: The number of jobs ahead, including the running one.
+        first: Title of the job that uses the device or is next.
+    """
+
+    ahead: int
+    first: Message
 
 
 def locks_folder() -> Path:
@@ -49,9 +55,9 @@ def locks_folder() -> Path:
 def device_turn(
     device: str,
     *,
-    title: str,
+    title: Message,
     created: float,
-    on_wait: Callable[[Waiting], None],
+    on_wait: Callable[[Place], None],
     check: Callable[[], None],
     poll: float = 0.25,
 ) -> Iterator[None]:
@@ -59,11 +65,11 @@ def device_turn(
 
     Args:
         device: ``cpu``, ``cuda:0``, …
-        title: Told to those who wait behind.
-        created: When the job was made, seconds since 1970; decides the order.
-        on_wait: Called whenever the place in the line changes.
-        check: Called while waiting; may raise to leave the line.
-        poll: Seconds between two looks.
+        title: Shown to the jobs that wait behind.
+        created: When the job was created, seconds since 1970; decides the order.
+        on_wait: Called whenever the place in the queue changes.
+        check: Called while waiting; may raise to leave the queue.
+        poll: Seconds between two attempts.
 
     Raises:
         StorageError: The folder of locks cannot be written.
@@ -74,19 +80,21 @@ def device_turn(
     with storage_errors(tickets):
         tickets.mkdir(mode=0o700, parents=True, exist_ok=True)
     holder = filelock.FileLock(locks_folder() / f"{name}.lock")
-    write_json(ticket, {"title": title, "process": ProcessId.current().to_json()})
-    told: Waiting | None = None
+    process = ProcessId.current().to_json()
+    write_json(ticket, {"title": title.to_json(), "process": process})
+    reported: Place | None = None
     try:
         while True:
             check()
             before = _living_before(ticket)
             if not before and _acquire(holder):
                 break
-            # Nobody before us and yet no lock: a younger job took it before our ticket was there.
-            place = Waiting(max(1, len(before)), before[0] if before else "another job")
-            if place != told:
+            # No ticket before this one and yet no lock: a younger job took it before this ticket
+            # was written.
+            place = Place(max(1, len(before)), before[0] if before else message("another job"))
+            if place != reported:
                 on_wait(place)
-                told = place
+                reported = place
             time.sleep(poll)
         yield
     finally:
@@ -103,7 +111,7 @@ def _acquire(holder: filelock.BaseFileLock) -> bool:
     return True
 
 
-def _living_before(ticket: Path) -> list[str]:
+def _living_before(ticket: Path) -> list[Message]:
     """Titles of the living jobs whose turn comes before ``ticket``'s, next first."""
     titles = []
     for other in sorted(ticket.parent.glob("*.json")):
@@ -111,11 +119,11 @@ def _living_before(ticket: Path) -> list[str]:
             break
         try:
             value = read_json(other)
-        except ProjectError:  # it left the line between the listing and the reading
+        except ProjectError:  # it left the queue between the listing and the reading
             continue
         process = ProcessId.from_json(value.get("process"))
         if process is None or not process.is_local or not process.is_alive():
             other.unlink(missing_ok=True)
         else:
-            titles.append(str(value.get("title", "")))
+            titles.append(Message.from_json(value.get("title", "")))
     return titles

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from wafer_core.errors import JobError, ProjectError
-from wafer_core.files import new_folder, read_json, storage_errors, write_json
-from wafer_core.jobs.events import plain
+from wafer_core.files import json_value, new_folder, read_json, storage_errors, write_json
+from wafer_core.messages import Message
 
 SCHEMA = 1
 SPEC_FILE = "spec.json"
@@ -21,24 +21,34 @@ UPLOADS_FOLDER = "uploads"
 
 @dataclass(frozen=True)
 class JobSpec:
-    """One job. Its project is not named: it is the folder that holds ``jobs``, also when moved."""
+    """One job. Its project is the folder that holds ``jobs``, so that a project can be moved.
+
+    Attributes:
+        kind: Name of the workflow that runs it.
+        parameters: Of the workflow; JSON values.
+        title: For people: “Train WaferNet”.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        created: Seconds since 1970; earlier jobs get a device first.
+        uploads: File names that the user's computer gave to uploads/0000, 0001, …
+    """
 
     kind: str
     parameters: Mapping[str, Any]
-    title: str  # for people: “Train wafer_cnn”
-    device: str  # auto, cpu, cuda, cuda:N
-    created: float  # seconds since 1970; earlier jobs get a device first
-    uploads: tuple[str, ...] = field(default=())  # names people gave to uploads/0000, 0001, …
+    title: Message
+    device: str
+    created: float
+    uploads: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
-        """All fields, with the version of this format."""
+        """All fields, with the version of this format; ``title`` is also stored in English."""
         return {
             "schema": SCHEMA,
             "kind": self.kind,
-            "title": self.title,
+            "title": str(self.title),
+            "title_message": self.title.to_json(),
             "device": self.device,
             "created": self.created,
-            "parameters": plain(self.parameters),
+            "parameters": json_value(self.parameters),
             "uploads": list(self.uploads),
         }
 
@@ -48,19 +58,19 @@ def write_job(
     kind: str,
     parameters: Mapping[str, Any],
     device: str,
-    title: str,
+    title: Message,
     uploads: Iterable[tuple[str, bytes]] = (),
 ) -> Path:
-    """Write the folder of a job; ``launch.start`` begins it.
+    """Write the folder of a job; ``launch.start`` starts it.
 
     Args:
         project: The project's folder.
-        kind: The name of the workflow that ``runner`` will look up.
+        kind: Name of the workflow that runs it.
         parameters: Of that workflow, already checked; JSON values.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         title: For people.
         uploads: Names and contents of files from a browser. They are stored in the job's folder
-            under numbers until it ends, because an uploaded name is never a path.
+            under numbers until it ends, because an uploaded name is never used as a path.
 
     Returns:
         The job's folder.
@@ -69,7 +79,10 @@ def write_job(
         ProjectError: The project's folder does not exist.
     """
     if not project.is_dir():
-        raise ProjectError(f"{project} is missing; it was deleted or renamed. Open another one.")
+        raise ProjectError(
+            "{path} is missing because it was deleted or renamed. Open another project.",
+            path=str(project),
+        )
     created = time.time()
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(created))
     name = f"{stamp}-{int(created % 1 * 1e6):06d}-{kind}-{uuid.uuid4().hex[:4]}"  # sorts by time
@@ -97,24 +110,33 @@ def read_spec(folder: Path) -> JobSpec:
     try:
         value = read_json(folder / SPEC_FILE)
     except ProjectError as exc:
-        raise JobError(f"{folder} is not a job that can be read: {exc}") from exc
+        raise JobError(
+            "{folder} is not a job that can be read: {reason}",
+            folder=str(folder),
+            reason=exc.message,
+        ) from exc
     try:
         if int(value["schema"]) > SCHEMA:
-            raise JobError(f"The job {folder} was written by a newer version; update this one.")
+            raise JobError(
+                "The job {folder} was written by a newer version; update this program.",
+                folder=str(folder),
+            )
         return JobSpec(
             kind=str(value["kind"]),
             parameters=dict(value["parameters"]),
-            title=str(value["title"]),
+            title=Message.from_json(value.get("title_message") or value["title"]),
             device=str(value["device"]),
             created=float(value["created"]),
             uploads=tuple(str(name) for name in value.get("uploads", ())),
         )
-    except (KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise JobError(
-            f"{folder / SPEC_FILE} is damaged ({exc!r}); delete the job and start it again."
+            "{path} is damaged ({reason}); delete the job and start it again.",
+            path=str(folder / SPEC_FILE),
+            reason=repr(exc),
         ) from exc
 
 
 def project_of(folder: Path) -> Path:
-    """The project that a job's folder lies in."""
+    """The project that a job's folder belongs to."""
     return folder.parent.parent

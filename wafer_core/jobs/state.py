@@ -1,7 +1,7 @@
-"""How a job stands, read from its folder by anybody, at any time, also after its process died.
+"""The state of a job, read from its folder by any process, also after the job's process has died.
 
-Pages ask every second for every job of every project: what was read once is kept, only new lines
-are read, and a job that has ended costs one look at its file's size.
+Pages read the state of every job of every project each second, so what was read is cached: only
+new lines are read, and an ended job costs one look at its file's size.
 """
 
 from __future__ import annotations
@@ -15,43 +15,66 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from wafer_core.errors import JobError
-from wafer_core.jobs.events import EVENTS_FILE, Event, read_from
+from wafer_core.errors import Cancelled, JobError
+from wafer_core.jobs.events import EVENTS_FILE, NO_TEXT, Event, read_from
 from wafer_core.jobs.launch import LOG_FILE
 from wafer_core.jobs.process import ProcessId
 from wafer_core.jobs.spec import JOBS_FOLDER, SPEC_FILE, JobSpec, project_of, read_spec
+from wafer_core.messages import Message, message
+from wafer_core.progress import Pace
 
 Status = Literal["queued", "waiting", "running", "done", "failed", "cancelled"]
+Request = Literal["cancel", "stop"]
 ACTIVE: tuple[Status, ...] = ("queued", "waiting", "running")
 
-CANCEL_FILE = "cancel"  # wishes are empty files beside the spec: any process may leave one
+CANCEL_FILE = "cancel"  # requests are empty files beside the spec: any process may leave one
 STOP_FILE = "stop"
 
-START_GRACE = 30.0  # seconds from creation to the first word of the process
-SILENCE_ELSEWHERE = 60.0  # seconds without a heartbeat, on another machine
-SILENCE_HERE = 900.0  # the same on this one, where the process is seen: it may be suspended
+START_GRACE = 30.0  # seconds from creation to the first event of the process
+SILENCE_ELSEWHERE = 60.0  # seconds without an event after which a job on another machine is dead
+SILENCE_HERE = 900.0  # the same on this machine, where the process is seen: it may be suspended
 _MAX_CACHED = 4000
 
 
 @dataclass(frozen=True)
 class JobState:
-    """A job at one moment."""
+    """A job at one moment.
+
+    Attributes:
+        folder: The job's folder.
+        spec: What it is to do.
+        status: Its status.
+        fraction: Share that is done, 0 to 1.
+        text: What it does now, or how it ended.
+        eta_seconds: Time left; ``None`` if unknown.
+        elapsed_seconds: Time of work so far, or in all; ``None`` if it has not begun.
+        started: When the work began, after waiting; seconds since 1970.
+        finished: When it ended; seconds since 1970.
+        metrics: {"name", "t", …values} of all live curves, in order.
+        result: Of a job that is done.
+        error: Of a failed job; one sentence.
+        log_tail: The end of a failed job's log.
+        request: What the user wants and the job has not done yet.
+        process: Its process, if known.
+        device: The device in use, else the one of the spec.
+    """
 
     folder: Path
     spec: JobSpec
     status: Status
-    fraction: float  # done, 0..1
-    text: str  # what it does now, or how it ended
-    eta_seconds: float | None  # time left; None while nobody can know
-    started: float | None  # seconds since 1970: when the work began, after waiting
+    fraction: float
+    text: Message
+    eta_seconds: float | None
+    elapsed_seconds: float | None
+    started: float | None
     finished: float | None
-    metrics: tuple[Mapping[str, Any], ...]  # {"name", "t", …values}, in order
+    metrics: tuple[Mapping[str, Any], ...]
     result: Mapping[str, Any] | None
-    error: str | None  # one sentence
-    log_tail: str  # of a failed job
-    wish: Literal["cancel", "stop"] | None  # asked for and not yet obeyed
+    error: Message | None
+    log_tail: str
+    request: Request | None
     process: ProcessId | None
-    device: str  # the one in use, else the one asked for
+    device: str
 
     @property
     def id(self) -> str:
@@ -60,30 +83,23 @@ class JobState:
 
     @property
     def kind(self) -> str:
-        """Import, train, search and so on: a key of ``workflows.registry.WORKFLOWS``."""
+        """Name of its workflow, such as ``train``."""
         return self.spec.kind
 
     @property
-    def title(self) -> str:
+    def title(self) -> Message:
         """For people."""
         return self.spec.title
 
     @property
     def project_path(self) -> Path:
-        """The project it works in."""
+        """The project that it works on."""
         return project_of(self.folder)
 
     @property
     def is_active(self) -> bool:
         """Whether it has not ended."""
         return self.status in ACTIVE
-
-    @property
-    def elapsed_seconds(self) -> float | None:
-        """Seconds of work so far, or in all."""
-        if self.started is None:
-            return None
-        return max(0.0, (self.finished or time.time()) - self.started)
 
     def metric(self, name: str) -> list[Mapping[str, Any]]:
         """The points of one live curve."""
@@ -92,38 +108,54 @@ class JobState:
 
 @dataclass
 class _Record:
-    """What the events of one job have added up to so far."""
+    """The sum of a job's events so far.
+
+    Attributes:
+        signature: Inode, size and time of the events file as it was read.
+        offset: Bytes that were read.
+        last_event: Time of the last event; seconds since 1970.
+        last_clock: The same by the clock of ``Event.clock``, which nobody sets.
+        started_clock: When the work began, by that clock.
+        heard: ``time.monotonic()`` of this process at the last event. Set when new events are
+            read, so that a clock that is set does not make a living job look dead.
+    """
 
     spec: JobSpec
+    heard: float
     signature: tuple[int, int, int] = (0, 0, 0)
     offset: int = 0
     status: Status = "queued"
     fraction: float = 0.0
-    text: str = ""
+    text: Message = NO_TEXT
     started: float | None = None
     finished: float | None = None
-    last_progress: float = 0.0
-    last_word: float = 0.0
+    pace: Pace = field(default_factory=Pace)
+    last_event: float = 0.0
+    last_clock: float = 0.0
+    started_clock: float = 0.0
     launched_elsewhere: bool = False
     process: ProcessId | None = None
     device: str = ""
     metrics: list[Mapping[str, Any]] = field(default_factory=list)
     result: Mapping[str, Any] | None = None
-    error: str | None = None
+    error: Message | None = None
     ended: JobState | None = None
 
     def is_replaced_by(self, signature: tuple[int, int, int]) -> bool:
-        """Whether the file is not the one that was read before, grown."""
+        """Whether the file is another one than the one that was read, not the same one grown."""
         inode, size, _ = self.signature
         if not inode or signature == self.signature:
             return False
         return signature[0] != inode or signature[1] <= size
 
-    def take(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
+        """Apply one event; nothing counts after the end."""
         values = event.values
-        self.last_word = max(self.last_word, event.time)
+        self.last_event = max(self.last_event, event.time)
         if self.status not in ACTIVE:
-            return  # nothing after the end counts
+            return
+        if event.type != "launched":  # of another process, with another clock
+            self.last_clock = event.clock
         match event.type:
             case "launched":
                 self.process = self.process or ProcessId.from_json(values.get("process"))
@@ -132,32 +164,34 @@ class _Record:
                 self.process = ProcessId.from_json(values.get("process")) or self.process
             case "waiting":
                 self.status = "waiting"
-                self.text = str(values.get("text", ""))
+                self.text = event.text
             case "running":
                 self.status = "running"
-                self.started = self.last_progress = event.time
+                self.started = event.time
                 self.device = str(values.get("device") or self.spec.device)
-                self.text = ""
+                self.text = NO_TEXT
+                self.started_clock = event.clock
+                self.pace = Pace([(event.clock, 0.0)])
             case "progress":
                 self.fraction = min(1.0, max(0.0, float(values.get("fraction") or 0.0)))
-                self.text = str(values.get("text", ""))
-                self.last_progress = event.time
+                self.text = event.text
+                self.pace.add(event.clock, self.fraction)
             case "metric":
                 point = values.get("values")
                 fields = point if isinstance(point, dict) else {}
                 self.metrics.append({**fields, "name": values.get("name"), "t": event.time})
             case "result":
-                self._end("done", event.time, "Done.")
+                self._end("done", event.time, message("Done."))
                 self.fraction = 1.0
                 result = values.get("result")
                 self.result = result if isinstance(result, dict) else {}
             case "failed":
-                self._end("failed", event.time, str(values.get("error", "")))
+                self._end("failed", event.time, event.text)
                 self.error = self.text
             case "cancelled":
-                self._end("cancelled", event.time, "Cancelled; the project is as it was before.")
+                self._end("cancelled", event.time, Cancelled().message)
 
-    def _end(self, status: Status, when: float, text: str) -> None:
+    def _end(self, status: Status, when: float, text: Message) -> None:
         self.status, self.finished, self.text = status, when, text
 
 
@@ -166,7 +200,7 @@ _lock = threading.Lock()
 
 
 def read_state(folder: Path) -> JobState:
-    """How a job stands now.
+    """The state of a job now.
 
     Raises:
         JobError: The folder is no job, or it was deleted.
@@ -176,8 +210,8 @@ def read_state(folder: Path) -> JobState:
         record = _updated(folder)
         if record.ended is not None:
             return record.ended
-        state = _judge(folder, record)
-        if record.status not in ACTIVE:  # by its own word, which is final
+        state = _state_of(folder, record)
+        if record.status not in ACTIVE:  # by its own last event, which is final
             record.ended = state
         return state
 
@@ -187,7 +221,7 @@ def list_jobs(root: Path, kind: str | None = None) -> list[JobState]:
 
     Args:
         root: A project's folder, or the folder that holds projects.
-        kind: Only these.
+        kind: Only jobs of this kind.
     """
     states = []
     for folder in _job_folders(root):
@@ -201,7 +235,7 @@ def list_jobs(root: Path, kind: str | None = None) -> list[JobState]:
 
 
 def log_tail(folder: Path, lines: int = 30) -> str:
-    """The end of what the job's process printed."""
+    """The last lines that the job's process printed."""
     try:
         with (folder / LOG_FILE).open("rb") as file:
             file.seek(0, os.SEEK_END)
@@ -238,91 +272,95 @@ def _updated(folder: Path) -> _Record:
         signature = (0, 0, 0)
         if record is not None and not (folder / SPEC_FILE).exists():
             del _records[folder]
-            record = None  # read_spec tells what is wrong
+            record = None  # read_spec then raises the reason
     if record is not None and record.is_replaced_by(signature):
-        record = None  # another job, or a restored backup, lies there now
+        record = None  # another job, or a restored backup
+    is_new = record is None
     if record is None:
-        record = _records[folder] = _Record(read_spec(folder))
+        record = _records[folder] = _Record(read_spec(folder), time.monotonic())
         while len(_records) > _MAX_CACHED:
             _records.popitem(last=False)
     _records.move_to_end(folder)
     if signature != record.signature:
         events, record.offset = read_from(path, record.offset)
         for event in events:
-            record.take(event)
+            record.add(event)
         record.signature = signature
+        record.heard = time.monotonic()
+    if is_new:  # only the clock tells how old the last event of an unknown job is
+        record.heard -= max(0.0, time.time() - (record.last_event or record.spec.created))
     return record
 
 
-def _judge(folder: Path, record: _Record) -> JobState:
-    """Look whether the process lives, and put everything together."""
+def _state_of(folder: Path, record: _Record) -> JobState:
+    """The state by the events, the process and the requests."""
     status, text, error, finished = record.status, record.text, record.error, record.finished
-    wish: Literal["cancel", "stop"] | None = None
+    request: Request | None = None
     if status in ACTIVE:
         if (folder / CANCEL_FILE).exists():
-            wish = "cancel"
+            request = "cancel"
         elif (folder / STOP_FILE).exists():
-            wish = "stop"
+            request = "stop"
         death = _death(record)
         if death is not None:
-            finished = record.last_word or record.spec.created
-            if wish == "cancel":
-                status, text = "cancelled", "Cancelled; its process was ended."
+            finished = record.last_event or record.spec.created
+            if request == "cancel":
+                status, text = "cancelled", message("Cancelled; its process was ended.")
             else:
                 status, text, error = "failed", death, death
-            wish = None
-        elif wish == "cancel":
-            text = "Cancelling …"
-        elif wish == "stop":
-            text = "Finishing early, keeping the best so far …"
+            request = None
+        elif request == "cancel":
+            text = message("Cancelling …")
+        elif request == "stop":
+            text = message("Finishing early and keeping the best so far …")
         elif status == "queued":
-            text = "Starting …" if not record.launched_elsewhere else "In the cluster's queue …"
+            text = (
+                message("In the cluster's queue …")
+                if record.launched_elsewhere
+                else message("Starting …")
+            )
+    # Now by the clock of the job's process, as far as it is still alive.
+    now = record.last_clock + (time.monotonic() - record.heard if finished is None else 0.0)
     return JobState(
         folder=folder,
         spec=record.spec,
         status=status,
         fraction=record.fraction,
         text=text,
-        eta_seconds=_eta(record) if status == "running" else None,
+        eta_seconds=record.pace.seconds_left(now) if status == "running" else None,
+        elapsed_seconds=None if record.started is None else max(0.0, now - record.started_clock),
         started=record.started,
         finished=finished,
         metrics=tuple(record.metrics),
         result=record.result,
         error=error,
         log_tail=log_tail(folder) if status == "failed" else "",
-        wish=wish,
+        request=request,
         process=record.process,
         device=record.device or record.spec.device,
     )
 
 
-def _death(record: _Record) -> str | None:
+def _death(record: _Record) -> Message | None:
     """One sentence if the process of a job that has not ended is dead, else ``None``."""
     process = record.process
+    silence = time.monotonic() - record.heard
     if process is None:
-        if record.launched_elsewhere or time.time() - record.spec.created < START_GRACE:
+        if record.launched_elsewhere or silence < START_GRACE:
             return None
-        return (
-            "The process of this job never began; look at the end of its log, and start it again."
+        return message(
+            "The process of this job never started; read the end of its log and start it again."
         )
-    silence = time.time() - record.last_word
     if process.is_local and not process.is_alive():
-        return (
-            "The process of this job was killed or the machine restarted; the project is as it "
-            "was before, so start the job again."
+        return message(
+            "The process of this job was killed or the machine restarted. The project is "
+            "unchanged; start the job again."
         )
     if silence > (SILENCE_HERE if process.is_local else SILENCE_ELSEWHERE):
-        return (
-            f"The process of this job on {process.host} has given no sign of life for "
-            f"{silence:.0f} s; look at that machine, and start the job again."
+        return message(
+            "The process of this job on {host} has not responded for {seconds:.0f} s; check that "
+            "machine and start the job again.",
+            host=process.host,
+            seconds=silence,
         )
     return None
-
-
-def _eta(record: _Record) -> float | None:
-    """Seconds left, from the pace so far; the seconds since the last progress count down."""
-    if record.started is None or record.fraction <= 0.0:
-        return None
-    worked = record.last_progress - record.started
-    left = worked * (1.0 - record.fraction) / record.fraction
-    return max(0.0, left - (time.time() - record.last_progress))

@@ -1,5 +1,5 @@
-"""What is done to a project: import, augment, generate, score, train, search, predict.
+"""What is done to a project: import, augment, generate, score, train, search, predict, studies.
 
-Each workflow is one file: its parameters, their check, and ``run(context)``. ``submit.create_job``
-turns one into a job, ``runner.run_job`` runs it.
+Each workflow is one file: its parameters (a dataclass, checked when a job is submitted), ``run``,
+and the title of its jobs. ``submit.create_job`` makes a job, ``runner.run_job`` runs it.
 """

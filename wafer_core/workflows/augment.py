@@ -1,114 +1,111 @@
-"""The job that multiplies classes by transforms.
-
-Parameters: ``classes`` [{"name", "count"}], ``config`` (of ``AugmentConfig``; missing ones are
-default), ``seed``.
-"""
+"""The job that multiplies classes by transforms."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from wafer_core.data.synthetic_runs import undone_on_error
+from wafer_core.data import manifest, pictures, synthetic
+from wafer_core.data.project import Project, WaferClass
+from wafer_core.data.synthetic import SyntheticPicture, rollback_on_error
 from wafer_core.errors import InputError
-from wafer_core.workflows.workflow import Parameters, Workflow, class_list, known_only, whole_number
-
-if TYPE_CHECKING:
-    from wafer_core.data.project import Project, WaferClass
-    from wafer_core.data.synthetic import MadePicture
-    from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.augmentation.offline import AugmentConfig
-
-
-def check(parameters: Parameters) -> None:
-    """Check what ``run`` reads."""
-    from wafer_core.parameters import check_seed
-    from wafer_core.tasks.augmentation.offline import MAX_COUNT, AugmentConfig
-
-    known_only(parameters, ("classes", "config", "seed"), "augment")
-    for entry in class_list(parameters.get("classes")):
-        whole_number(entry.get("count"), f"count of “{entry['name']}”", 1, MAX_COUNT)
-    AugmentConfig.from_json(parameters.get("config", {}))
-    check_seed(parameters.get("seed", 0))
+from wafer_core.messages import N_, Message, message
+from wafer_core.parameters import SEED, Settings, declare, nested, read_by
+from wafer_core.progress import Progress
+from wafer_core.tasks.augmentation import offline
+from wafer_core.tasks.augmentation.offline import AugmentConfig
+from wafer_core.workflows.class_entries import (
+    ClassEntry,
+    check_entries,
+    class_list,
+    classes_message,
+)
+from wafer_core.workflows.context import WorkflowContext
+from wafer_core.workflows.workflow import Workflow
 
 
-def run(context: JobContext) -> dict[str, Any]:
-    """Make the pictures of one class after the other; returns the runs and counts."""
-    from wafer_core.tasks.augmentation.offline import AugmentConfig
+@dataclass(frozen=True)
+class AugmentParameters(Settings):
+    """Which classes to multiply, and how."""
 
-    config = AugmentConfig.from_json(context.parameters.get("config", {}))
-    seed = int(context.parameters.get("seed", 0))
-    entries = context.parameters["classes"]
-    total = sum(entry["count"] for entry in entries)
-    done = 0
+    classes: tuple[ClassEntry, ...] = read_by(class_list(ClassEntry), ())
+    config: AugmentConfig = nested(AugmentConfig)
+    seed: int = declare(SEED)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_entries(self.classes)
+
+
+def run(context: WorkflowContext, parameters: AugmentParameters) -> dict[str, Any]:
+    """Make the wafers of one class after the other; returns the runs and counts."""
+    project = context.project
+    parts = context.progress.each([entry.count for entry in parameters.classes])
     results = []
-    with undone_on_error(context.project) as stored:
-        for entry in entries:
-            wafer_class = context.project.find_class(entry["name"])
-            count = entry["count"]
-            share = (done / total, count / total)
-            run_name = made_by_transforms(context, wafer_class, count, config, seed, share)
+    with rollback_on_error(project) as stored:
+        for entry, part in zip(parameters.classes, parts, strict=True):
+            wafer_class = project.find_class(entry.name)
+            run_name = store_augmented(
+                project, wafer_class, entry.count, parameters.config, parameters.seed, part
+            )
             stored.append((wafer_class.slug, "augmented", run_name))
-            results.append({"name": wafer_class.name, "run": run_name, "count": count})
-            done += count
+            results.append({"name": wafer_class.name, "run": run_name, "count": entry.count})
         context.check_cancelled()
-    return {"classes": results, "count": done}
+    return {"classes": results, "count": sum(entry.count for entry in parameters.classes)}
 
 
-def made_by_transforms(
-    context: JobContext,
+def store_augmented(
+    project: Project,
     wafer_class: WaferClass,
     count: int,
     config: AugmentConfig,
     seed: int,
-    share: tuple[float, float],
+    on_progress: Progress,
 ) -> str:
-    """Store one run of pictures made by transforms; returns its name.
+    """Store one run of wafers made by transforms; returns its name.
 
-    Args:
-        share: Where on the job's way this lies: begin and length, 0..1.
+    Raises:
+        InputError: The class has no training originals.
     """
-    from wafer_core.data import synthetic
 
-    def told() -> Iterator[MadePicture]:
-        made = transforms_of(context.project, wafer_class, count, config, seed)
-        for number, picture in enumerate(made):
-            context.check_cancelled()
-            context.progress(
-                share[0] + share[1] * number / count,
-                f"{wafer_class.name}: {number} of {count} pictures made",
+    def made() -> Iterator[SyntheticPicture]:
+        wafers = augmented_wafers(project, wafer_class, count, config, seed)
+        for number, wafer in enumerate(wafers):
+            text = message(
+                "{name}: {number:,} of {total:,} wafers made",
+                name=wafer_class.name,
+                number=number,
+                total=count,
             )
-            yield picture
+            on_progress(number / count, text)
+            yield wafer
 
-    info = {"method": "transforms", "config": config.to_json(), "seed": seed}
-    return synthetic.add(context.project, wafer_class.slug, "augmented", told(), info)
+    info = {"method": "transforms", "config": asdict(config), "seed": seed}
+    return synthetic.add(project, wafer_class.slug, "augmented", made(), info)
 
 
-def transforms_of(
+def augmented_wafers(
     project: Project, wafer_class: WaferClass, count: int, config: AugmentConfig, seed: int
-) -> Iterator[MadePicture]:
-    """Pictures made from the training originals of a class.
+) -> Iterator[SyntheticPicture]:
+    """Wafers made from the training originals of a class by transforms.
 
     Raises:
         InputError: The class has none.
     """
-    from wafer_core.data import manifest, pictures, synthetic
-    from wafer_core.tasks.augmentation import offline
-
     slug = wafer_class.slug
-    records = [r for r in pictures.originals(project, slug) if r.part == "train"]
+    records = [r for r in pictures.originals(project, slug) if r.split == "train"]
     if not records:
         raise InputError(
-            f"The class “{wafer_class.name}” has no pictures to train on; add some to it first."
+            "The class “{name}” has no wafers to train on; add some first.", name=wafer_class.name
         )
     originals = [manifest.load(project, slug, record) for record in records]
     for picture, index, drawn in offline.augment(originals, count, config, seed):
-        yield synthetic.MadePicture(picture, records[index].file, drawn)
+        yield SyntheticPicture(picture, records[index].file, drawn)
 
 
-def _describe(parameters: Parameters) -> str:
-    names = [entry["name"] for entry in parameters["classes"]]
-    return f"Augment {names[0]}" if len(names) == 1 else f"Augment {len(names)} classes"
+def _describe(parameters: AugmentParameters) -> Message:
+    return message("Augment {classes}", classes=classes_message(parameters.classes))
 
 
-WORKFLOW = Workflow("Augment", run, check, _describe)
+WORKFLOW = Workflow("augment", N_("Augment"), AugmentParameters, run, _describe)

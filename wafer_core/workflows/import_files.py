@@ -1,72 +1,120 @@
-"""The job that brings pictures into a project.
-
-Parameters: ``sources`` (paths; files that came through a browser are uploads of the job instead),
-``class_name`` (all into this one) or ``None`` (each into the class of its folder),
-``limit_per_class``, ``seed`` (of the choice under the limit), ``colours`` {"#rrggbb": role} that
-overrules the guess.
-"""
+"""The job that imports pictures and wafer data into a project."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from wafer_core import importers
+from wafer_core.data.ingest import import_candidates
 from wafer_core.errors import InputError, ParameterError
-from wafer_core.names import clean_name
-from wafer_core.workflows.workflow import Parameters, Workflow, known_only, whole_number
+from wafer_core.importers import Colour, Role
+from wafer_core.messages import N_, Message, message
+from wafer_core.parameters import SEED, Parameter, Settings, Text, declare, read_by
+from wafer_core.workflows.context import WorkflowContext
+from wafer_core.workflows.workflow import Workflow
 
-if TYPE_CHECKING:
-    from wafer_core.importers import Colour, Role
-    from wafer_core.jobs.context import JobContext
-
-MAX_TOLD = 500  # rejected files in the result; more help nobody
-_NAMES = ("sources", "class_name", "limit_per_class", "seed", "colours")
+MAX_REPORTED = 500  # rejected files in the result; nobody reads more
 
 
-def check(parameters: Parameters) -> None:
-    """Check what ``run`` reads."""
-    known_only(parameters, _NAMES, "import")
-    for source in parameters.get("sources", ()):
+def read_colours(value: object) -> dict[Colour, Role]:
+    """The user's roles of flat colours, from JSON {"#rrggbb": "no die", "pass" or "fail"}.
+
+    Raises:
+        ParameterError: It is something else.
+    """
+    table: dict[Colour, Role] = {}
+    if value is None:
+        return table
+    try:
+        for text, role in value.items():  # type: ignore[attr-defined]
+            red, green, blue = (int(part, 16) for part in re.findall("[0-9a-fA-F]{2}", text))
+            table[red, green, blue] = Role(role)
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise ParameterError(
+            "colours cannot be read ({reason}); give colours such as #ff0000 and for each no die, "
+            "pass or fail.",
+            reason=str(exc),
+        ) from exc
+    return table
+
+
+@dataclass(frozen=True)
+class ImportParameters(Settings):
+    """What to import. Files from a browser are uploads of the job, not sources.
+
+    Raises:
+        InputError: A source does not exist.
+    """
+
+    sources: tuple[str, ...] = declare(
+        Text(
+            N_("Sources"),
+            N_(
+                "Paths of pictures, wafer data files, folders with one sub-folder a class, or zips."
+            ),
+            is_list=True,
+        )
+    )
+    class_name: str | None = declare(
+        Text(
+            N_("Class"),
+            N_("Put all pictures into this class. Without it, each goes to its folder's class."),
+            names="class",
+            option="class",
+        )
+    )
+    limit_per_class: int | None = declare(
+        Parameter(
+            N_("Limit per class"),
+            N_("Import at most this many pictures of each class, chosen at random."),
+            None,
+            1,
+            10_000_000,
+            1,
+            kind=int,
+        )
+    )
+    seed: int = declare(SEED)
+    colours: Mapping[Colour, Role] | None = read_by(read_colours)  # overrules the recognised roles
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sources(self.sources)
+
+
+def check_sources(sources: tuple[str, ...]) -> None:
+    """Refuse a path that does not exist.
+
+    Raises:
+        InputError: Naming it.
+    """
+    for source in sources:
         if not Path(source).exists():
-            raise InputError(f"{source} does not exist; check the path.")
-    if parameters.get("class_name") is not None:
-        clean_name(parameters["class_name"])
-    if parameters.get("limit_per_class") is not None:
-        whole_number(parameters["limit_per_class"], "limit per class", 1, 10_000_000)
-    whole_number(parameters.get("seed", 0), "seed", 0, 2**63 - 1)
-    _colours(parameters)
+            raise InputError("{path} does not exist; check the path.", path=source)
 
 
-def run(context: JobContext) -> dict[str, Any]:
-    """Scan, choose, decode, store; returns what was added, what was there, what was refused.
+def run(context: WorkflowContext, parameters: ImportParameters) -> dict[str, Any]:
+    """Scan, choose, decode and store; returns what was added, already there, or rejected.
 
     Raises:
         InputError: Nothing in the sources can be imported at all.
     """
-    from wafer_core import importers
-    from wafer_core.data.ingest import import_candidates
-
-    parameters = context.parameters
-    context.progress(0.0, "Looking at the files")
-    sources: list[Path | importers.Upload] = [Path(p) for p in parameters.get("sources", ())]
+    context.progress(0.0, message("Scanning the files"))
+    sources: list[Path | importers.Upload] = [Path(path) for path in parameters.sources]
     sources += [importers.Upload(name, path.read_bytes()) for name, path in context.uploads]
-    scan = importers.scan(sources, colours=_colours(parameters))
-    candidates = importers.sample(
-        scan.candidates, parameters.get("limit_per_class"), int(parameters.get("seed", 0))
-    )
+    scan = importers.scan(sources, colours=parameters.colours or None)
+    candidates = importers.sample(scan.candidates, parameters.limit_per_class, parameters.seed)
     if not candidates and not scan.rejected:
         raise InputError(
             "There is nothing to import; give pictures (PNG, JPEG, BMP, TIFF), wafer data (.npy, "
             ".npz, .csv), a folder or a zip of them."
         )
-
-    def tell(fraction: float, text: str) -> None:
-        context.check_cancelled()
-        context.progress(fraction, text)
-
     report = import_candidates(
-        context.project, candidates, parameters.get("class_name"), tell, scan.rejected
+        context.project, candidates, parameters.class_name, context.progress, scan.rejected
     )
     return {
         "total": report.total,
@@ -75,38 +123,15 @@ def run(context: JobContext) -> dict[str, Any]:
         "conflicts": report.conflicts,
         "rejected_count": len(report.rejected),
         "rejected": [
-            {"name": bad.name, "reason": bad.reason} for bad in report.rejected[:MAX_TOLD]
+            {"name": bad.name, "reason": str(bad.reason)} for bad in report.rejected[:MAX_REPORTED]
         ],
     }
 
 
-def _colours(parameters: Parameters) -> dict[Colour, Role] | None:
-    """The user's roles of flat colours.
-
-    Raises:
-        ParameterError: Not {"#rrggbb": "no die", "pass" or "fail"}.
-    """
-    given = parameters.get("colours")
-    if given is None or given == {}:
-        return None
-    from wafer_core.importers import Role
-
-    table: dict[Colour, Role] = {}
-    try:
-        for text, role in given.items():
-            red, green, blue = (int(part, 16) for part in re.findall("[0-9a-fA-F]{2}", text))
-            table[red, green, blue] = Role(role)
-    except (AttributeError, TypeError, ValueError) as exc:
-        raise ParameterError(
-            f"colours cannot be read ({exc}); give colours such as #ff0000 and for each no die, "
-            "pass or fail."
-        ) from exc
-    return table
+def _describe(parameters: ImportParameters) -> Message:
+    if len(parameters.sources) == 1:
+        return message("Import {name}", name=Path(parameters.sources[0]).name)
+    return message("Import pictures")
 
 
-def _describe(parameters: Parameters) -> str:
-    sources = [Path(source).name for source in parameters.get("sources", ())]
-    return f"Import {sources[0]}" if len(sources) == 1 else "Import pictures"
-
-
-WORKFLOW = Workflow("Import", run, check, _describe)
+WORKFLOW = Workflow("import", N_("Import"), ImportParameters, run, _describe)

@@ -1,137 +1,117 @@
-"""The job that finds out how many originals of a class are needed, and whether made ones do too.
+"""The job that finds out how many originals of a class are needed, and whether synthetic ones do.
 
-Parameters: ``class`` (its name), ``config`` (of ``CurveConfig``).
-
-Made pictures are made in memory and none is stored. Originals learn, choose and judge by the
-project's fixed split.
+Synthetic wafers are made in memory and none is stored. Originals train, choose the epoch and test
+by the project's fixed split.
 
 Live: metric ``training`` {"repeat", "size", "made", "f1", "seconds"} for each training. Result:
-what ``Curve.to_json`` says, with ``study`` (its name in ``studies``), ``config``, ``seconds``,
-``device``, ``created``. A job that is stopped keeps the repeats that are done; a cancelled one
-leaves nothing.
+``CurveResult.to_json`` with ``study`` (its name in ``studies``) and the fields of ``StudyRecord``.
+A job that is stopped keeps the repeats that are done; a cancelled one leaves nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from wafer_core.errors import ParameterError
-from wafer_core.workflows.study import StudyJob, is_kept, read_originals
-from wafer_core.workflows.train import trainable
-from wafer_core.workflows.workflow import Parameters, Workflow, known_only, settings_of
+from wafer_core.data import dataset
+from wafer_core.data.dataset import Dataset
+from wafer_core.data.project import Project
+from wafer_core.errors import DataError
+from wafer_core.messages import N_, Message, message
+from wafer_core.parameters import Settings, Text, declare, nested
+from wafer_core.progress import SILENT, Progress
+from wafer_core.tasks.studies.curve_result import CurveResult
+from wafer_core.tasks.studies.learning_curve import (
+    CurveConfig,
+    CurveData,
+    draw_curve,
+    too_few_originals,
+)
+from wafer_core.workflows.context import WorkflowContext
+from wafer_core.workflows.study import StudyJob, StudyRecord, read_originals
+from wafer_core.workflows.workflow import Workflow
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from wafer_core.data.dataset import Dataset
-    from wafer_core.data.project import Project
-    from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.studies.curve_config import CurveConfig
-    from wafer_core.tasks.studies.learning_curve import CurveData
-
-NAME = "learning_curve"  # of the kind, and of its studies
-_READ = 0.02  # share of the bar
-
-
-def check(parameters: Parameters) -> None:
-    """Check what ``run`` reads."""
-    known_only(parameters, ("class", "config"), NAME)
-    if not isinstance(parameters.get("class"), str):
-        raise ParameterError(f"class is {parameters.get('class')!r}; give the name of a class.")
-    config_of(parameters)
+NAME = "learning_curve"  # of the workflow, and of its studies
+_READ, _TRAIN = 0.02, 0.98  # shares of the time, roughly
 
 
-def config_of(parameters: Parameters) -> CurveConfig:
-    """How the curve is drawn.
+@dataclass(frozen=True)
+class CurveParameters(Settings):
+    """Which class to examine, and how."""
 
-    Raises:
-        ParameterError: A setting is unknown or cannot be used.
-    """
-    from wafer_core.tasks.studies.curve_config import PARAMETERS, CurveConfig
-
-    return CurveConfig(**settings_of(parameters, (*PARAMETERS, "sizes", "made", "seed"), "a study"))
-
-
-def is_result(found: Mapping[str, Any]) -> bool:
-    """Whether a stored study holds what ``run`` returns: it may come from anybody."""
-    from wafer_core.tasks.studies import curve_result
-
-    return curve_result.is_result(found) and is_kept(found)
+    class_name: str = declare(
+        Text(N_("Class"), N_("The class to examine."), required=True, option="class"), key="class"
+    )
+    config: CurveConfig = nested(CurveConfig)
 
 
-def run(context: JobContext) -> dict[str, Any]:
-    """Read, train with more and more pictures, and keep what was found."""
-    from wafer_core.tasks.studies.curve_result import Curve
-    from wafer_core.tasks.studies.learning_curve import draw_curve
+def is_result(value: object) -> bool:
+    """Whether a stored study can be shown; it may come from anybody."""
+    try:
+        CurveResult.from_json(value)
+        StudyRecord.from_json(value)
+    except DataError:
+        return False
+    return True
 
-    config = config_of(context.parameters)
-    wafer_class = context.project.find_class(context.parameters["class"])
+
+def run(context: WorkflowContext, parameters: CurveParameters) -> dict[str, Any]:
+    """Read, train with more and more originals, and store what was found."""
+    config = parameters.config
+    wafer_class = context.project.find_class(parameters.class_name)
     job = StudyJob(context)
-    data = read_data(
-        context.project, job.frozen, wafer_class.slug,
-        lambda share: job.tell(_READ * share, "Reading the pictures"),
-    )  # fmt: skip
-    found: Curve | None = None
-    for event in draw_curve(
-        data, config, context.device,
-        lambda share, text: job.tell(_READ + (1 - _READ) * share, text),
-        context.stop_requested,
-    ):  # fmt: skip
-        if isinstance(event, Curve):
+    read, train = context.progress.split(_READ, _TRAIN)
+    data = read_data(context.project, job.frozen, wafer_class.slug, read)
+    found: CurveResult | None = None
+    for event in draw_curve(data, config, context.device, train, context.stop_requested):
+        if isinstance(event, CurveResult):
             found = event
         else:
             context.metric(
                 "training",
                 repeat=event.repeat,
                 size=event.size,
-                made=event.made,
+                made=event.synthetic,
                 f1=event.f1(data.test_labels, data.target),
                 seconds=event.training.seconds,
             )
     if found is None:
-        raise TypeError("draw_curve() yielded no curve")
-    return job.keep(NAME, found.to_json(), vars(config), originals_only=True)
+        raise TypeError("draw_curve() yielded no result")
+    return job.keep(NAME, found.to_json(), asdict(config), originals_only=True)
 
 
 def read_data(
-    project: Project, frozen: Dataset, slug: str, tell: Callable[[float], None]
+    project: Project, frozen: Dataset, slug: str, on_progress: Progress = SILENT
 ) -> CurveData:
-    """Originals of the project, with one class to look at.
+    """Read the originals of a project for a learning curve.
 
     Args:
-        project: Where.
+        project: The project.
         frozen: Its pictures.
-        slug: Of the class to look at.
-        tell: Told the share that is read.
+        slug: Of the class to examine.
+        on_progress: Covers the reading.
 
     Raises:
-        InputError: Fewer than two classes can be learned, or this one cannot.
+        InputError: Fewer than two classes can be trained, or this one cannot.
     """
-    from wafer_core.errors import InputError
-    from wafer_core.tasks.studies.curve_config import FEWEST
-    from wafer_core.tasks.studies.learning_curve import CurveData
-
-    used, _ = trainable(frozen)
+    used, _ = dataset.trainable(frozen)
     slugs = [each for each, _ in used.classes]
     if slug not in slugs:
-        name = dict(frozen.classes).get(slug, slug)
-        raise InputError(
-            f"“{name}” has no training original; {FEWEST} or more are needed to see what more of "
-            "them bring. Add some."
-        )
+        raise too_few_originals(dict(frozen.classes).get(slug, slug), 0)
     target = slugs.index(slug)
-    train, test, test_labels, test_lots = read_originals(project, used, tell)
-    own = [
+    train, test, test_labels, test_lots = read_originals(project, used, on_progress)
+    lots = [
         lot
-        for lot, k in zip(train.train_keys or (), train.train_labels, strict=True)
-        if k == target
+        for lot, label in zip(train.train_groups or (), train.train_labels, strict=True)
+        if label == target
     ]
-    return CurveData(train, target, own, test, test_labels, test_lots)
+    return CurveData(train, target, lots, test, test_labels, test_lots)
 
 
-def _describe(parameters: Parameters) -> str:
-    return f"How many of {parameters['class']}?"
+def _describe(parameters: CurveParameters) -> Message:
+    return message("How many wafers of {name}?", name=parameters.class_name)
 
 
-WORKFLOW = Workflow("How many do I need?", run, check, _describe, needs_device=True)
+WORKFLOW = Workflow(
+    NAME, N_("How many do I need?"), CurveParameters, run, _describe, needs_device=True
+)

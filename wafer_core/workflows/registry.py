@@ -1,43 +1,41 @@
-"""What a job can be: one file a kind, and the list of them.
-
-A kind's file is light: what computes is imported when the job runs.
-"""
+"""The workflows by name. Each is imported when it is needed, because most of them import torch."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from wafer_core.errors import JobError
-from wafer_core.workflows import (
-    ablation,
-    augment,
-    generate,
-    import_files,
-    learning_curve,
-    predict,
-    score,
-    search,
-    train,
-)
 from wafer_core.workflows.workflow import Workflow
 
-WORKFLOWS: dict[str, Workflow] = {
-    "import": import_files.WORKFLOW,
-    "augment": augment.WORKFLOW,
-    "generate": generate.WORKFLOW,
-    "train": train.WORKFLOW,
-    "search": search.WORKFLOW,
-    "predict": predict.WORKFLOW,
-    "score": score.WORKFLOW,
-    "benefit": ablation.WORKFLOW,
-    "learning_curve": learning_curve.WORKFLOW,
+# Name of the workflow (the kind of its jobs): module in this package that defines ``WORKFLOW``.
+MODULES = {
+    "import": "import_files",
+    "augment": "augment",
+    "generate": "generate",
+    "train": "train",
+    "search": "search",
+    "predict": "predict",
+    "score": "score",
+    "benefit": "ablation",
+    "learning_curve": "learning_curve",
 }
+LOADED: dict[str, Workflow[Any]] = {}
 
 
-def find_workflow(name: str) -> Workflow:
-    """The kind of this name.
+def find_workflow(name: str) -> Workflow[Any]:
+    """The workflow of this name.
 
     Raises:
         JobError: There is none.
     """
-    if name not in WORKFLOWS:
-        raise JobError(f"There is no kind of job “{name}”; choose one of {', '.join(WORKFLOWS)}.")
-    return WORKFLOWS[name]
+    if name not in LOADED:
+        if name not in MODULES:
+            raise JobError(
+                "There is no workflow “{name}”; choose one of {known}.",
+                name=name,
+                known=", ".join(MODULES),
+            )
+        module = import_module(f"wafer_core.workflows.{MODULES[name]}")
+        LOADED[name] = module.WORKFLOW
+    return LOADED[name]

@@ -14,39 +14,42 @@ from typing import Any
 
 from wafer_core.errors import Cancelled, JobError, WaferError
 from wafer_core.files import sweep_leftovers
-from wafer_core.jobs.context import Heartbeat, JobContext
+from wafer_core.jobs.context import Heartbeat
 from wafer_core.jobs.events import EVENTS_FILE, Event, EventWriter, read_from
 from wafer_core.jobs.launch import LOG_FILE
 from wafer_core.jobs.process import ProcessId
-from wafer_core.jobs.queue import Waiting, device_turn
+from wafer_core.jobs.queue import Place, device_turn
 from wafer_core.jobs.spec import UPLOADS_FOLDER, JobSpec, project_of, read_spec
+from wafer_core.messages import Message, counted, message
 
 logger = logging.getLogger(__name__)
 
 
 class Terminated(SystemExit):
-    """The system told the process to end; raised so that what was begun is undone."""
+    """The system ended the process; raised so that unfinished work is undone."""
 
 
 def run_job(folder: Path, listener: Callable[[Event], None] | None = None) -> dict[str, Any]:
-    """Run a job in this process. Whatever happens, it is recorded, then raised.
+    """Run a job in this process. Whatever happens is recorded, then raised.
 
     Args:
         folder: From ``create_job``.
         listener: Called with each event, from the thread that wrote it.
 
     Returns:
-        The result of the job's kind.
+        The result of the job's workflow.
 
     Raises:
         JobError: The folder is no job, or the job was run before.
-        Cancelled: The user asked for it.
-        WaferError: What the kind says is wrong.
+        Cancelled: The user cancelled it.
+        WaferError: The workflow cannot do it.
     """
     folder = folder.resolve()
     spec = read_spec(folder)
     if any(event.type == "start" for event in read_from(folder / EVENTS_FILE)[0]):
-        raise JobError(f"The job {folder.name} was run before; make a new one of the same kind.")
+        raise JobError(
+            "The job {name} was run before; create a new one of the same kind.", name=folder.name
+        )
     writer = EventWriter(folder, listener)
     with _log_to(folder / LOG_FILE), _sigterm_raises():
         try:
@@ -56,81 +59,97 @@ def run_job(folder: Path, listener: Callable[[Event], None] | None = None) -> di
             writer.append("result", result=result)
             return result
         except (Cancelled, KeyboardInterrupt):
-            _last_word(writer, "cancelled")
+            _append_end(writer, "cancelled", Cancelled().message)
             raise
         except WaferError as exc:
             logger.error("%s", exc)
-            _last_word(writer, "failed", error=str(exc), defect=False)
+            _append_failure(writer, exc.message, defect=False)
             raise
         except Terminated:
-            sentence = "The system ended this job's process; start the job again."
-            _last_word(writer, "failed", error=sentence, defect=False)
+            text = message("The system ended the process of this job; start the job again.")
+            _append_failure(writer, text, defect=False)
             raise
         except BaseException as exc:
-            logger.exception("The job failed by a defect of this program")
-            _last_word(writer, "failed", error=_defect(exc), defect=True)
+            logger.exception("The job failed because of a program error")
+            _append_failure(writer, _defect(exc), defect=True)
             raise
         finally:
             shutil.rmtree(folder / UPLOADS_FOLDER, ignore_errors=True)
 
 
 def _work(folder: Path, spec: JobSpec, writer: EventWriter, heartbeat: Heartbeat) -> dict[str, Any]:
-    """Wait for the device if the kind needs it, then let the kind work."""
+    """Wait for the device if the workflow needs it, then run the workflow."""
+    # Slow imports, so only after the first event.
     from wafer_core.data.project import Project
-    from wafer_core.workflows.registry import find_workflow  # heavy, so only after the first event
+    from wafer_core.workflows.context import WorkflowContext
+    from wafer_core.workflows.registry import find_workflow
 
-    kind = find_workflow(spec.kind)
-    device = _device_name(spec.device) if kind.needs_device else "cpu"
+    workflow = find_workflow(spec.kind)
+    parameters = workflow.parameters.from_mapping(spec.parameters)
+    device = _device_name(spec.device) if workflow.needs_device else "cpu"
     project = Project.open(project_of(folder))
     sweep_leftovers(project.path)
-    context = JobContext(folder, spec, project, writer, device)
+    context = WorkflowContext(folder, spec, project, writer, device)
     heartbeat.watch(context)
 
-    def tell(place: Waiting) -> None:
-        others = "1 job is" if place.ahead == 1 else f"{place.ahead} jobs are"
-        text = f"Waiting for the {device.upper()}: {others} ahead, first “{place.first}”."
-        writer.append("waiting", ahead=place.ahead, text=text)
+    def report_place(place: Place) -> None:
+        text = counted(
+            "Waiting for the {device}: 1 job is ahead, first “{title}”.",
+            "Waiting for the {device}: {count:,} jobs are ahead, first “{title}”.",
+            place.ahead,
+            device=device.upper(),
+            title=place.first,
+        )
+        writer.append("waiting", text, ahead=place.ahead)
 
     turn = (
         device_turn(
             device,
             title=spec.title,
             created=spec.created,
-            on_wait=tell,
+            on_wait=report_place,
             check=context.check_cancelled,
         )
-        if kind.needs_device
+        if workflow.needs_device
         else nullcontext()
     )
     with turn:
         context.check_cancelled()
         writer.append("running", device=device)
-        result = kind.run(context)
+        result = workflow.run(context, parameters)
         context.flush()
     return result
 
 
-def _device_name(asked: str) -> str:
-    """The device by the name under which it is locked: ``cuda`` is ``cuda:0``."""
-    if asked == "cpu":
-        return asked  # without the seconds that loading torch takes
+def _device_name(name: str) -> str:
+    """The name under which a device is locked: ``cuda`` is ``cuda:0``."""
+    if name == "cpu":
+        return name  # without the seconds that importing torch takes
     from wafer_core.device import choose_device
 
-    device = choose_device(asked)
+    device = choose_device(name)
     return "cpu" if device.type == "cpu" else f"{device.type}:{device.index or 0}"
 
 
-def _defect(exc: BaseException) -> str:
+def _defect(exc: BaseException) -> Message:
     if isinstance(exc, MemoryError) or type(exc).__name__ == "OutOfMemoryError":
-        return "The device ran out of memory; choose a smaller batch size and start the job again."
-    word = f"{type(exc).__name__}: {exc}".split("\n", 1)[0][:200]
-    return f"The job failed by a defect of this program ({word}); its log has the details."
+        return message(
+            "The device ran out of memory; choose a smaller batch size and start the job again."
+        )
+    return message(
+        "The job failed because of a program error ({reason}); its log has the details.",
+        reason=f"{type(exc).__name__}: {exc}".split("\n", 1)[0][:200],
+    )
 
 
-def _last_word(writer: EventWriter, type_: str, **values: Any) -> None:
-    """Record the end; where even that cannot be written, the dead process will be noticed."""
+def _append_failure(writer: EventWriter, text: Message, defect: bool) -> None:
+    _append_end(writer, "failed", text, error=str(text), defect=defect)
+
+
+def _append_end(writer: EventWriter, type_: str, text: Message, **values: Any) -> None:
+    """Record the end; where even that cannot be written, readers notice the dead process."""
     try:
-        writer.append(type_, **values)
+        writer.append(type_, text, **values)
     except WaferError as exc:
         logger.error("%s", exc)
 

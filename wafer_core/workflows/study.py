@@ -1,31 +1,38 @@
-"""What the jobs of studies share: a project read by its split, how far it is, and the keeping."""
+"""What the workflows of studies share: reading a project by its split, and storing the result."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+import numpy as np
+import numpy.typing as npt
 
-    from wafer_core.data.dataset import Dataset
-    from wafer_core.data.project import Project
-    from wafer_core.images import Picture
-    from wafer_core.jobs.context import JobContext
-    from wafer_core.tasks.classification.config import TrainData
+from wafer_core.data import dataset, studies
+from wafer_core.data.dataset import Dataset
+from wafer_core.data.project import Project
+from wafer_core.data.split import SPLITS
+from wafer_core.device import describe_device
+from wafer_core.files import json_value
+from wafer_core.images import Picture
+from wafer_core.json_fields import Fields
+from wafer_core.messages import message
+from wafer_core.progress import Progress
+from wafer_core.tasks.classification.train_data import TrainData
+from wafer_core.workflows.context import WorkflowContext
 
 
 class Originals(NamedTuple):
     """The originals of a project, by its fixed split.
 
     Attributes:
-        train: Those of the training part, with their lots, and of the validation part.
-        test_pictures: Those that judge.
-        test_labels: (N,) index of the class of each.
-        test_lots: Of each; its own key where it has none.
+        train: Training and validation originals, with the lots of the training originals.
+        test_pictures: N test originals.
+        test_labels: (N,) class indices.
+        test_lots: N lot names; a wafer without a lot has a name of its own.
     """
 
     train: TrainData
@@ -34,95 +41,106 @@ class Originals(NamedTuple):
     test_lots: list[str]
 
 
+def read_originals(project: Project, used: Dataset, on_progress: Progress) -> Originals:
+    """Read all originals.
+
+    Args:
+        project: The project.
+        used: The classes that can be trained, and their pictures.
+        on_progress: Covers the reading.
+    """
+    text = message("Reading the wafers")
+    loaded = []
+    for split, progress in zip(SPLITS, on_progress.each(len(SPLITS)), strict=True):
+        progress(0.0, text)
+        loaded.append(dataset.load_split(project, used, split, False, progress.named(text)))
+    (train, labels), (validation, validation_labels), (test, test_labels) = loaded
+    lots, _ = dataset.group_labels(project, used, "train", False)
+    test_lots, _ = dataset.group_labels(project, used, "test", False)
+    data = TrainData(
+        used.class_names,
+        train,
+        labels,
+        validation,
+        validation_labels,
+        lots,
+        combinations=used.combinations,
+    )
+    return Originals(data, test, test_labels, test_lots)
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """What every stored study says about itself.
+
+    Attributes:
+        config: Its settings.
+        seconds: How long it took.
+        device: In words.
+        created: ISO time, UTC.
+    """
+
+    config: Mapping[str, Any]
+    seconds: float
+    device: str
+    created: str
+
+    @classmethod
+    def from_json(cls, value: object) -> StudyRecord:
+        """Read the part of ``study.json`` that ``StudyJob.keep`` adds.
+
+        Raises:
+            DataError: A value is missing or of the wrong type.
+        """
+        fields = Fields(value)
+        return cls(
+            fields.free("config"),
+            fields.number("seconds", low=0),
+            fields.text("device"),
+            fields.text("created"),
+        )
+
+
 class StudyJob:
-    """One study under way.
+    """A study that is being done.
 
     Attributes:
         frozen: The pictures of the project as they were when it began.
     """
 
-    def __init__(self, context: JobContext) -> None:
-        from wafer_core.data import dataset
-        from wafer_core.device import CoreWatch
-
+    def __init__(self, context: WorkflowContext) -> None:
         self._context = context
         self._began = time.perf_counter()
-        self._watch = CoreWatch()
         self.frozen = dataset.freeze(context.project)
-
-    def tell(self, share: float, text: str) -> None:
-        """Say how far it is, as a share from 0 to 1; ends here where it has been cancelled."""
-        self._watch.adapt()
-        self._context.check_cancelled()
-        self._context.progress(share, text)
+        context.adapt_threads()
 
     def keep(
         self,
-        name: str,
-        found: Mapping[str, Any],
+        kind: str,
+        result: Mapping[str, Any],
         config: Mapping[str, Any],
         originals_only: bool = False,
     ) -> dict[str, Any]:
-        """Store what was found, unless it has been cancelled, and return it as the job's result.
+        """Store the result, unless the job was cancelled, and return it as the job's result.
 
         Args:
-            name: Of the kind.
-            found: JSON values and what ``events.plain`` makes such of.
-            config: Settings.
-            originals_only: Whether made pictures of the project had no part in it.
+            kind: Of the study.
+            result: What ``files.json_value`` turns into JSON.
+            config: Settings of the study.
+            originals_only: Whether synthetic wafers of the project had no part in it.
 
         Raises:
-            StorageError: The disk is full or refuses.
+            StorageError: The disk is full or read-only.
         """
-        from wafer_core.data import studies
-        from wafer_core.device import describe_device
-        from wafer_core.jobs.events import plain
-
         self._context.check_cancelled()
-        result = {
-            **found,
+        full = {
+            **result,
             "config": dict(config),
             "seconds": round(time.perf_counter() - self._began, 3),
-            "device": describe_device(self._context.device),
+            "device": str(describe_device(self._context.device)),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         study = studies.save(
-            self._context.project, name, plain(result), self.frozen, originals_only
+            self._context.project, kind, json_value(full), self.frozen, originals_only
         )
-        return {"study": study.id, **result}
-
-
-def is_kept(found: Mapping[str, Any]) -> bool:
-    """Whether a stored study has what ``StudyJob.keep`` adds: it may come from anybody."""
-    return (
-        isinstance(found.get("config"), dict)
-        and isinstance(found.get("seconds"), int | float)
-        and all(isinstance(found.get(key), str) for key in ("device", "created"))
-    )
-
-
-def read_originals(project: Project, used: Dataset, tell: Callable[[float], None]) -> Originals:
-    """Read all originals.
-
-    Args:
-        project: Where.
-        used: Classes that can be learned, and their pictures.
-        tell: Told the share that is read.
-    """
-    from wafer_core.data import dataset
-    from wafer_core.tasks.classification.config import TrainData
-
-    names = ("train", "validation", "test")
-    parts = []
-    for number, part in enumerate(names):
-
-        def within(share: float, number: int = number) -> None:
-            tell((number + share) / len(names))
-
-        within(0.0)
-        parts.append(dataset.load_part(project, used, part, False, within))
-    (train, labels), (validation, validation_labels), (test, test_labels) = parts
-    lots, _ = dataset.bonds(project, used, "train", False)
-    test_lots, _ = dataset.bonds(project, used, "test", False)
-    data = TrainData(used.class_names, train, labels, validation, validation_labels, lots)
-    return Originals(data, test, test_labels, test_lots)
+        return {"study": study.id, **full}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wafer_core.jobs.spec import write_job
+from wafer_core.messages import Message
 from wafer_core.workflows.registry import find_workflow
 
 
@@ -16,18 +17,18 @@ def create_job(
     parameters: Mapping[str, Any],
     device: str = "auto",
     *,
-    title: str | None = None,
+    title: Message | None = None,
     uploads: Iterable[tuple[str, bytes]] = (),
 ) -> Path:
-    """Check the parameters and write the job's folder; ``jobs.start`` begins it.
+    """Check the parameters and write the job's folder; ``jobs.start`` starts it.
 
     Args:
         project: The project's folder.
-        workflow: A key of ``registry.WORKFLOWS``.
+        workflow: A key of ``registry.MODULES``.
         parameters: Of that workflow; JSON values. They are checked now, so that a wrong one is
             reported to the person who typed it and leaves no job.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        title: For people; made from the workflow and its parameters where missing.
+        title: For people; made from the workflow and its parameters if missing.
         uploads: Names and contents of files from a browser.
 
     Returns:
@@ -35,11 +36,11 @@ def create_job(
 
     Raises:
         JobError: There is no such workflow.
-        ParameterError: The workflow refuses the parameters.
+        ParameterError: A parameter cannot be used.
         ProjectError: The project's folder does not exist.
     """
     chosen = find_workflow(workflow)
-    chosen.check(parameters)
+    checked = chosen.parameters.from_mapping(parameters)
     return write_job(
-        project, workflow, parameters, device, title or chosen.describe(parameters), uploads
+        project, workflow, parameters, device, title or chosen.title_of(checked), uploads
     )
