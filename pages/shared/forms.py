@@ -202,13 +202,14 @@ def differences(values: Mapping[str, Any], parameters: Mapping[str, Parameter]) 
 
 def _changed(values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> str:
     return ", ".join(
-        f"{t_raw(spec.title)} {_value_text(value, spec)}"
+        f"{t_raw(spec.title)} {value_text(value, spec)}"
         for name, spec in parameters.items()
         if (value := values.get(name, spec.default)) != spec.default
     )
 
 
-def _value_text(value: Any, spec: Parameter) -> str:
+def value_text(value: Any, spec: Parameter) -> str:
+    """The value of a setting, for a table."""
     if isinstance(value, bool):
         return t_raw("on") if value else t_raw("off")
     if value is None:

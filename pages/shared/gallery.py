@@ -10,8 +10,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared import loaders
+from pages.shared.words import t
 from wafer_core import images
 from wafer_core.data.manifest import PictureRecord
+from wafer_core.messages import Message, message
 
 COLUMNS, ROWS = 12, 5
 PER_PAGE = COLUMNS * ROWS
@@ -143,13 +145,28 @@ def _table(shown: Sequence[PictureRecord], paths: tuple[str, ...], key: str) -> 
     return list(event["selection"]["rows"])
 
 
-def die_text(picture: images.Picture) -> str:
-    """Size, dies and yield of one wafer, or the grey range of another picture."""
+def die_message(picture: images.Picture) -> Message:
+    """Size, dies and yield of a wafer map, or the grey range of another picture."""
     H, W = picture.shape
     if not images.is_map(picture):
-        return f"{W} × {H} pixels, grey from {picture.min()} to {picture.max()}"
+        return message(
+            "{width} × {height} pixels, grey values {low} to {high}",
+            width=W,
+            height=H,
+            low=int(picture.min()),
+            high=int(picture.max()),
+        )
     counts = images.die_counts(picture)
-    return (
-        f"{W} × {H} dies wide and high · {counts.dies:,} dies · {counts.failed:,} failed · "
-        f"yield {counts.yield_fraction or 0:.1%}"
+    return message(
+        "{dies:,} dies in {width} × {height} · {failed:,} failed · yield {share:.1%}",
+        width=W,
+        height=H,
+        dies=counts.dies,
+        failed=counts.failed,
+        share=counts.yield_fraction or 0.0,
     )
+
+
+def die_text(picture: images.Picture) -> str:
+    """The same in the language of this tab, as Markdown."""
+    return t(die_message(picture))

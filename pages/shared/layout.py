@@ -26,6 +26,7 @@ section[data-testid="stSidebar"] [data-testid="stVerticalBlock"] {gap: 0.55rem;}
 section[data-testid="stSidebar"] .st-key-layout_steps [data-testid="stCaptionContainer"]
   {margin: -0.9rem 0 0 2.1rem;}
 [data-testid="stCaptionContainer"] {color: inherit !important; opacity: 0.78;}
+[data-testid="stFileUploaderDropzoneInstructions"] span {white-space: normal; overflow: visible;}
 [data-testid="stMetricValue"] {font-size: 1.5rem;}
 .js-plotly-plot .plotly .modebar {opacity: 0.35;}
 </style>"""

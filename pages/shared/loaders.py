@@ -10,7 +10,7 @@ import io
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ from wafer_core import drawing, images, metrics
 from wafer_core.data import manifest, models, pictures, studies, workspace
 from wafer_core.data.dataset import Conflict, find_conflicts
 from wafer_core.data.project import Project
+from wafer_core.data.reports import RunReport
+from wafer_core.data.run_comparison import RunComparison, compare_runs
 from wafer_core.data.summary import Summary, summarise
 from wafer_core.errors import PictureError, WaferError
 from wafer_core.messages import Message
@@ -133,28 +135,25 @@ class StoredEvaluation:
     """The report of a run, with its test predictions as arrays.
 
     Attributes:
-        report: Shared by all tabs, so it must not be changed.
+        report: With intervals, also if an earlier version wrote it.
         labels: (N,) class indices of the test wafers.
         probabilities: (N, C).
     """
 
-    report: dict[str, Any]
+    report: RunReport
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _stored_evaluation(path: str, run: str, written: int) -> StoredEvaluation:
-    report = models.report(Project(Path(path)), run)
-    evaluation = report.get("evaluation")
-    if evaluation and "intervals" not in evaluation:  # written by an earlier version
-        ends = metrics.intervals(np.array(evaluation["confusion"]))
-        evaluation["intervals"] = ends.to_json(list(evaluation["per_class"]))
-    tested = report.get("test_pictures", [])
+    report = models.read_report(Project(Path(path)), run)
+    if report.evaluation is not None and report.intervals is None:
+        report = replace(report, intervals=metrics.intervals(report.evaluation.confusion))
     return StoredEvaluation(
         report,
-        np.array([p["truth"] for p in tested], np.int64),
-        np.array([p["probabilities"] for p in tested], np.float64),
+        np.array([p.truth for p in report.predictions], np.int64),
+        np.array([p.probabilities for p in report.predictions], np.float64),
     )
 
 
@@ -162,13 +161,27 @@ def stored_evaluation(project: Project, run: str) -> StoredEvaluation:
     """The evaluation of a run, with intervals.
 
     Raises:
-        ModelError: No such run.
-        ProjectError: Its report is damaged.
+        ModelError: There is no such run, or its report is damaged.
     """
     path = models.model_folder(project, run) / "report.json"
     return _stored_evaluation(
         str(project.path), run, path.stat().st_mtime_ns if path.exists() else 0
     )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _comparison(path: str, first: str, second: str, version: str) -> RunComparison:
+    return compare_runs(Project(Path(path)), first, second)
+
+
+def comparison(project: Project, first: str, second: str) -> RunComparison:
+    """Two runs on their common test wafers.
+
+    Raises:
+        InputError: They have no test wafers in common.
+        ModelError: There is no such run, or its report is damaged.
+    """
+    return _comparison(str(project.path), first, second, version(project))
 
 
 @st.cache_data(max_entries=400, show_spinner=False)
@@ -227,6 +240,7 @@ def _read(paths: Sequence[str]) -> list[images.Picture]:
     return found
 
 
+_SAMPLES = (("Scratch", 2), ("Donut", 2), ("Edge-Loc", 2))  # pattern and seed
 # Modules that the pages need and that take long to import, in the order of the pages.
 _HEAVY = (
     "pandas",
@@ -242,6 +256,7 @@ def _device() -> Future[Message]:
         time.sleep(0.5)  # the first page goes out before this takes the processor
         for name in _HEAVY:
             importlib.import_module(name)
+        standard_classifier()
         from wafer_core.device import choose_device, describe_device
 
         text = describe_device(choose_device())
@@ -304,6 +319,116 @@ def heat(model: str, _classifier: Any, picture: images.Picture, size: int) -> tu
 
     found = attribution.heat_map(_classifier, picture)
     return drawing.to_png(drawing.draw_heat(picture, found, size)), bool(found.any())
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _originals_by_content(path: str, version: str) -> dict[str, tuple[str, str]]:
+    project = Project(Path(path))
+    return {
+        record.sha: (c.slug, record.file)
+        for c in project.classes()
+        for record in pictures.originals(project, c.slug)
+    }
+
+
+def originals_by_content(project: Project) -> dict[str, tuple[str, str]]:
+    """Class and file of every original, by the hash of its content."""
+    return _originals_by_content(str(project.path), version(project))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingFeatures:
+    """Training originals of one class as a model sees them.
+
+    Attributes:
+        paths: Files of N wafers.
+        names: What people call these files.
+        features: (N, F), see ``neighbours.features``.
+    """
+
+    paths: tuple[str, ...]
+    names: tuple[str, ...]
+    features: npt.NDArray[np.float32]
+
+
+_MOST_COMPARED = 500  # training originals of a class, chosen evenly: a second on two cores
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _training_features(
+    path: str, model: str, name: str, version: str, _classifier: Any
+) -> TrainingFeatures:
+    from wafer_core.tasks.classification import neighbours
+
+    project = Project(Path(path))
+    found = [c.slug for c in project.classes() if c.name == name]
+    records = [
+        (slug, record)
+        for slug in found
+        for record in pictures.originals(project, slug)
+        if record.split == "train"
+    ]
+    step = max(1, -(-len(records) // _MOST_COMPARED))
+    kept, wafers = [], []
+    for slug, record in records[::step]:
+        try:
+            wafers.append(manifest.load(project, slug, record))
+        except PictureError:  # deleted a moment ago
+            continue
+        kept.append((str(manifest.picture_path(project, slug, record)), record))
+    return TrainingFeatures(
+        tuple(file for file, _ in kept),
+        tuple(record.source or record.file for _, record in kept),
+        neighbours.features(_classifier, wafers),
+    )
+
+
+def training_features(
+    project: Project, model: str, classifier: Any, class_name: str
+) -> TrainingFeatures:
+    """Training originals of one class with their features; computed once for a model's version.
+
+    Args:
+        project: Holds the originals.
+        model: Distinguishes models and their versions.
+        classifier: The model.
+        class_name: Of the class.
+    """
+    classes = hashlib.sha256()
+    for wafer_class in project.classes():
+        if wafer_class.name == class_name:
+            for record in pictures.originals(project, wafer_class.slug):
+                classes.update(f"{record.sha} {record.split}".encode())
+    return _training_features(str(project.path), model, class_name, classes.hexdigest(), classifier)
+
+
+def model_key(folder: Path) -> str:
+    """Distinguishes models and their versions in caches."""
+    path = folder / "model.safetensors"
+    return f"{folder} {path.stat().st_mtime_ns if path.exists() else 0}"
+
+
+@dataclass(frozen=True, eq=False)
+class SampleWafers:
+    """Wafers for those who have none at hand.
+
+    Attributes:
+        pictures: Simulated wafer maps.
+        images: Their drawings as data URLs.
+    """
+
+    pictures: tuple[images.Picture, ...]
+    images: tuple[str, ...]
+
+
+@st.cache_resource(show_spinner=False)
+def sample_wafers() -> SampleWafers:
+    """Three simulated wafers, always the same."""
+    from wafer_core import simulator
+
+    chosen = tuple(simulator.simulate_many(name, 1, seed)[0] for name, seed in _SAMPLES)
+    drawn = tuple(drawing.to_data_url(drawing.draw(picture, 128)) for picture in chosen)
+    return SampleWafers(chosen, drawn)
 
 
 @st.cache_data(ttl=60, max_entries=8, show_spinner=False)

@@ -1,0 +1,393 @@
+"""Imports: each batch of originals is stored at one moment and can be undone as a whole.
+
+imports/<id>.<state>/journal.json     what the import adds to which class
+imports/<id>.<state>/<sha>.png        its pictures, while they are not in their classes
+
+The state is part of the folder's name, so that it changes at once: ``pending`` (to be completed),
+``done``, ``undoing`` (to be completed) and ``undone``. The pictures are written to a temporary
+folder; its rename to ``<id>.pending`` is the commit point. Before it nothing has happened. After it
+the import is completed, if need be by the next process that opens the project. Every step may be
+repeated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from wafer_core import files, names
+from wafer_core.data import synthetic, trash
+from wafer_core.data.manifest import (
+    PictureRecord,
+    class_folder,
+    read_manifest,
+    sync_batch,
+    write_manifest,
+)
+from wafer_core.data.project import Project, WaferClass
+from wafer_core.errors import DataError, ProjectError, StorageError
+from wafer_core.json_fields import REQUIRED, Fields
+
+FOLDER = "imports"
+JOURNAL = "journal.json"
+PENDING, DONE, UNDOING, UNDONE = "pending", "done", "undoing", "undone"
+STATES = (PENDING, DONE, UNDOING, UNDONE)
+
+
+@dataclass(frozen=True)
+class ImportedClass:
+    """What an import adds to one class.
+
+    Attributes:
+        slug: Folder of the class.
+        name: Its name at that time.
+        records: The pictures added, with their splits.
+        duplicates: Number of pictures that the class already had.
+        new: The class, if the import adds it; ``None`` if it existed.
+    """
+
+    slug: str
+    name: str
+    records: tuple[PictureRecord, ...]
+    duplicates: int = 0
+    new: WaferClass | None = None
+
+    @classmethod
+    def from_json(cls, value: object) -> ImportedClass:
+        """Read one class of a journal.
+
+        Raises:
+            DataError: A value is missing, of the wrong type, or out of range.
+        """
+        fields = Fields(value)
+        slug = fields.text("slug")
+        if not names.is_folder_name(slug):
+            raise DataError("{slug} is not the name of a folder", slug=repr(slug)[:60])
+        new = fields.free("new", {})
+        return cls(
+            slug,
+            fields.text("name"),
+            fields.items("pictures", PictureRecord.from_json, REQUIRED),
+            fields.whole("duplicates", 0, low=0),
+            WaferClass.from_json(new, slug) if new else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The class as a journal holds it."""
+        value: dict[str, Any] = {
+            "slug": self.slug,
+            "name": self.name,
+            "pictures": [record.to_json() for record in self.records],
+            "duplicates": self.duplicates,
+        }
+        return value if self.new is None else {**value, "new": self.new.to_json()}
+
+
+@dataclass(frozen=True)
+class ImportRun:
+    """One import.
+
+    Attributes:
+        id: Later imports sort later.
+        state: One of ``STATES``.
+        created: ISO 8601, UTC.
+        classes: What it adds to each class.
+        source: Name of the first file or folder, for people.
+        rejected: Number of files that could not be read.
+    """
+
+    id: str
+    state: str
+    created: str
+    classes: tuple[ImportedClass, ...]
+    source: str = ""
+    rejected: int = 0
+
+    @property
+    def total(self) -> int:
+        """Pictures added in all."""
+        return sum(len(c.records) for c in self.classes)
+
+    @property
+    def duplicates(self) -> int:
+        """Pictures that their class already had."""
+        return sum(c.duplicates for c in self.classes)
+
+    @classmethod
+    def from_json(cls, value: object, run_id: str = "", state: str = DONE) -> ImportRun:
+        """Read ``journal.json``.
+
+        Raises:
+            DataError: A value is missing, of the wrong type, or out of range.
+        """
+        fields = Fields(value)
+        return cls(
+            run_id,
+            state,
+            fields.text("created"),
+            fields.items("classes", ImportedClass.from_json, REQUIRED),
+            fields.text("source", ""),
+            fields.whole("rejected", 0, low=0),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``journal.json``."""
+        return {
+            "created": self.created,
+            "source": self.source,
+            "rejected": self.rejected,
+            "classes": [c.to_json() for c in self.classes],
+        }
+
+
+@dataclass(frozen=True)
+class Undone:
+    """The result of undoing an import.
+
+    Attributes:
+        removed: Number of pictures removed from their classes.
+        kept: Number of pictures that were moved or deleted since; they are left as they are.
+        classes: Names of the classes that the import had added and that are gone again.
+    """
+
+    removed: int
+    kept: int
+    classes: tuple[str, ...] = ()
+
+
+def commit(
+    project: Project,
+    folder: Path,
+    classes: Sequence[ImportedClass],
+    source: str = "",
+    rejected: int = 0,
+) -> ImportRun:
+    """Store a batch of pictures in their classes, all or none; the caller holds the lock.
+
+    Args:
+        project: The project.
+        folder: A folder inside the project with the file ``<sha>.png`` of every record; it is
+            renamed.
+        classes: What is added to which class.
+        source: Where it came from, for people.
+        rejected: Number of files that could not be read.
+
+    Raises:
+        StorageError: The disk is full; nothing has changed.
+    """
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    run_id = names.timestamp_name("import")
+    run = ImportRun(run_id, PENDING, created, tuple(classes), source, rejected)
+    target = _folder(project, run_id, PENDING)
+    files.write_json(folder / JOURNAL, run.to_json(), indent=None)
+    with files.storage_errors(target):
+        target.parent.mkdir(exist_ok=True)
+        sync_batch()
+        folder.rename(target)
+        files.sync_folder(target.parent)
+    return _apply(project, run)
+
+
+def runs(project: Project) -> tuple[ImportRun, ...]:
+    """All imports, newest first; one whose journal is damaged is left out."""
+    found = []
+    for run_id, state in sorted(_states(project).items(), reverse=True):
+        with contextlib.suppress(ProjectError):
+            found.append(_read(project, run_id, state))
+    return tuple(found)
+
+
+def find(project: Project, run_id: str) -> ImportRun:
+    """One import.
+
+    Raises:
+        ProjectError: There is none, or its journal is damaged.
+    """
+    state = _states(project).get(run_id)
+    if state is None:
+        raise ProjectError("This import no longer exists; reload the page.")
+    return _read(project, run_id, state)
+
+
+def undo(project: Project, run_id: str) -> Undone:
+    """Take back what an import added; ``redo`` adds it again.
+
+    Pictures that were moved or deleted since are left as they are. Classes that the import added
+    are removed if they are empty then.
+
+    Raises:
+        ProjectError: There is no such import, or it is undone already.
+        StorageError: The disk is full; nothing has changed.
+    """
+    with project.lock():
+        complete(project)
+        run = find(project, run_id)
+        if run.state != DONE:
+            raise ProjectError("This import is undone already; reload the page.")
+        folder, removed = _folder(project, run_id, DONE), 0
+        with files.storage_errors(folder):
+            for c in run.classes:
+                for record in _present(project, c):
+                    source = class_folder(project, c.slug) / "originals" / record.file
+                    shutil.copyfile(source, folder / f"{record.sha}.png")
+                    removed += 1
+            sync_batch()
+        run = _change(project, run, UNDOING)
+        before = {c.slug for c in project.classes()}
+        _take_back(project, run)
+        gone = before - {c.slug for c in project.classes()}
+        return Undone(
+            removed, run.total - removed, tuple(c.name for c in run.classes if c.slug in gone)
+        )
+
+
+def redo(project: Project, run_id: str) -> ImportRun:
+    """Add again what an undone import had added.
+
+    Raises:
+        ProjectError: There is no such import, it is not undone, or a class was deleted since.
+    """
+    with project.lock():
+        complete(project)
+        run = _undone(project, run_id)
+        for c in run.classes:
+            if c.new is None and not (class_folder(project, c.slug) / "class.json").exists():
+                raise ProjectError(
+                    "The class “{name}” of this import is deleted; restore the class first.",
+                    name=c.name,
+                )
+        return _apply(project, _change(project, run, PENDING))
+
+
+def discard(project: Project, run_id: str) -> None:
+    """Delete an undone import permanently.
+
+    Raises:
+        ProjectError: There is no such import, or it is not undone.
+    """
+    with project.lock():
+        files.remove_folder(_folder(project, _undone(project, run_id).id, UNDONE))
+
+
+def complete(project: Project) -> int:
+    """Complete the imports that an interrupted process began; returns how many.
+
+    Nothing is done while another process is writing to the project: it may be the import itself.
+    """
+    if not any(state in (PENDING, UNDOING) for state in _states(project).values()):
+        return 0
+    count = 0
+    try:
+        with files.lock(project.path / ".lock", timeout=0.0):
+            for run_id, state in sorted(_states(project).items()):
+                if state in (PENDING, UNDOING):
+                    run = _read(project, run_id, state)
+                    (_apply if state == PENDING else _take_back)(project, run)
+                    count += 1
+    except (StorageError, ProjectError):  # locked, not writable, or a damaged journal
+        return count
+    return count
+
+
+def _folder(project: Project, run_id: str, state: str) -> Path:
+    return project.path / FOLDER / f"{run_id}.{state}"
+
+
+def _states(project: Project) -> dict[str, str]:
+    """The state of each import."""
+    try:
+        found = [path.name.rpartition(".") for path in (project.path / FOLDER).iterdir()]
+    except OSError:
+        return {}
+    return {run_id: state for run_id, _, state in found if run_id and state in STATES}
+
+
+def _read(project: Project, run_id: str, state: str) -> ImportRun:
+    path = _folder(project, run_id, state) / JOURNAL
+    return files.read_checked(path, lambda value: ImportRun.from_json(value, run_id, state))
+
+
+def _undone(project: Project, run_id: str) -> ImportRun:
+    run = find(project, run_id)
+    if run.state != UNDONE:
+        raise ProjectError("This import is not undone; reload the page.")
+    return run
+
+
+def _change(project: Project, run: ImportRun, state: str) -> ImportRun:
+    """Rename the folder of an import for its new state."""
+    target = _folder(project, run.id, state)
+    with files.storage_errors(target):
+        _folder(project, run.id, run.state).rename(target)
+        files.sync_folder(target.parent)
+    return replace(run, state=state)
+
+
+def _apply(project: Project, run: ImportRun) -> ImportRun:
+    """Copy the pictures of a pending import to their classes and list them there."""
+    folder = _folder(project, run.id, PENDING)
+    for c in run.classes:
+        root = class_folder(project, c.slug)
+        if not (root / "class.json").exists():
+            if c.new is None:  # deleted before an interrupted import was completed
+                continue
+            files.write_json(root / "class.json", c.new.to_json())
+        present = list(read_manifest(root / "originals").records)
+        known, taken = {r.sha for r in present}, {r.file for r in present}
+        with files.storage_errors(root):
+            (root / "originals").mkdir(parents=True, exist_ok=True)
+            for record in c.records:
+                source = folder / f"{record.sha}.png"
+                if record.sha in known or record.file in taken or not source.exists():
+                    continue
+                shutil.copyfile(source, root / "originals" / record.file)
+                present.append(record)
+        sync_batch()
+        write_manifest(root / "originals", present)
+    done = _change(project, run, DONE)
+    _remove_pictures(_folder(project, run.id, DONE))
+    return done
+
+
+def _take_back(project: Project, run: ImportRun) -> None:
+    """Take the pictures of an import out of the manifests; remove new classes that are empty."""
+    for c in run.classes:
+        root = class_folder(project, c.slug) / "originals"
+        mine = {record.file for record in _present(project, c)}
+        if mine:
+            write_manifest(root, [r for r in read_manifest(root).records if r.file not in mine])
+            for file in mine:
+                with contextlib.suppress(OSError):
+                    (root / file).unlink(missing_ok=True)
+        if c.new is not None and _is_empty(project, c.slug):
+            folder = project.path / trash.FOLDER / project.delete_class(c.slug)
+            files.remove_folder(folder)
+    _change(project, run, UNDONE)
+
+
+def _present(project: Project, imported: ImportedClass) -> list[PictureRecord]:
+    """The pictures of an import that are still in their class."""
+    mine = {(record.file, record.sha) for record in imported.records}
+    folder = class_folder(project, imported.slug) / "originals"
+    return [r for r in read_manifest(folder).records if (r.file, r.sha) in mine]
+
+
+def _is_empty(project: Project, slug: str) -> bool:
+    """Whether a class exists and has neither originals nor synthetic pictures."""
+    folder = class_folder(project, slug)
+    return (
+        (folder / "class.json").exists()
+        and not read_manifest(folder / "originals").records
+        and not any(synthetic.runs(project, slug, origin) for origin in synthetic.ORIGINS)
+    )
+
+
+def _remove_pictures(folder: Path) -> None:
+    for path in folder.glob("*.png"):
+        with contextlib.suppress(OSError):
+            path.unlink()
