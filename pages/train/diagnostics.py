@@ -1,8 +1,7 @@
-"""Under the hood of a run: what moved, what is dead, how the features lie, layer by layer."""
+"""Under the hood of a run: weight change, inactive channels, curvature of the features, layers."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
@@ -11,216 +10,259 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import guards, loaders
+from pages.shared.words import chart_text, t, t_raw
 from wafer_core import plots
 from wafer_core.data import dataset, models
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
+from wafer_core.data.reports import RunReport
 from wafer_core.errors import WaferError
+from wafer_core.messages import N_, Message
 
-READ_MOVEMENT = (
-    "**How to read it.** One bar a layer, from the picture on the left to the answer on the right: "
-    "how far training carried its weights, in lengths of what they were before (‖w − w₀‖ / ‖w₀‖). "
-    "A network that has seen pictures before and shows low bars, say below 0.3, uses what it "
-    "knew; near 1 a layer was as good as learned anew, and its old weights were worth little. "
-    "Often the first layers stay and the last ones move: edges are edges everywhere, your classes "
-    "are yours. From chance, bars of a half and more are usual, and a low one is a layer that "
-    "hardly learned. A norm behind a layer undoes its length, so single figures are coarse; see "
-    "how the bars compare. A last layer that started fresh is drawn in "
-    "grey and may reach out of the chart."
+MOVEMENT_HELP = N_(
+    "**How to read it.** One bar per layer, from the picture on the left to the prediction on the "
+    "right: how far training moved its weights, relative to their length before "
+    "(‖w − w₀‖ / ‖w₀‖). A pretrained network with low bars, say below 0.3, uses what it learned "
+    "before; near 1 a layer was learned anew. Often the first layers stay and the last ones move: "
+    "edges are alike in all pictures, your classes are not. From scratch, bars of one half and "
+    "more are usual, and a low bar is a layer that hardly learned. Normalisation makes single "
+    "bars imprecise; compare them with each other. A last layer that started at random is grey and "
+    "may reach out of the chart."
 )
-READ_DEAD = (
-    "**How to read it.** A channel is dead when none of the wafers that were looked at makes it "
-    "exceed zero: it takes time and tells nothing. A few are usual, and with few wafers some only "
-    "wait for a pattern that is not among them. A third or more in a layer means that the network "
-    "is larger than the data need, or that the learning rate was so high that channels were pushed "
-    "beyond recall; lower it and compare. Dead channels that both runs share are no loss: nothing "
-    "in these wafers excites them."
+INACTIVE_HELP = N_(
+    "**How to read it.** A channel is inactive if its output is zero for all wafers examined: it "
+    "costs time and contributes nothing. A few are usual, and with few wafers some only wait for a "
+    "pattern that is not among them. If a third or more of a layer is inactive, the network is "
+    "larger than the data need, or the learning rate was so high that channels were switched off "
+    "for good; lower it and compare. Channels that are inactive in both runs are no loss."
 )
-READ_MANIFOLD = (
-    "**How to read it.** Each wafer is a point in the space that the last layer looks at. "
-    "Two points are a straight line apart, or further if one has to walk from wafer to similar "
-    "wafer. Where both agree (the dotted line), the surface of the wafers is flat, and the last "
-    "layer can part them with straight cuts; the longer the walk, the more it is curved or falls "
-    "into separate groups. With few points no walk is straight, so the ratio is not to be held "
-    "against 1 but against that of a flat cloud of as many points (in brackets), and against the "
-    "other run on the same wafers. A higher ratio is no fault by itself: classes that stand well "
-    "apart also lengthen the walk, which then leads over few bridges. It is one if the classes are "
-    "confused as well: then the last layer has to cut along a curve, which it cannot."
+CURVATURE_HELP = N_(
+    "**How to read it.** Each wafer is a point in the feature space of the last layer. Two points "
+    "are a straight line apart, or further if the path leads from wafer to similar wafer. Where "
+    "both distances agree (dotted line) the wafers lie on a flat surface, and the last layer can "
+    "separate them with straight cuts; the longer the path, the more the surface is curved or "
+    "falls into groups. Few points make any path longer, so compare the ratio with that of a flat "
+    "cloud of as many points (in brackets) and with the other run. A high ratio is not a fault: "
+    "well separated classes lengthen the path too. It is one if the classes are also confused."
 )
-NOTHING = "nothing"
-_STARTS = {"wafers": "weights that had seen wafers", "imagenet": "ImageNet weights"}
+_INITIAL = {
+    "wafers": N_("weights pretrained on wafer maps"),
+    "imagenet": N_("ImageNet weights"),
+    "": N_("random weights"),
+}
+FIGURES = {
+    "moved": (
+        N_("Median weight change"),
+        N_("Of all layers except a last one that started at random. 0: nothing changed."),
+    ),
+    "inactive": (
+        N_("Inactive channels"),
+        N_("Of the channels of all activations, on the wafers examined. Lower is better."),
+    ),
+    "curvature": (
+        N_("Geodesic / Euclidean"),
+        N_(
+            "Mean over all pairs of wafers, 1 or more; in brackets that of a flat cloud of as many "
+            "points. Lower is flatter."
+        ),
+    ),
+}
+_NOTHING = ""  # in the box: no other run
 
 
 class Shown(NamedTuple):
-    """A run that is drawn."""
+    """A run that is drawn.
 
-    place: str  # "own" or "other"
+    Attributes:
+        place: ``own`` or ``other``, for keys.
+        name: Display name.
+        values: Its diagnostics, see ``tasks.classification.diagnostics``.
+    """
+
+    place: str
     name: str
-    hood: Mapping[str, Any]
+    values: Mapping[str, Any]
 
 
-def under_the_hood(project: Project, run: ModelRun) -> None:
-    """All of it for one run, beside another one on the same wafers where there is one.
+def panel(project: Project, run: ModelRun) -> None:
+    """The diagnostics of one run, beside those of another one on the same wafers.
 
     Raises:
         ModelError: The run is gone.
     """
-    found = _found(project, run, models.report(project, run.run))
-    if found is None:
+    values = _diagnostics(project, run, models.read_report(project, run.run))
+    if values is None:
         return
-    shown = [Shown("own", run.name, found)]
-    other = _choose_other(project, run, found)
+    shown = [Shown("own", run.name, values)]
+    other = _choose_other(project, run, values)
     if other is not None:
         shown.append(other)
-    _headline(shown)
-    st.markdown("##### How far the weights moved")
-    _side_by_side(run, shown, "moved", "moved: ‖w − w₀‖ / ‖w₀‖", _movement_bars)
-    st.caption(READ_MOVEMENT)
-    st.markdown("##### Dead channels")
-    _side_by_side(run, shown, "dead", "share of channels that are dead", _dead_bars)
-    st.caption(READ_DEAD)
-    st.markdown("##### How flat the features lie")
-    _manifold(run, shown)
-    st.caption(READ_MANIFOLD)
-    with st.expander("Layers, shapes and parameters"):
-        if st.toggle("Show the layers", key=f"hood_layers_{run.run}"):
-            _summary(run)
+    _figures(shown)
+    st.markdown(t("##### How far the weights moved"))
+    _bars(run, shown, "moved", t_raw("weight change ‖w − w₀‖ / ‖w₀‖"), _movement_bars)
+    st.caption(t(MOVEMENT_HELP))
+    st.markdown(t("##### Inactive channels"))
+    _bars(run, shown, "inactive", t_raw("share of inactive channels"), _inactive_bars)
+    st.caption(t(INACTIVE_HELP))
+    st.markdown(t("##### Curvature of the feature space"))
+    _curvature(run, shown)
+    st.caption(t(CURVATURE_HELP))
+    with st.expander(
+        t("Layers, shapes and parameters"), key="train_layers", on_change="rerun"
+    ) as box:
+        if box.open:
+            _layers(run)
 
 
-def _found(project: Project, run: ModelRun, report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What the training noted, or what was computed here on demand; ``None`` before that."""
-    if report.get("hood"):
-        noted: Mapping[str, Any] = report["hood"]
-        return noted
-    held: dict[tuple[str, str], Mapping[str, Any]] = st.session_state.setdefault("hood_found", {})
+def _diagnostics(project: Project, run: ModelRun, report: RunReport) -> Mapping[str, Any] | None:
+    """The stored diagnostics, or those computed here on request; ``None`` before that."""
+    if report.diagnostics:
+        return report.diagnostics
+    held: dict[tuple[str, str], Mapping[str, Any]] = st.session_state.setdefault(
+        "train_diagnostics", {}
+    )
     key = (str(project.path), run.run)
     if key not in held:
-        st.info("This run was trained before the program looked under the hood.")
-        if not st.button("Look now", key=f"hood_look_{run.run}", icon=":material/search:"):
+        st.info(t("An earlier version trained this run and stored no diagnostics."))
+        if not st.button(
+            t("Compute now"), key=f"train_examine_{run.run}", icon=":material/search:"
+        ):
             return None
-        with guards.errors_told(), st.spinner("Looking at its layers …"):
+        with guards.show_errors(), st.spinner(t("Examining the layers …")):
             held[key] = _examine(project, run, report)
     return held.get(key)
 
 
-def _examine(project: Project, run: ModelRun, report: Mapping[str, Any]) -> Mapping[str, Any]:
+def _examine(project: Project, run: ModelRun, report: RunReport) -> Mapping[str, Any]:
     from wafer_core.networks import initial_weights
-    from wafer_core.tasks.classification import diagnostics as hood
-    from wafer_core.workflows.train import trainable
+    from wafer_core.tasks.classification import diagnostics
 
     trained_on = models.trained_on(project, run.run)
-    pictures, _ = dataset.load_part(project, trainable(trained_on)[0], "validation")
+    pictures, _ = dataset.load_split(project, dataset.trainable(trained_on)[0], "validation")
     classifier = loaders.classifier(models.model_folder(project, run.run))
-    config = report.get("config", {})
-    start = initial_weights.begin(
-        run.network, len(run.class_names), initial_weights.of_config(run.network, config),
-        int(config.get("seed", 0)),
-    )  # fmt: skip
-    value = hood.examine(
-        classifier.network, start, classifier.preparation, pictures, classifier.device
+    initial = initial_weights.initialize(
+        run.network,
+        len(run.class_names),
+        initial_weights.transfer_of(run.network, report.config),
+        int(report.config.get("seed", 0)),
+    )
+    value = diagnostics.examine(
+        classifier.network, initial, classifier.preparation, pictures, classifier.device
     )
     return {**value, "data": trained_on.fingerprint}
 
 
-def _choose_other(project: Project, run: ModelRun, found: Mapping[str, Any]) -> Shown | None:
-    """Another run on the same data; at first one from chance, which is what to compare with."""
+def _choose_other(project: Project, run: ModelRun, values: Mapping[str, Any]) -> Shown | None:
+    """Another run on the same data; at first one from scratch, the best comparison."""
     others: dict[str, Shown] = {}
     for each in models.list_models(project):
         if each.run != run.run and each.damage is None:
             try:
-                hood = models.report(project, each.run).get("hood")
+                other = models.read_report(project, each.run).diagnostics
             except WaferError:  # deleted in another tab
                 continue
-            if hood and hood.get("data") == found.get("data"):
-                others[each.run] = Shown("other", each.name, hood)
+            if other and other.get("data") == values.get("data"):
+                others[each.run] = Shown("other", each.name, other)
     if not others:
         st.caption(
-            "To see what the start was worth, train the same network once more on the same wafers "
-            "with “Start from” set to scratch: both then stand side by side here."
+            t(
+                "To see what the pretrained weights were worth, train the same network once more "
+                "on the same wafers with “Start from” set to scratch. Both runs are then shown "
+                "side by side here."
+            )
         )
         return None
-    scratch = [key for key, other in others.items() if not other.hood.get("weights")]
-    choices = [NOTHING, *others]
+    scratch = [key for key, other in others.items() if not other.values.get("weights")]
+    choices = [_NOTHING, *others]
     chosen = st.selectbox(
-        "Beside it", choices, index=choices.index(scratch[0]) if scratch else 0,
-        format_func=lambda key: key if key == NOTHING else _told(others[key]),
-        key=f"hood_other_{run.run}",
-        help="Runs on the same wafers, each in the same part.",
-    )  # fmt: skip
+        t("Compare with"),
+        choices,
+        index=choices.index(scratch[0]) if scratch else 0,
+        format_func=lambda key: _title(others[key]) if key else t_raw("nothing"),
+        key=f"train_diagnostics_other_{run.run}",
+        help=t("Runs on the same wafers with the same split."),
+    )
     return others.get(chosen)
 
 
-def _start_text(hood: Mapping[str, Any]) -> str:
-    return _STARTS.get(hood.get("weights") or "", "chance")
+def _initial(values: Mapping[str, Any]) -> Message:
+    return Message(_INITIAL.get(values.get("weights") or "", _INITIAL[""]))
 
 
-def _told(shown: Shown) -> str:
-    return f"{shown.name} (from {_start_text(shown.hood)})"
+def _title(shown: Shown) -> str:
+    return t_raw("{name} (from {weights})", name=shown.name, weights=_initial(shown.values))
 
 
-HEADLINES = {
-    "Median movement": "Over the layers, without a fresh last one. 0: nothing moved.",
-    "Dead channels": "Of all activations' channels, on the wafers that were looked at. Lower is "
-    "better.",
-    "Geodesic / Euclidean": "Mean over all pairs of wafers, 1 or more; in brackets that of a flat "
-    "cloud of as many points. Lower is flatter.",
-}
-
-
-def _headline(shown: Sequence[Shown]) -> None:
-    figures = [_figures(each.hood) for each in shown]
-    for cell, (name, text) in zip(st.columns(len(HEADLINES)), HEADLINES.items(), strict=True):
-        beside = f"{figures[1][name]} beside it" if len(shown) > 1 else None
-        cell.metric(name, figures[0][name], beside, "off", help=text, delta_arrow="off")
-    hood = shown[0].hood
+def _figures(shown: Sequence[Shown]) -> None:
+    figures = [_figures_of(each.values) for each in shown]
+    for cell, (key, (title, text)) in zip(st.columns(len(FIGURES)), FIGURES.items(), strict=True):
+        other = t("{figure} in the other run", figure=figures[1][key]) if len(shown) > 1 else None
+        cell.metric(t(title), figures[0][key], other, "off", help=t(text), delta_arrow="off")
+    values = shown[0].values
     st.caption(
-        f"Looked at on {hood['pictures']:,} validation wafers; started from {_start_text(hood)}."
+        t(
+            "Computed on {count:,} validation wafers; started from {weights}.",
+            count=values["pictures"],
+            weights=_initial(values),
+        )
     )
 
 
-def _figures(hood: Mapping[str, Any]) -> dict[str, str]:
-    moved = [r["moved"] for r in hood["movement"] if r["moved"] is not None and not r["fresh"]]
-    dead, channels = (sum(r[key] for r in hood["dead"]) for key in ("dead", "channels"))
-    flat = hood["manifold"]
-    values = (
-        f"{median(moved):.3g}" if moved else "–",
-        f"{dead / channels:.1%}" if channels else "–",
-        f"{flat['ratio']:.2f} ({flat['flat_ratio']:.2f})" if flat else "–",
-    )
-    return dict(zip(HEADLINES, values, strict=True))
+def _figures_of(values: Mapping[str, Any]) -> dict[str, str]:
+    moved = [r["moved"] for r in values["movement"] if r["moved"] is not None and not r["fresh"]]
+    inactive, channels = (sum(r[key] for r in values["dead"]) for key in ("dead", "channels"))
+    curvature = values.get("manifold")
+    return {
+        "moved": f"{median(moved):.3g}" if moved else "–",
+        "inactive": f"{inactive / channels:.1%}" if channels else "–",
+        "curvature": f"{curvature['ratio']:.2f} ({curvature['flat_ratio']:.2f})"
+        if curvature
+        else "–",
+    }
 
 
 Bars = tuple[list[str], list[float | None], list[str], list[bool]]
 
 
-def _movement_bars(hood: Mapping[str, Any]) -> Bars:
-    rows = hood["movement"]
+def _movement_bars(values: Mapping[str, Any]) -> Bars:
+    """Names, heights, hover texts, and whether a bar is grey."""
+    rows = values["movement"]
     return (
         [r["layer"] for r in rows],
         [r["moved"] for r in rows],
-        [f"{r['layer']}: {r['weights']:,} weights" for r in rows],
+        [t_raw("{layer}: {count:,} weights", layer=r["layer"], count=r["weights"]) for r in rows],
         [r["fresh"] for r in rows],
     )
 
 
-def _dead_bars(hood: Mapping[str, Any]) -> Bars:
-    rows = hood["dead"]
+def _inactive_bars(values: Mapping[str, Any]) -> Bars:
+    """The same for inactive channels."""
+    rows = values["dead"]
     return (
         [r["layer"] for r in rows],
         [r["dead"] / r["channels"] for r in rows],
-        [f"{r['layer']}: {r['dead']:,} of {r['channels']:,} channels" for r in rows],
+        [
+            t_raw(
+                "{layer}: {count:,} of {channels:,} channels",
+                layer=r["layer"],
+                count=r["dead"],
+                channels=r["channels"],
+            )
+            for r in rows
+        ],
         [False] * len(rows),
     )
 
 
-def _side_by_side(
+def _bars(
     run: ModelRun,
     shown: Sequence[Shown],
     key: str,
     y_title: str,
     bars: Callable[[Mapping[str, Any]], Bars],
 ) -> None:
-    drawn = [bars(each.hood) for each in shown]
+    """A bar chart of each run, with one scale for both."""
+    drawn = [bars(each.values) for each in shown]
     heights = [
         value
         for _, values, _, grey in drawn
@@ -229,40 +271,38 @@ def _side_by_side(
         if value is not None and not is_fresh
     ]
     if not heights:
-        st.info("There were no validation wafers to look at.")
+        st.info(t("There were no validation wafers to examine."))
         return
     for column, each, (names, values, hover, grey) in zip(
         st.columns(len(shown), gap="medium"), shown, drawn, strict=True
     ):
-        column.plotly_chart(
-            plots.layers(
-                names, values, hover, grey, html.escape(each.name), y_title,
-                max(0.05, 1.05 * max(heights)), percent=key == "dead",
-            ),
-            key=f"hood_{key}_{run.run}_{each.place}",
+        figure = plots.layers(
+            names, values, hover, grey, chart_text(each.name), y_title,
+            max(0.05, 1.05 * max(heights)), percent=key == "inactive",
         )  # fmt: skip
+        column.plotly_chart(figure, key=f"train_{key}_{run.run}_{each.place}")
 
 
-def _manifold(run: ModelRun, shown: Sequence[Shown]) -> None:
+def _curvature(run: ModelRun, shown: Sequence[Shown]) -> None:
     clouds = {
-        html.escape(each.name) + (" (beside it)" if each.place == "other" else ""): each.hood[
-            "manifold"
-        ]["pairs"]
+        chart_text(
+            each.name if each.place == "own" else t_raw("{name} (other run)", name=each.name)
+        ): each.values["manifold"]["pairs"]
         for each in shown
-        if each.hood["manifold"]
+        if each.values.get("manifold")
     }
     if not clouds:
-        st.info("This takes twelve different validation wafers; add wafers and train again.")
+        st.info(t("This takes twelve different validation wafers; add wafers and train again."))
         return
-    st.plotly_chart(plots.distances(clouds), key=f"hood_manifold_{run.run}")
+    st.plotly_chart(plots.distances(clouds), key=f"train_curvature_{run.run}")
 
 
-def _summary(run: ModelRun) -> None:
+def _layers(run: ModelRun) -> None:
     from wafer_core.networks import registry
-    from wafer_core.tasks.classification import diagnostics as hood
+    from wafer_core.tasks.classification import diagnostics
 
     size = registry.NETWORKS[run.network].size
-    rows = hood.summary(registry.build(run.network, len(run.class_names)), size)
+    rows = diagnostics.summary(registry.build(run.network, len(run.class_names)), size)
     st.dataframe(
         pd.DataFrame(
             {
@@ -272,12 +312,22 @@ def _summary(run: ModelRun) -> None:
                 "parameters": [r.parameters for r in rows],
             }
         ),
-        key=f"hood_summary_{run.run}",
+        key=f"train_layers_{run.run}",
         hide_index=True,
         height="content" if len(rows) <= 12 else 420,
+        column_config={
+            "layer": st.column_config.TextColumn(t_raw("layer")),
+            "kind": st.column_config.TextColumn(t_raw("kind")),
+            "output shape": st.column_config.TextColumn(t_raw("output shape")),
+            "parameters": st.column_config.NumberColumn(t_raw("parameters")),
+        },
     )
     st.caption(
-        f"{sum(r.parameters for r in rows):,} parameters in {len(rows)} layers, for a picture of "
-        f"{size} × {size} cells in 3 channels. Functions without weights of their own in the code "
-        "of a layer are not listed."
+        t(
+            "{count:,} parameters in {layers} layers, for a picture of {size} × {size} cells in 3 "
+            "channels. Functions without weights are not listed.",
+            count=sum(r.parameters for r in rows),
+            layers=len(rows),
+            size=size,
+        )
     )

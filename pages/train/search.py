@@ -1,113 +1,34 @@
-"""Search on the page Train: start one, watch its trials, use what it left."""
+"""A search for settings: start it, watch its trials, use the result."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from pages.shared import forms, guards, jobs_panel
+from pages.shared import downloads, forms, guards, jobs_panel, times
+from pages.shared.words import chart_text, t, t_raw
+from pages.train import presets
 from wafer_core import plots
-from wafer_core.data import presets
-from wafer_core.data.presets import Preset
 from wafer_core.data.project import Project
 from wafer_core.jobs import JobState
-from wafer_core.parameters import Parameter, check_names
-from wafer_core.tasks.augmentation import policies
-from wafer_core.tasks.classification import config as training
-from wafer_core.tasks.search import settings, space
+from wafer_core.messages import N_, Message
+from wafer_core.parameters import parameters_of
+from wafer_core.tasks.search import settings
+from wafer_core.tasks.search.settings import SearchConfig
 from wafer_core.workflows import submit
 
-DEFAULTS = "Defaults"
-# session state: the box, what the form was filled with, and what the box is to show next
-CHOSEN, _APPLIED, _WANTED = "train_preset", "train_preset_applied", "train_preset_wanted"
-
-_HELP = """
-A search trains your wafers again and again, each time with other settings or another way to vary
-the wafers, and keeps what did best. It then trains that and the defaults once more with other luck,
-so that you read an honest gain and not the luckiest of many tries.
-
-It is worth its minutes when your classes are complete and the result still leaves something to wish
-for. With a handful of wafers a class most differences are chance, and the verdict will say so: more
-wafers then help more than other settings.
-
-The test part stays unseen. What is found is a *preset*: choose it on the left and train with it.
-"""
-
-
-# -- presets --------------------------------------------------------------------------------------
-
-
-def choose_preset(project: Project) -> None:
-    """The select box of presets, where there are any; a new choice fills the form drawn after."""
-    have = {p.name: p for p in presets.list_presets(project)}
-    chosen = DEFAULTS
-    wanted = st.session_state.pop(_WANTED, None)
-    if wanted in have:
-        st.session_state[CHOSEN] = wanted
-        st.session_state[_APPLIED] = ""  # also if it was chosen before and changed by hand since
-    if have:
-        chosen = st.selectbox(
-            "Preset",
-            [DEFAULTS, *have],
-            key=CHOSEN,
-            persist_state="session",
-            help="Fills the settings below: with the defaults, or with what a search found.",
-        )
-    before = st.session_state.get(_APPLIED, DEFAULTS)
-    if chosen != before:
-        st.session_state[_APPLIED] = chosen
-        if not getattr(have.get(chosen), "damage", None):
-            _fill(have.get(chosen, Preset(DEFAULTS, {})))
-    if chosen not in have:
-        return
-    preset = have[chosen]
-    if preset.damage:
-        st.error(preset.damage, icon=":material/error:")
-    else:
-        st.caption(guards.plain(f"{preset.told.get('title', '')}: {verdict(preset.told)}"))
-
-
-def _fill(preset: Preset) -> None:
-    """Put a preset into the form; what it does not name becomes the default.
-
-    Raises:
-        ParameterError: A setting is unknown or cannot be used.
-    """
-    check_names(preset.settings, (*training.PARAMETERS, "seed"))
-    config = training.TrainConfig(**preset.settings)
-    for name in training.PARAMETERS:
-        st.session_state[f"train_{name}"] = getattr(config, name)
-
-
-def with_policy(spec: Parameter) -> Parameter:
-    """The setting of the augmentation with the searched policy that the form holds, if any."""
-    held = st.session_state.get("train_policy")
-    if not isinstance(held, str) or held in spec.choices:
-        return spec
-    return dataclasses.replace(spec, choices=(*spec.choices, held))
-
-
-def short(policy: str) -> str:
-    """A policy in few words, where it is none of the listed ones."""
-    return policy if policy in policies.RULES else policies.title(policy)
-
-
-def verdict(told: Mapping[str, Any]) -> str:
-    """What a search measured, in a line: the verdict, and the gain with its interval."""
-    gain, ends = told.get("gain"), told.get("gain_interval")
-    if not isinstance(gain, float | int) or not isinstance(ends, list | tuple) or len(ends) != 2:
-        return "nothing is known of how good it is"
-    return (
-        f"{told.get('verdict', '')}, macro-F1 {gain:+.3f} ({ends[0]:+.3f} to {ends[1]:+.3f}) on "
-        f"{told.get('judged', 0):,} wafers"
-    )
-
-
-# -- search ---------------------------------------------------------------------------------------
+HELP = N_(
+    "A search trains again and again, each time with other settings or other augmentation, and "
+    "keeps the best. It then trains the best and the defaults once more with other seeds, so that "
+    "the reported gain is not just the luckiest of many trials.\n\nUse it when your classes are "
+    "complete and the result still leaves something to gain. With a handful of wafers per class "
+    "most differences are chance, and the result will say so: more wafers then help more than "
+    "other settings.\n\nThe test split is not used. The result is a *preset*: choose it on the "
+    "left and train with it."
+)
 
 
 def panel(project: Project, turns: bool) -> None:
@@ -115,168 +36,170 @@ def panel(project: Project, turns: bool) -> None:
 
     Args:
         project: To search on.
-        turns: Whether quarter turns leave a pattern's name alone, as the form says.
+        turns: Whether wafers may be rotated and mirrored, as chosen in the form.
     """
     st.caption(
-        "Tries other settings and ways to vary your wafers for some minutes; the best stays as a "
-        "preset.",
-        help=_HELP,
+        t("Tries other settings for some minutes and keeps the best as a preset."), help=t(HELP)
     )
+    specs = parameters_of(SearchConfig)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        what, minutes = (settings.PARAMETERS[name] for name in ("what", "minutes"))
         config = {
-            "what": forms.parameter("what", what, "search"),
-            # a slider would run to a day
+            "what": forms.parameter("what", specs["what"], "search"),
+            # up to a day, too long for a slider
             "minutes": st.number_input(
-                minutes.title,
+                t(specs["minutes"].title),
                 1.0,
-                minutes.maximum,
+                specs["minutes"].maximum,
                 10.0,
                 1.0,
                 format="%g",
                 key="search_minutes",
-                help=minutes.help,
+                help=t(specs["minutes"].help),
                 persist_state="session",
             ),
         }
-        pressed = st.button("Search", type="primary", key="search_start", icon=":material/search:")
+        pressed = st.button(
+            t("Search"), type="primary", key="search_start", icon=":material/search:"
+        )
     if pressed:
-        with guards.errors_told():
+        with guards.show_errors():
             parameters: dict[str, Any] = {"config": config}
             if not turns:
                 parameters["turns"] = False
             jobs_panel.launch(submit.create_job(project.path, "search", parameters))
     jobs_panel.project_jobs(project, ("search",), _below, "search")
-    _stored(project)
+    presets.table(project)
 
 
 def _below(state: JobState) -> None:
-    """What a search found, and its trials as they come."""
+    """The result of a search that is done, and its trials as they come."""
     if state.status == "done":
         _result(state)
     _trials(state)
 
 
 def _result(state: JobState) -> None:
-    """What a search found, and the button to use it."""
-    result = state.result or {}
-    found = result.get("verdict") == settings.VERDICTS[settings.BETTER]
-    (st.success if found else st.info)(
-        guards.plain(
-            f"{result.get('preset')} ({result.get('title')}) is {verdict(result)}. "
-            f"{result.get('protocol', '')}"
+    result: Mapping[str, Any] = state.result or {}
+    better = Message(settings.VERDICTS[settings.BETTER])
+    box = st.success if Message.from_json(result.get("verdict", "")) == better else st.info
+    box(
+        "\n\n".join(
+            (
+                t("Preset “{name}”", name=str(result.get("preset"))),
+                presets.verdict(result),
+                t(Message.from_json(result.get("protocol", ""))),
+            )
         )
     )
     for note in result.get("notes", []):
-        st.caption(f":material/info: {guards.plain(note)}")
-    name = str(result.get("preset"))
-    if st.button(
-        "Use as preset",
+        st.caption(f":material/info: {t(Message.from_json(note))}")
+    pressed = st.button(
+        t("Use as preset"),
         key=f"search_use_{state.id}",
         icon=":material/check:",
-        help="Fills the settings on the left; then press Train.",
-    ):
-        # This part of the page reruns alone, and the box may only be set before it is drawn.
-        st.session_state[_WANTED] = name
+        help=t("Fills the settings on the left; then press Train."),
+    )
+    if pressed:
+        # This fragment reruns alone, and the box can only be set before it is drawn.
+        presets.use(str(result.get("preset")))
         st.rerun()
 
 
 def _trials(state: JobState) -> None:
     """Chart and table of the trials of one search."""
-    told = state.metric("trial")
-    scored = [t for t in told if t["score"] is not None and t["kind"] != "check"]
+    trials = state.metric("trial")
+    scored = [
+        trial for trial in trials if trial["score"] is not None and trial["kind"] != settings.CHECK
+    ]
     if scored:
         st.plotly_chart(
             plots.trials(
-                [t["number"] for t in scored],
-                [t["score"] for t in scored],
-                [f"{t['title']}<br>{'<br>'.join(t['settings'].split(' · '))}" for t in scored],
+                [trial["number"] for trial in scored],
+                [trial["score"] for trial in scored],
+                [_hover(trial) for trial in scored],
                 scored[0]["score"],
             ),
             key=f"search_trials_{state.id}",
         )
-    looked = state.metric("candidate")
-    if looked:
-        st.caption(_matching(looked))
-    if not told:
+    if candidates := state.metric("candidate"):
+        st.caption(_density_matching(candidates))
+    if not trials:
         return
-    frame = pd.DataFrame(
+    table = pd.DataFrame(
         {
-            "trial": [t["number"] for t in told],
-            "what": [t["title"] for t in told],
-            "macro-F1": [t["score"] for t in told],
-            "how it ended": ["again" if t["kind"] == "check" else t["status"] for t in told],
-            "time": [jobs_panel.seconds_text(t["seconds"]) for t in told],
-            "settings": [t["settings"] or "defaults" for t in told],
+            "trial": [trial["number"] for trial in trials],
+            "what": [t_raw(Message.from_json(trial["title"])) for trial in trials],
+            "macro-F1": [trial["score"] for trial in trials],
+            "status": [_status(trial) for trial in trials],
+            "time": [times.duration(trial["seconds"]) for trial in trials],
+            "settings": [_settings(trial) or t_raw("defaults") for trial in trials],
         }
     )
+    text = st.column_config.TextColumn
     st.dataframe(
-        frame,
+        table,
         key=f"search_table_{state.id}",
         hide_index=True,
-        height="content" if len(told) <= 8 else 320,
+        height="content" if len(trials) <= 8 else 320,
         column_config={
+            "trial": st.column_config.NumberColumn(t_raw("trial")),
+            "what": text(t_raw("what")),
             "macro-F1": st.column_config.NumberColumn(
-                format="%.3f", help="On wafers of the validation part; the test part stays unseen."
+                t_raw("macro-F1"),
+                format="%.3f",
+                help=t("On validation wafers; the test split is not used."),
             ),
-            "how it ended": st.column_config.TextColumn(
-                help="given up: it was below the median of the others half way. again: trained "
-                "once more with other luck, which is the score that counts."
+            "status": text(
+                t_raw("status"),
+                help=t(
+                    "Stopped early: below the median of the other trials halfway. Repeated: "
+                    "trained once more with other seeds; this score counts."
+                ),
             ),
+            "time": text(t_raw("time")),
+            "settings": text(t_raw("settings")),
         },
     )
     if not state.is_active:
-        st.download_button(
-            "Trials as CSV",
-            frame.to_csv(index=False).encode("utf-8-sig"),
-            f"trials {state.id}.csv",
-            "text/csv",
-            key=f"search_csv_{state.id}",
-        )
+        name = t_raw("trials {time}.csv", time=times.local(state.id).replace(":", "-"))
+        downloads.csv(table, name, f"search_csv_{state.id}", N_("Trials (CSV)"))
 
 
-def _matching(looked: Sequence[Mapping[str, Any]]) -> str:
-    """How density matching goes, in a line."""
-    halves = []
-    for half in sorted({c["half"] for c in looked}):
-        own = [c for c in looked if c["half"] == half]
+def _hover(trial: Mapping[str, Any]) -> str:
+    parts = (t_raw(Message.from_json(trial["title"])), *_settings(trial).split(" · "))
+    return "<br>".join(chart_text(part) for part in parts)
+
+
+def _settings(trial: Mapping[str, Any]) -> str:
+    return t_raw(Message.from_json(trial["settings"]))
+
+
+def _status(trial: Mapping[str, Any]) -> str:
+    if trial["kind"] == settings.CHECK:
+        return t_raw("repeated")
+    return t_raw(settings.STATUSES.get(trial["status"], str(trial["status"])))
+
+
+def _density_matching(candidates: Sequence[Mapping[str, Any]]) -> str:
+    """Progress of density matching, in one line."""
+    parts = []
+    for half in sorted({c["half"] for c in candidates}):
+        own = [c for c in candidates if c["half"] == half]
         tried = [c["loss"] for c in own if c["number"]]
-        plain = next(c["loss"] for c in own if not c["number"])
         if tried:
-            halves.append(f"{len(tried)} in half {half}, loss {min(tried):.3f} (plain {plain:.3f})")
-    return (
-        "Policies looked at without training: " + ("; ".join(halves) or "none yet")
-        + ". The nearer a policy's loss is to that of plain wafers, the more its wafers still look "
-        "like their class."
-    )  # fmt: skip
-
-
-def _stored(project: Project) -> None:
-    """The presets of the project, to compare and to delete."""
-    have = presets.list_presets(project)
-    if not have:
-        return
-    with st.expander(f"Presets of this project ({len(have)})", key="search_presets"):
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "name": [p.name for p in have],
-                    "what": [p.damage or str(p.told.get("title", "")) for p in have],
-                    "macro-F1": [p.told.get("score") for p in have],
-                    "against the default": ["" if p.damage else verdict(p.told) for p in have],
-                    "settings": [space.describe(p.settings) or DEFAULTS for p in have],
-                    "made (UTC)": [p.created[:16].replace("T", " ") for p in have],
-                }
-            ),
-            hide_index=True,
-            key="search_stored",
-            column_config={"macro-F1": st.column_config.NumberColumn(format="%.3f")},
-        )
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            gone = st.selectbox(
-                "Preset to delete", [p.name for p in have], key="search_delete_name"
+            parts.append(
+                t(
+                    "{count:,} in half {half}, lowest loss {best:.3f} (without augmentation "
+                    "{plain:.3f})",
+                    count=len(tried),
+                    half=half,
+                    best=min(tried),
+                    plain=next(c["loss"] for c in own if not c["number"]),
+                )
             )
-            if st.button("Delete", key="search_delete", icon=":material/delete:"):
-                with guards.errors_told():
-                    presets.delete_preset(project, gone)
-                    st.rerun()
+    found = "; ".join(parts) or t("none yet")
+    return t(
+        "Policies evaluated without training: {found}. The closer the loss of a policy is to that "
+        "of unchanged wafers, the more its wafers still look like their class.",
+        found=Message(found),
+    )
