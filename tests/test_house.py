@@ -1,4 +1,4 @@
-"""The rules of the house that CONTRIBUTING.md states: arrows, streamlit, dependencies, settings."""
+"""The rules that CONTRIBUTING.md states: layers, streamlit, dependencies, settings."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from wafer_core.parameters import Parameter
-from wafer_core.tasks.augmentation import offline
-from wafer_core.tasks.classification import config
-from wafer_core.tasks.generation.dcgan import training
+from wafer_core.parameters import Parameter, Settings, nested_settings_of, parameters_of
+from wafer_core.workflows.registry import MODULES, find_workflow
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = sorted((ROOT / "wafer_core").rglob("*.py"))
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
 
-# What a room of the core may import of the core, besides itself; what is not named here is ground.
+# What a folder of the core may import of the core, besides itself; modules in no folder are the
+# ground.
 GROUND = {
     "device",
     "drawing",
@@ -97,14 +96,14 @@ def test_nothing_heavy_is_loaded_with_the_package() -> None:
 
 @pytest.mark.parametrize("path", CORE, ids=named)
 def test_arrows_point_one_way(path: Path) -> None:
-    room = path.relative_to(ROOT / "wafer_core").with_suffix("").parts[0]
+    folder = path.relative_to(ROOT / "wafer_core").with_suffix("").parts[0]
     used = set()
     for name in imports(path):
         first, _, rest = name.partition(".")
         assert first not in ("streamlit", "pages"), f"{named(path)} imports {name}"
         if first == "wafer_core":
             used.add(rest.partition(".")[0])
-    allowed = BELOW.get(room, GROUND) | {room, "__version__"}
+    allowed = BELOW.get(folder, GROUND) | {folder, "__version__"}
     assert used <= allowed, f"{named(path)} imports {', '.join(sorted(used - allowed))}"
 
 
@@ -194,17 +193,25 @@ def test_every_dependency_has_its_reason() -> None:
     assert all(reason.strip() for reason in table.values())
 
 
-SETTINGS = {"augment": offline.PARAMETERS, "gan": training.PARAMETERS, "train": config.PARAMETERS}
+def declared_settings() -> Iterator[tuple[str, Parameter]]:
+    """All settings of all workflows and of their tasks."""
+    for workflow in MODULES:
+        found: list[type[Settings]] = [find_workflow(workflow).parameters]
+        found += nested_settings_of(found[0]).values()
+        for settings in found:
+            for name, parameter in parameters_of(settings).items():
+                yield f"{settings.__name__}.{name}", parameter
 
 
 @pytest.mark.parametrize(
-    ("name", "spec"),
-    [(f"{task}.{name}", spec) for task, table in SETTINGS.items() for name, spec in table.items()],
+    ("name", "parameter"), [pytest.param(*each, id=each[0]) for each in declared_settings()]
 )
-def test_every_setting_explains_itself(name: str, spec: Parameter) -> None:
-    assert spec.title[0].isupper()
-    assert spec.title not in spec.help
-    assert len(spec.help.split()) >= 7, f"{name}: for someone who never trained a network"
-    assert spec.help.endswith(".")
-    assert spec.harms is None or spec.harms.endswith(".")
-    assert spec.check(name, spec.default) == spec.default or spec.is_range
+def test_every_setting_explains_itself(name: str, parameter: Parameter) -> None:
+    assert parameter.title[0].isupper()
+    assert parameter.title not in parameter.help
+    assert len(parameter.help.split()) >= 7, f"{name}: for someone who never trained a network"
+    assert parameter.help.endswith(".")
+    assert parameter.harms is None or parameter.harms.endswith(".")
+    if not getattr(parameter, "required", False):
+        checked = parameter.check(name, parameter.default)
+        assert checked == parameter.default or parameter.is_range or parameter.is_list

@@ -226,10 +226,7 @@ def nested(settings: type[Settings]) -> Any:
     """A dataclass field that holds the settings of a task; all default where it is missing."""
     return field(
         default_factory=settings,
-        metadata={
-            "settings": settings,
-            "read": getattr(settings, "from_mapping", None) or settings.from_json,
-        },
+        metadata={"settings": settings, "read": settings.from_mapping},
     )
 
 

@@ -7,14 +7,14 @@ import importlib.util
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wafer_core.data import workspace
 from wafer_core.errors import WaferError
-from wafer_core.messages import Message, message
+from wafer_core.messages import N_, Message, message
 
 MIN_PYTHON = (3, 11)
 MIN_FREE_BYTES = 2**30
@@ -26,13 +26,20 @@ REQUIRED = {
     "torchvision": "torchvision",
     "PIL": "pillow",
     "safetensors": "safetensors",
+    "threadpoolctl": "threadpoolctl",
+    "optuna": "optuna",
     "pandas": "pandas",
     "plotly": "plotly",
     "streamlit": "streamlit",
+    "babel": "Babel",
     "filelock": "filelock",
     "psutil": "psutil",
 }
-OPTIONAL = {"submitit": "submitit"}
+OPTIONAL = {"torch_fidelity": "torch-fidelity", "submitit": "submitit"}
+_PURPOSES = {
+    "torch-fidelity": N_("scores with Inception features"),
+    "submitit": N_("jobs on a Slurm cluster"),
+}
 
 
 @dataclass(frozen=True)
@@ -93,18 +100,17 @@ def _python() -> Check:
     )
 
 
-def _packages(packages: dict[str, str], required: bool) -> Iterator[Check]:
+def _packages(packages: Mapping[str, str], required: bool) -> Iterator[Check]:
     for module, package in packages.items():
         if importlib.util.find_spec(module) is None:
-            text = (
-                message("{package} is missing; run: pip install {package}", package=package)
-                if required
-                else message(
-                    "{package} is not installed. It is optional; to use Slurm, run: pip install "
-                    "{package}",
+            text = message("{package} is missing; run: pip install {package}", package=package)
+            if not required:
+                text = message(
+                    "{package} is not installed. It is optional, for {purpose}; to install it, "
+                    "run: pip install {package}",
                     package=package,
+                    purpose=Message(_PURPOSES.get(package, "")),
                 )
-            )
             yield Check(package, False, text, required)
             continue
         try:

@@ -20,7 +20,7 @@ from wafer_core.parameters import SEED, Parameter, Settings, declare, nested, re
 from wafer_core.progress import Progress
 from wafer_core.simulator.factorial import Level
 from wafer_core.tasks.augmentation.offline import AugmentConfig
-from wafer_core.tasks.generation.dcgan.training import MIN_PICTURES, GanConfig
+from wafer_core.tasks.generation.config import MIN_PICTURES, GenerationConfig
 from wafer_core.tasks.generation.presets import MAX_COUNT
 from wafer_core.workflows.augment import store_augmented
 from wafer_core.workflows.class_entries import (
@@ -103,7 +103,7 @@ class GenerateParameters(Settings):
     """
 
     classes: tuple[ClassToGenerate, ...] = read_by(class_list(ClassToGenerate), ())
-    config: GanConfig = nested(GanConfig)
+    config: GenerationConfig = nested(GenerationConfig)
     augment: AugmentConfig = nested(AugmentConfig)
     seed: int = declare(SEED)
 

@@ -26,9 +26,9 @@ from wafer_core.progress import Progress
 from wafer_core.tasks.augmentation.offline import AugmentConfig
 from wafer_core.tasks.evaluation.class_agreement import EACH
 from wafer_core.tasks.generation import presets
-from wafer_core.tasks.generation.dcgan.training import GanConfig, GanEpoch, GanProgress
-from wafer_core.tasks.generation.presets import GenerateResult
-from wafer_core.tasks.generation.steps import Step
+from wafer_core.tasks.generation.config import DEFAULT, GenerationConfig
+from wafer_core.tasks.generation.dcgan.training import GanEpoch, GanProgress
+from wafer_core.tasks.generation.steps import GenerateResult, Step
 from wafer_core.workflows.context import WorkflowContext
 
 SAMPLES_FOLDER = "samples"
@@ -40,7 +40,7 @@ def store_generated(
     wafer_class: WaferClass,
     records: list[PictureRecord],
     count: int,
-    config: GanConfig,
+    config: GenerationConfig,
     augmentation: AugmentConfig,
     on_progress: Progress,
 ) -> tuple[str, dict[str, float]]:
@@ -62,7 +62,7 @@ def store_generated(
     info = {"method": "gan", **result.details, "steps": result.steps}
 
     def made() -> Iterator[synthetic.SyntheticPicture]:
-        pairs = zip(result.pictures, result.borrowed, strict=True)
+        pairs = zip(result.pictures, result.sources, strict=True)
         for number, (picture, index) in enumerate(pairs):
             if number % 100 == 0:
                 context.check_cancelled()
@@ -77,7 +77,7 @@ def _learn(
     wafer_class: WaferClass,
     records: list[PictureRecord],
     count: int,
-    config: GanConfig,
+    config: GenerationConfig,
     augmentation: AugmentConfig,
     on_progress: Progress,
 ) -> GenerateResult:
@@ -92,7 +92,7 @@ def _learn(
         config,
         context.device,
         augmentation,
-        _other_classes(context.project, slug) if config.preset == "default" else None,
+        _other_classes(context.project, slug) if config.preset == DEFAULT else None,
     )
     # The iterator is a generator: closing it frees the networks at once when the job is cancelled.
     with closing(cast("Any", events)):
@@ -102,7 +102,7 @@ def _learn(
                     _report_sweep(context, name, slug, event)
                     return event
                 case Step():
-                    on_progress(event.whole, _of_class(name, Message(event.title)))
+                    on_progress(event.overall, _of_class(name, Message(event.title)))
                     if event.seconds is not None:
                         context.metric(
                             "step",

@@ -18,7 +18,7 @@ from wafer_core.progress import Progress
 from wafer_core.simulator import FACTORS, fit
 from wafer_core.simulator.factorial import DesignWafer, Level, factorial_design
 from wafer_core.simulator.fitted import PhysicsModel
-from wafer_core.tasks.generation.steps import Clock, Step, StepInfo
+from wafer_core.tasks.generation.steps import Step, StepInfo, StepTimer
 from wafer_core.workflows.context import WorkflowContext
 
 _FIT_SHARE = 0.5  # of a class's time, roughly
@@ -93,7 +93,7 @@ def store_simulated(
         on_progress: Covers this class.
     """
     project, name = context.project, wafer_class.name
-    clock = Clock(
+    timer = StepTimer(
         {key: StepInfo(title, 1 / len(fit.STEPS)) for key, title in fit.STEPS.items()},
         torch.device("cpu"),
     )
@@ -104,13 +104,13 @@ def store_simulated(
 
     on_progress(0.0, message("{name}: fitting the simulator", name=name))
     originals = [manifest.load(project, wafer_class.slug, record) for record in records]
-    clock.begin("fit")
+    timer.begin("fit")
     model = fit.fit(originals, seed, name)
-    end_step(clock.end())
+    end_step(timer.end())
     on_progress(_FIT_SHARE, message("{name}: simulating", name=name))
-    clock.begin("simulate")
+    timer.begin("simulate")
     wafers = _balanced(model, levels, count, seed)
-    end_step(clock.end())
+    end_step(timer.end())
     storing = on_progress.part(_FIT_SHARE, 1.0, message("{name}: storing", name=name))
 
     def made() -> Iterator[SyntheticPicture]:
@@ -136,8 +136,8 @@ def store_simulated(
             for factor, found in model.factor_ranges().items()
         },
         "levels": {factor: list(chosen) for factor, chosen in levels.items()},
-        "steps": {step: round(seconds, 3) for step, seconds in clock.seconds.items()},
-        "cost": clock.cost([wafer.picture for wafer in wafers], 0),
+        "steps": {step: round(seconds, 3) for step, seconds in timer.seconds.items()},
+        "cost": timer.cost([wafer.picture for wafer in wafers], 0),
     }
     return synthetic.add(project, wafer_class.slug, "generated", made(), info), info
 
