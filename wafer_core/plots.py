@@ -5,11 +5,13 @@ Colours are Okabe and Ito's (2008), told apart by every kind of colour vision.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
+
+from wafer_core.messages import Message, message
 
 BLUE, VERMILION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#808A96"
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, "#E69F00", "#56B4E9")
@@ -58,7 +60,7 @@ def curves(
 
 def confusion(
     matrix: npt.NDArray[np.int64], class_names: Sequence[str], percent: bool = False,
-    text: str | None = None,
+    text: str | None = None, translate: Callable[[Message], str] = str,
 ) -> go.Figure:  # fmt: skip
     """Confusion matrix whose cells can be clicked.
 
@@ -67,6 +69,7 @@ def confusion(
         class_names: C names.
         percent: Show each row's percentages instead of counts.
         text: Colour of the figures on pale cells; None: as the page's other small print.
+        translate: From a message to the reader's language.
     """
     counts = np.asarray(matrix, np.int64)
     C = len(class_names)
@@ -86,7 +89,15 @@ def confusion(
         for r, c in zip(y, x, strict=True)
     ]
     hover = [
-        f"{counts[r, c]:,} of {int(rows[r, 0]):,} “{labels[r]}”<br>answered “{labels[c]}”"
+        translate(
+            message(
+                "{count:,} of {total:,} “{truth}” predicted as “{predicted}”",
+                count=int(counts[r, c]),
+                total=int(rows[r, 0]),
+                truth=labels[r],
+                predicted=labels[c],
+            )
+        )
         for r, c in zip(y, x, strict=True)
     ]
     dark = share.ravel() > 0.55
@@ -110,11 +121,12 @@ def confusion(
         height=max(300, 46 * C + 120),
         margin=_MARGIN,
         showlegend=False,
-        xaxis={**ticks, "title": "answer", "side": "top", "range": [-0.5, C - 0.5]},
-        yaxis={**ticks, "title": "truth", "range": [C - 0.5, -0.5]},
+        xaxis={**ticks, "title": translate(message("predicted")), "side": "top",
+               "range": [-0.5, C - 0.5]},
+        yaxis={**ticks, "title": translate(message("true")), "range": [C - 0.5, -0.5]},
         paper_bgcolor=_CLEAR,
         plot_bgcolor=_CLEAR,
-    )
+    )  # fmt: skip
 
 
 def layers(

@@ -7,7 +7,7 @@ of the bar can be translated. A file of a folder keeps its path as its name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -33,6 +33,7 @@ _CSS = """
   background: color-mix(in srgb, var(--st-background-color) 85%, transparent);
   color: var(--st-text-color)}
 .veil.on {display: flex}
+.veil.thin {background: none; font-size: 0}
 .bar {display: flex; flex-wrap: wrap; align-items: center; gap: 0.35rem 0.6rem;
   box-sizing: border-box; min-height: 2.9rem; padding: 0.3rem 0.5rem 0.3rem 0.8rem;
   border: 1.5px dashed color-mix(in srgb, var(--st-text-color) 45%, transparent);
@@ -79,11 +80,12 @@ async function filesOf(entries) {
   return found;
 }
 
-export default function ({parentElement, data}) {
+export default function ({parentElement, data, setTriggerValue}) {
   const one = (selector) => parentElement.querySelector(selector);
   const veil = one(".veil"), state = one(".state");
   const zone = () => document.querySelector(`.st-key-${data.target}`);
   veil.textContent = data.texts.veil;
+  veil.classList.toggle("thin", data.has_targets);  // the targets below stay readable
   one(".text").textContent = data.texts.bar;
   one(".bar").title = data.texts.help;
   one("button.files").textContent = data.texts.files;
@@ -151,9 +153,14 @@ export default function ({parentElement, data}) {
     dragover: (event) => { if (holdsFiles(event)) event.preventDefault(); },
     drop: (event) => {
       if (event.isHanded || !holdsFiles(event)) return;
+      show(false);
+      const path = event.composedPath().filter((node) => node.dataset);
+      // Another visible uploader takes its own files.
+      if (path.some((node) => node.dataset.testid === "stFileUploaderDropzone")) return;
       event.preventDefault();
       event.stopPropagation();
-      show(false);
+      const place = path.find((node) => node.dataset.dropTarget);
+      if (data.has_targets) setTriggerValue("target", place ? place.dataset.dropTarget : "");
       // Entries must be taken before the event ends; their files come later.
       const entries = [...event.dataTransfer.items]
         .filter((item) => item.kind === "file")
@@ -182,23 +189,35 @@ _bar = st.components.v2.component("wafer_drop_zone", html=_HTML, css=_CSS, js=_J
 _TURN = "drop_zone_turn"  # session state: counts drops; a new uploader has no files
 
 
-def drop_zone(key: str, text: str, veil: str) -> Sequence[Any]:
+def drop_zone(
+    key: str, text: str, veil: str, on_target: Callable[[str], None] | None = None
+) -> Sequence[Any]:
     """Draw the bar; only one on a page.
 
     Args:
         key: Prefix of the uploader's key.
         text: What the bar says; translated.
         veil: What is shown over the page while files are dragged; translated.
+        on_target: Called before the files come, with the attribute ``data-drop-target`` of the
+            element that they were dropped on; empty for the rest of the page.
 
     Returns:
         Streamlit's uploaded files. They stay until ``taken``.
     """
     target = f"{key}_{st.session_state.get(_TURN, 0)}"
     most = int(st.get_option("server.maxUploadSize"))
+
+    def dropped_on() -> None:
+        place = st.session_state[f"{key}_bar"].get("target")
+        if on_target is not None and place is not None:
+            on_target(str(place))
+
     _bar(
         key=f"{key}_bar",
+        on_target_change=dropped_on,
         data={
             "target": target,
+            "has_targets": on_target is not None,
             "max_bytes": most * 2**20,
             "texts": {
                 "bar": text,
@@ -219,8 +238,9 @@ def drop_zone(key: str, text: str, veil: str) -> Sequence[Any]:
             },
         },
     )
+    # The wrapper goes as well, which would keep a gap.
+    st.html(f"<style>:has(> .st-key-{key}_hidden) {{display: none !important}}</style>")
     with st.container(key=f"{key}_hidden"):
-        st.html(f"<style>.st-key-{key}_hidden {{display: none}}</style>")
         uploaded = st.file_uploader(
             text, accept_multiple_files=True, key=target, label_visibility="collapsed"
         )

@@ -1,0 +1,41 @@
+"""How each verdict looks: the one place that knows a verdict's title, colour and icon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wafer_core.messages import N_
+from wafer_core.tasks.classification import predict
+
+
+@dataclass(frozen=True)
+class VerdictStyle:
+    """One verdict.
+
+    Attributes:
+        title: English.
+        colour: Of Streamlit's palette.
+        icon: Name of a Material symbol.
+        advice: What to do with such a wafer; English, with the field ``threshold``.
+        counted: Button that filters the list for such wafers, singular and plural; empty where
+            nobody has to look at them.
+    """
+
+    title: str
+    colour: Literal["green", "orange", "violet", "red"]
+    icon: str
+    advice: str = ""
+    counted: tuple[str, str] = ("", "")
+
+
+VERDICTS = {
+    predict.CONFIDENT: VerdictStyle(N_("Confident"), "green", "check_circle"),
+    predict.REVIEW: VerdictStyle(
+        N_("Needs review"),
+        "orange",
+        "person_search",
+        N_("Below {threshold:.0%}: a person should look at it."),
+        (N_("{count:,} needs review"), N_("{count:,} need review")),
+    ),
+}
