@@ -1,4 +1,4 @@
-"""Stored models: whole, the same after reading, and hostile ones refused with a sentence."""
+"""Stored models: complete, the same after loading, and damaged or hostile ones refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wafer_core.errors import ModelError
 from wafer_core.images import FAIL, NO_DIE, PASS
 from wafer_core.networks import checkpoint, registry
 from wafer_core.networks.preparation import Preparation
-from wafer_core.tasks.classification.train import Classifier
+from wafer_core.tasks.classification.classifier import Classifier
 
 PICTURES = list(np.random.default_rng(0).choice([NO_DIE, PASS, FAIL], (5, 30, 30)).astype(np.uint8))
 
@@ -40,7 +40,7 @@ def edit(folder: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}), "utf-8")
 
 
-def test_a_model_answers_exactly_the_same_after_reading(
+def test_predictions_are_exactly_the_same_after_loading(
     classifier: Classifier, folder: Path
 ) -> None:
     again = Classifier.load(folder)
@@ -50,18 +50,18 @@ def test_a_model_answers_exactly_the_same_after_reading(
     np.testing.assert_array_equal(again.predict_proba(PICTURES), classifier.predict_proba(PICTURES))
 
 
-def test_only_the_two_files_are_written_and_nothing_temporary_is_left(folder: Path) -> None:
+def test_only_the_two_files_are_written(folder: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["model.json", "model.safetensors"]
     assert [p.name for p in folder.parent.iterdir()] == ["run"]
 
 
-def test_saving_into_a_run_that_is_being_made(classifier: Classifier, tmp_path: Path) -> None:
+def test_saving_into_a_run_that_is_being_assembled(classifier: Classifier, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("{}")
     classifier.save(tmp_path)
     assert Classifier.load(tmp_path).class_names == classifier.class_names
 
 
-def test_no_model_there(tmp_path: Path) -> None:
+def test_a_missing_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no model"):
         Classifier.load(tmp_path / "none")
 
@@ -100,7 +100,7 @@ def test_tensors_of_another_shape(folder: Path) -> None:
 
 def test_tensors_of_another_network(folder: Path) -> None:
     edit(folder, network="resnet18")
-    with pytest.raises(ModelError, match="another network"):
+    with pytest.raises(ModelError, match="a different network"):
         Classifier.load(folder)
 
 
@@ -139,13 +139,13 @@ def test_a_huge_description_is_not_read(folder: Path) -> None:
     ("changes", "says"),
     [
         ({"schema": 2}, "another version"),
-        ({"network": "os.system"}, "does not know"),
-        ({"network": ["wafer_cnn"]}, "does not know"),
-        ({"network": None}, "does not know"),
+        ({"network": "os.system"}, "does not have"),
+        ({"network": ["wafer_cnn"]}, "does not have"),
+        ({"network": None}, "does not have"),
         ({"class_names": "abc"}, "class_names"),
         ({"class_names": [1, 2, 3]}, "class_names"),
         ({"class_names": ["a", "a", "b"]}, "class_names"),
-        ({"class_names": ["a"]}, "classes apart"),
+        ({"class_names": ["a"]}, "2 to 1,000 classes"),
         ({"temperature": "1"}, "temperature"),
         ({"temperature": 0}, "temperature"),
         ({"temperature": None}, "temperature"),
@@ -153,8 +153,8 @@ def test_a_huge_description_is_not_read(folder: Path) -> None:
         ({"average_turns": 1}, "average_turns"),
         ({"extra": []}, "extra"),
         ({"config": None}, "config"),
-        ({"preparation": {}}, "prepared in another way"),
-        ({"preparation": None}, "prepared in another way"),
+        ({"preparation": {}}, "does not support"),
+        ({"preparation": None}, "does not support"),
     ],
 )
 def test_a_description_with_wrong_values(folder: Path, changes: dict[str, Any], says: str) -> None:

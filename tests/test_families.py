@@ -1,4 +1,4 @@
-"""Simulated wafers with shapes that have no name."""
+"""Simulated wafers with unnamed shapes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wafer_core.pretraining.families import CELLS, FAMILIES, KINDS, shapes
 from wafer_core.pretraining.wafers import with_shapes
 
 
-def test_the_families_come_in_turn_and_the_first_has_nothing_on_it() -> None:
+def test_the_families_come_in_turn_and_the_first_has_no_shape() -> None:
     made = list(shapes(FAMILIES + 2, 0))
     assert [family for _, family, _ in made] == [*range(FAMILIES), 0, 1]
     assert all(is_map(picture) for picture, _, _ in made)
@@ -22,7 +22,7 @@ def test_the_families_come_in_turn_and_the_first_has_nothing_on_it() -> None:
     assert sum(covered.any() for _, _, covered in made) > 0.9 * FAMILIES
 
 
-def test_the_same_seed_makes_the_same_wafers_and_another_others_of_the_same_families() -> None:
+def test_the_seed_decides_the_wafers_but_not_the_families() -> None:
     one, two, other = list(shapes(30, 5)), list(shapes(30, 5)), list(shapes(30, 6))
     for (a, _, x), (b, _, y) in zip(one, two, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -31,13 +31,13 @@ def test_the_same_seed_makes_the_same_wafers_and_another_others_of_the_same_fami
         a.shape != b.shape or (a != b).any()
         for (a, _, _), (b, _, _) in zip(one, other, strict=True)
     )
-    # which kinds a family carries does not hang on the seed
+    # The kinds of shapes of a family do not depend on the seed.
     for (_, _, x), (_, _, y) in zip(one, other, strict=True):
         same = (x > 127).any((1, 2)) == (y > 127).any((1, 2))
         assert same.mean() >= 0.8
 
 
-def test_dies_fail_more_often_where_a_shape_lies() -> None:
+def test_dies_fail_more_often_inside_a_shape() -> None:
     inside, outside = [], []
     for picture, _, covered in shapes(FAMILIES, 1):
         H, W = picture.shape
@@ -51,11 +51,11 @@ def test_dies_fail_more_often_where_a_shape_lies() -> None:
     assert np.mean(inside) > np.mean(outside) + 0.15
 
 
-def test_no_wafers_are_none() -> None:
+def test_zero_wafers() -> None:
     assert list(shapes(0, 0)) == []
 
 
-def test_prepared_shapes_can_be_turned_together_with_their_answers() -> None:
+def test_inputs_and_targets_can_be_stacked() -> None:
     made = with_shapes(20, 0, Preparation(64))
     assert made.inputs.shape == (20, 3, 64, 64)
     assert made.family.tolist() == list(range(20))

@@ -1,6 +1,6 @@
-"""InceptionV3: weights found, verified and refused, and scores as torch-fidelity computes them.
+"""InceptionV3: weights found, verified and refused, and scores equal to torch-fidelity's.
 
-The published file is replaced by one made here in its format, with random numbers.
+The published file is replaced by one synthetic here in its format, with random numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from PIL import Image
 from wafer_core.errors import ModelError, ParameterError
 from wafer_core.metrics import generation
 from wafer_core.networks import features, inception
-from wafer_core.networks.published_weights import Official, Tensors
+from wafer_core.networks.checkpoint import Tensors
+from wafer_core.networks.published_weights import PublishedFile
 from wafer_core.simulator import simulate_many
 
 CPU = torch.device("cpu")
@@ -28,18 +29,18 @@ CPU = torch.device("cpu")
 def state() -> Tensors:
     """Random weights of torch-fidelity's InceptionV3, of which different pictures differ."""
     generator = torch.Generator().manual_seed(0)
-    made: Tensors = {}
+    synthetic: Tensors = {}
     for key, shape in inception.shapes().items():
         if key.endswith("num_batches_tracked"):
-            made[key] = torch.zeros(shape, dtype=torch.long)
+            synthetic[key] = torch.zeros(shape, dtype=torch.long)
         elif key.endswith(("running_var", "bn.weight")):
-            made[key] = torch.ones(shape)
+            synthetic[key] = torch.ones(shape)
         elif key.endswith("weight"):
             fan = int(np.prod(shape[1:]))
-            made[key] = torch.randn(shape, generator=generator) * (2 / fan) ** 0.5
+            synthetic[key] = torch.randn(shape, generator=generator) * (2 / fan) ** 0.5
         else:
-            made[key] = torch.randn(shape, generator=generator) * 0.1
-    return made
+            synthetic[key] = torch.randn(shape, generator=generator) * 0.1
+    return synthetic
 
 
 @pytest.fixture(scope="module")
@@ -55,19 +56,19 @@ def published(tmp_path_factory: pytest.TempPathFactory, state: Tensors) -> Path:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: Path) -> Path:
     """An empty cache, and a torch-fidelity that publishes that file."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    known = (Official(inception.NAME, published.as_uri(), 95.6),)
-    monkeypatch.setattr(inception, "official", lambda: known)
+    known = (PublishedFile(inception.NAME, published.as_uri(), 95.6),)
+    monkeypatch.setattr(inception, "published_files", lambda: known)
     return tmp_path / "torch" / "hub" / "checkpoints"
 
 
 def test_the_published_file_carries_its_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    [known] = inception.official()
+    [known] = inception.published_files()
     assert known.prefix == "6726825d"
     assert known.url.startswith("https://github.com/toshas/torch-fidelity/")
 
 
-def test_without_weights_there_is_a_sentence() -> None:
+def test_missing_weights_are_reported() -> None:
     with pytest.raises(ModelError, match=r"weights download inception_v3”.*--from FILE"):
         features.load("inception", CPU)
 
@@ -79,8 +80,8 @@ def test_it_is_installed_once_and_then_found(hub: Path, published: Path) -> None
     assert inception.describe()["path"] == str(path)
 
 
-def test_scores_are_torch_fidelitys(published: Path, tmp_path: Path) -> None:
-    """Its own run on stored pictures, its own loader, its own metrics."""
+def test_scores_agree_with_torch_fidelity(published: Path, tmp_path: Path) -> None:
+    """Torch-fidelity runs on stored pictures with its own loader and metrics."""
     import torch_fidelity
 
     left, right = simulate_many("Center", 3, 0), simulate_many("Scratch", 2, 1)
@@ -88,36 +89,36 @@ def test_scores_are_torch_fidelitys(published: Path, tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         for number, wafer in enumerate(wafers):
             Image.fromarray(wafer).save(tmp_path / name / f"{number}.png")
-    theirs = torch_fidelity.calculate_metrics(
+    expected = torch_fidelity.calculate_metrics(
         input1=str(tmp_path / "left"), input2=str(tmp_path / "right"), cuda=False, batch_size=1,
         isc=True, fid=True, kid=True, kid_subsets=10, kid_subset_size=2, isc_splits=2, rng_seed=7,
         feature_extractor_weights_path=str(published), verbose=False, save_cpu_ram=True,
         cache_root=str(tmp_path), input1_cache_name="left", input2_cache_name="right",
     )  # fmt: skip
     network = features.load("inception", CPU, published)
-    made, real = network.look(left), network.look(right)
-    assert made.features.shape == (3, 2048)
-    assert made.features.std(0).max() > 0.01
-    assert generation.frechet_distance(made.features, real.features) == pytest.approx(
-        theirs["frechet_inception_distance"], rel=1e-3
+    synthetic, real = network.extract(left), network.extract(right)
+    assert synthetic.features.shape == (3, 2048)
+    assert synthetic.features.std(0).max() > 0.01
+    assert generation.frechet_distance(synthetic.features, real.features) == pytest.approx(
+        expected["frechet_inception_distance"], rel=1e-3
     )
-    # theirs are computed in single precision
-    assert generation.kernel_distance(made.features, real.features, 2, 10, 7) == pytest.approx(
-        (theirs["kernel_inception_distance_mean"], theirs["kernel_inception_distance_std"]),
+    # expected are computed in single precision
+    assert generation.kernel_distance(synthetic.features, real.features, 2, 10, 7) == pytest.approx(
+        (expected["kernel_inception_distance_mean"], expected["kernel_inception_distance_std"]),
         rel=1e-3, abs=1e-5,
     )  # fmt: skip
-    assert generation.inception_score(made.probabilities, 2, 7) == pytest.approx(
-        (theirs["inception_score_mean"], theirs["inception_score_std"]), rel=1e-4, abs=1e-6
+    assert generation.inception_score(synthetic.probabilities, 2, 7) == pytest.approx(
+        (expected["inception_score_mean"], expected["inception_score_std"]), rel=1e-4, abs=1e-6
     )
 
 
-def test_the_same_numbers_as_safetensors_are_taken(
+def test_the_same_tensors_as_safetensors_are_accepted(
     tmp_path: Path, state: Tensors, published: Path
 ) -> None:
-    mine = tmp_path / "mine.safetensors"
-    safetensors.torch.save_file(state, mine)
-    network, digest = inception.load(mine)
-    assert digest == hashlib.sha256(mine.read_bytes()).hexdigest()
+    file = tmp_path / "file.safetensors"
+    safetensors.torch.save_file(state, file)
+    network, digest = inception.load(file)
+    assert digest == hashlib.sha256(file.read_bytes()).hexdigest()
     assert torch.equal(network.state_dict()["fc.weight"], state["fc.weight"])
 
 
@@ -130,9 +131,9 @@ def test_weights_that_do_not_fit_are_refused(wrong: str, tmp_path: Path, state: 
         other[key] = value[:3].clone()
     if wrong == "nan":
         other[key] = value * torch.nan
-    safetensors.torch.save_file(other, tmp_path / "mine.safetensors")
-    with pytest.raises(ModelError, match=rf"{key}.*(is missing|has shape|no numbers)"):
-        inception.load(tmp_path / "mine.safetensors")
+    safetensors.torch.save_file(other, tmp_path / "file.safetensors")
+    with pytest.raises(ModelError, match=rf"{key}.*(is missing|has shape|not finite)"):
+        inception.load(tmp_path / "file.safetensors")
 
 
 class _Code:
@@ -151,15 +152,15 @@ def test_a_file_with_code_is_never_opened(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ModelError, match="is not the published file"):
         inception.load(bad)
     digest = hashlib.sha256(bad.read_bytes()).hexdigest()
-    forged = (Official(inception.NAME, f"https://example.org/x-{digest[:8]}.pth", 1),)
-    monkeypatch.setattr(inception, "official", lambda: forged)
+    forged = (PublishedFile(inception.NAME, f"https://example.org/x-{digest[:8]}.pth", 1),)
+    monkeypatch.setattr(inception, "published_files", lambda: forged)
     with pytest.raises(ModelError, match="was not opened"):
         inception.load(bad)
     assert not trap.exists()
 
 
-def test_wafernet_takes_no_file(tmp_path: Path) -> None:
+def test_wafernet_accepts_no_file(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="leave --weights out"):
-        features.load("wafernet", CPU, tmp_path / "mine.pth")
-    with pytest.raises(ParameterError, match="choose wafernet or inception"):
+        features.load("wafernet", CPU, tmp_path / "file.pth")
+    with pytest.raises(ParameterError, match="choose one of wafernet, inception"):
         features.load("magic", CPU)

@@ -1,4 +1,4 @@
-"""How flat features lie: half circles, lines and groups whose distances are known."""
+"""Curvature of point clouds: half circles, lines and groups whose distances are known."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def test_a_line_is_flat_in_any_direction() -> None:
     np.testing.assert_allclose(found.pairs[:, 0], found.pairs[:, 1])
 
 
-def test_groups_far_apart_are_joined_by_their_shortest_bridge() -> None:
-    """Twenty points each at 0, 1, … 19 and at 100, 101, … 119: the way leads over 19 to 100."""
+def test_distant_groups_are_joined_by_the_shortest_edge() -> None:
+    """Twenty points each at 0, 1, … 19 and at 100, 101, … 119: the path leads over 19 to 100."""
     line = np.concatenate([np.arange(20.0), 100 + np.arange(20.0)])[:, None]
     euclidean, geodesic = manifold.distances(line, neighbours=2)
     assert geodesic[0, -1] == pytest.approx(119)
     np.testing.assert_allclose(geodesic, euclidean)
 
 
-def test_scale_turn_and_order_change_nothing() -> None:
+def test_scale_rotation_and_order_change_nothing() -> None:
     rng = np.random.default_rng(0)
     points = rng.standard_normal((60, 5))
     turn = np.linalg.qr(rng.standard_normal((5, 5)))[0]
@@ -57,22 +57,22 @@ def test_scale_turn_and_order_change_nothing() -> None:
     assert manifold.measure(moved).ratio == pytest.approx(manifold.measure(points).ratio)
 
 
-def test_a_flat_cloud_looks_like_the_flat_cloud_it_is_compared_with() -> None:
+def test_a_flat_cloud_has_the_ratio_of_its_reference() -> None:
     points = np.random.default_rng(1).standard_normal((200, 3)) * [3, 1, 0.1]
     found = manifold.measure(points)
     assert found.ratio == pytest.approx(found.flat_ratio, abs=0.05)
     assert manifold.measure(half_circle(200)).flat_ratio < manifold.measure(half_circle(200)).ratio
 
 
-def test_copies_count_once_and_too_few_points_are_told() -> None:
+def test_copies_count_once_and_too_few_points_are_refused() -> None:
     points = half_circle(20)
     assert manifold.measure(np.repeat(points, 3, axis=0)).points == 20
-    with pytest.raises(InputError, match=r"12 or more different pictures, and there are 5"):
+    with pytest.raises(InputError, match=r"at least 12 different pictures, but there are 5"):
         manifold.measure(np.repeat(half_circle(5), 9, axis=0))
 
 
 def test_the_pairs_are_in_units_of_the_mean_distance() -> None:
-    found = manifold.measure(half_circle(30), most_pairs=10_000)
+    found = manifold.measure(half_circle(30), max_pairs=10_000)
     assert found.pairs.shape == (30 * 29 // 2, 2)
     assert found.pairs[:, 0].mean() == pytest.approx(1)
     assert (found.pairs[:, 1] >= found.pairs[:, 0] - 1e-9).all()

@@ -1,4 +1,4 @@
-"""Augmentation policies: each operation does what it says, and a policy draws as it says."""
+"""Augmentation policies: the effect of each operation, and how policies are drawn."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from wafer_core.tasks.augmentation import operations, policies
 from wafer_core.tasks.augmentation.dihedral import transform
 from wafer_core.tasks.augmentation.operations import OPERATIONS
 from wafer_core.tasks.augmentation.policies import Step, apply_policy, read_policy, write_policy
-from wafer_core.tasks.classification.config import PARAMETERS, TrainConfig, TrainData
+from wafer_core.tasks.classification.config import TrainConfig
 from wafer_core.tasks.classification.train import train
+from wafer_core.tasks.classification.train_data import TrainData
 
 F = v2.functional
 SEARCHED = "rotate 0.5 0.3 + noise 1 0.2 | erase 0.8 0.4"
@@ -29,11 +30,11 @@ def batch() -> torch.Tensor:
     return Preparation().prepare(pictures)
 
 
-def change(
+def applied(
     name: str, batch: torch.Tensor, strength: float | torch.Tensor, seed: int = 0
 ) -> torch.Tensor:
     strengths = torch.full((len(batch),), strength) if isinstance(strength, float) else strength
-    return OPERATIONS[name].change(batch, strengths, torch.Generator().manual_seed(seed))
+    return OPERATIONS[name].apply(batch, strengths, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -42,32 +43,32 @@ def test_an_operation_keeps_the_shape_the_range_and_its_input(
 ) -> None:
     before = batch.clone()
     for strength in (0.0, 0.5, 1.0):
-        made = change(name, batch, strength)
-        assert made.shape == batch.shape
-        assert made.dtype == batch.dtype
-        assert made.isfinite().all()
-        assert made.min() >= 0
-        assert made.max() <= 1 + 1e-6
+        changed = applied(name, batch, strength)
+        assert changed.shape == batch.shape
+        assert changed.dtype == batch.dtype
+        assert changed.isfinite().all()
+        assert changed.min() >= 0
+        assert changed.max() <= 1 + 1e-6
     assert torch.equal(batch, before)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_strength_0_changes_nothing_and_1_more_than_a_tenth(batch: torch.Tensor, name: str) -> None:
-    assert (change(name, batch, 0.0) - batch).abs().max() < 1e-4
-    weak = (change(name, batch, 0.1) - batch).abs().mean()
-    strong = (change(name, batch, 1.0) - batch).abs().mean()
+    assert (applied(name, batch, 0.0) - batch).abs().max() < 1e-4
+    weak = (applied(name, batch, 0.1) - batch).abs().mean()
+    strong = (applied(name, batch, 1.0) - batch).abs().mean()
     assert strong == 0 if name == "nothing" else strong > max(float(weak), 0.005)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_same_seed_gives_the_same(batch: torch.Tensor, name: str) -> None:
-    assert torch.equal(change(name, batch, 0.7, 3), change(name, batch, 0.7, 3))
+    assert torch.equal(applied(name, batch, 0.7, 3), applied(name, batch, 0.7, 3))
 
 
 def test_each_picture_has_its_own_strength(batch: torch.Tensor) -> None:
-    made = change("edge", batch, torch.tensor([0.0, 0.5, 1.0]))
-    assert torch.equal(made[0], batch[0])
-    lost = (batch[:, 0] > 0).sum((1, 2)) - (made[:, 0] > 0).sum((1, 2))
+    changed = applied("edge", batch, torch.tensor([0.0, 0.5, 1.0]))
+    assert torch.equal(changed[0], batch[0])
+    lost = (batch[:, 0] > 0).sum((1, 2)) - (changed[:, 0] > 0).sum((1, 2))
     assert lost[0] == 0
     assert 0 < lost[1] < lost[2]
 
@@ -81,7 +82,7 @@ def affine(picture: torch.Tensor, **given: float | list[float]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_moves_are_torchvisions(batch: torch.Tensor, seed: int) -> None:
+def test_geometric_operations_agree_with_torchvision(batch: torch.Tensor, seed: int) -> None:
     one = batch[1:2]
     pairs = {
         "rotate": [affine(one, angle=sign * 22.5) for sign in (1, -1)],
@@ -93,73 +94,73 @@ def test_the_moves_are_torchvisions(batch: torch.Tensor, seed: int) -> None:
         ],
     }
     for name, expected in pairs.items():
-        made = change(name, one, 0.5, seed)
-        assert min((made - e).abs().max() for e in expected) < 1e-3
+        changed = applied(name, one, 0.5, seed)
+        assert min((changed - e).abs().max() for e in expected) < 1e-3
 
 
-def test_shift_is_torchvisions(batch: torch.Tensor) -> None:
-    made = change("shift", batch[:1], 1.0, 2)
+def test_shift_agrees_with_torchvision(batch: torch.Tensor) -> None:
+    changed = applied("shift", batch[:1], 1.0, 2)
     direction = 2 * np.pi * torch.rand(1, generator=torch.Generator().manual_seed(2))
     x, y = float(direction.cos()) * 0.15 * 64, float(direction.sin()) * 0.15 * 64
     sampled = affine(batch[:1], translate=[-x, -y])
-    assert (made - sampled).abs().max() < 1e-3
+    assert (changed - sampled).abs().max() < 1e-3
 
 
-def test_blur_is_torchvisions(batch: torch.Tensor) -> None:
-    made = change("blur", batch, torch.tensor([0.0, 0.5, 1.0]))
+def test_blur_agrees_with_torchvision(batch: torch.Tensor) -> None:
+    changed = applied("blur", batch, torch.tensor([0.0, 0.5, 1.0]))
     for index, sigma in enumerate((0.1, 0.8, 1.5)):
         expected = F.gaussian_blur(batch[index], [9, 9], [sigma, sigma])
-        assert (made[index] - expected).abs().max() < 1e-5
+        assert (changed[index] - expected).abs().max() < 1e-5
 
 
-def test_elastic_is_torchvisions(batch: torch.Tensor) -> None:
-    made = change("elastic", batch[:1], 0.6, 4)
+def test_elastic_agrees_with_torchvision(batch: torch.Tensor) -> None:
+    changed = applied("elastic", batch[:1], 0.6, 4)
     coarse = torch.randn(1, 2, 6, 6, generator=torch.Generator().manual_seed(4))
     field = torch.nn.functional.interpolate(coarse, (64, 64), mode="bicubic") * 0.06
     expected = F.elastic(batch[:1], field.permute(0, 2, 3, 1))
-    assert (made - expected).abs().max() < 1e-4
+    assert (changed - expected).abs().max() < 1e-4
 
 
-def test_erase_takes_a_rectangle_of_the_right_size() -> None:
+def test_erase_removes_a_rectangle_of_the_right_size() -> None:
     full = torch.ones(400, 3, 32, 32)
-    gone = (change("erase", full, 1.0) == 0).all(1)
-    rows, columns = gone.any(2), gone.any(1)
-    assert torch.equal(gone, rows[:, :, None] & columns[:, None, :])
-    assert 0.1 < gone.float().mean() < 0.2  # a fifth, less what lies outside
-    assert gone.float().mean((1, 2)).max() <= 0.25
+    erased = (applied("erase", full, 1.0) == 0).all(1)
+    rows, columns = erased.any(2), erased.any(1)
+    assert torch.equal(erased, rows[:, :, None] & columns[:, None, :])
+    assert 0.1 < erased.float().mean() < 0.2  # a fifth, less what lies outside
+    assert erased.float().mean((1, 2)).max() <= 0.25
 
 
-# -- a wafer's own --------------------------------------------------------------------------------
+# -- specific to wafers ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["noise", "thin", "thicken"])
-def test_dies_change_their_state_and_the_wafer_stays(batch: torch.Tensor, name: str) -> None:
-    made = change(name, batch, 0.8)
-    assert torch.equal(made[:, 0], batch[:, 0])
-    assert (made[:, 1:][(batch[:, :1] == 0).expand(-1, 2, -1, -1)] == 0).all()
-    changed = made[:, 1] != batch[:, 1]
-    assert torch.equal(made[:, 2][changed], (made[:, 1][changed] > 0).float())
+def test_dies_change_state_and_the_wafer_stays(batch: torch.Tensor, name: str) -> None:
+    changed = applied(name, batch, 0.8)
+    assert torch.equal(changed[:, 0], batch[:, 0])
+    assert (changed[:, 1:][(batch[:, :1] == 0).expand(-1, 2, -1, -1)] == 0).all()
+    differs = changed[:, 1] != batch[:, 1]
+    assert torch.equal(changed[:, 2][differs], (changed[:, 1][differs] > 0).float())
 
 
-def test_thin_and_thicken_go_their_ways(batch: torch.Tensor) -> None:
+def test_thin_removes_and_thicken_adds_failures(batch: torch.Tensor) -> None:
     failed = batch[:, 1].mean((1, 2))
-    assert (change("thin", batch, 0.8)[:, 1].mean((1, 2)) < failed).all()
-    assert (change("thicken", batch, 0.8)[:, 1].mean((1, 2)) > failed).all()
-    assert (change("thicken", torch.zeros_like(batch), 1.0) == 0).all()
+    assert (applied("thin", batch, 0.8)[:, 1].mean((1, 2)) < failed).all()
+    assert (applied("thicken", batch, 0.8)[:, 1].mean((1, 2)) > failed).all()
+    assert (applied("thicken", torch.zeros_like(batch), 1.0) == 0).all()
 
 
-def test_noise_flips_as_many_as_it_says() -> None:
+def test_noise_and_dropout_change_the_stated_share() -> None:
     passing = torch.zeros(200, 3, 32, 32)
     passing[:, 0] = 1
-    made = change("noise", passing, 1.0)
-    assert made[:, 1].mean() == pytest.approx(0.15, abs=0.01)
-    assert change("dropout", passing, 1.0)[:, 0].mean() == pytest.approx(0.7, abs=0.015)
+    changed = applied("noise", passing, 1.0)
+    assert changed[:, 1].mean() == pytest.approx(0.15, abs=0.01)
+    assert applied("dropout", passing, 1.0)[:, 0].mean() == pytest.approx(0.7, abs=0.015)
 
 
 def test_a_coarser_grid_keeps_the_number_of_failures(batch: torch.Tensor) -> None:
     many = batch.repeat(10, 1, 1, 1)
-    made = change("grid", many, 1.0)
-    for picture, before in zip(made, many, strict=True):
+    changed = applied("grid", many, 1.0)
+    for picture, before in zip(changed, many, strict=True):
         assert picture[0].mean() == pytest.approx(float(before[0].mean()), abs=0.02)
         count, was = (picture[0] * picture[1]).sum(), (before[0] * before[1]).sum()
         assert count == pytest.approx(float(was), rel=0.05)
@@ -168,10 +169,10 @@ def test_a_coarser_grid_keeps_the_number_of_failures(batch: torch.Tensor) -> Non
 def test_a_coarser_grid_makes_blocks() -> None:
     columns = (torch.arange(64) % 2).float()  # every second column fails
     striped = torch.stack([torch.ones(64, 64), columns.repeat(64, 1), columns.repeat(64, 1)])
-    made = change("grid", striped.repeat(20, 1, 1, 1), 1.0)[:, 1]
-    equal = (made.diff().abs() < 1e-6).float().mean((1, 2))
+    changed = applied("grid", striped.repeat(20, 1, 1, 1), 1.0)[:, 1]
+    equal = (changed.diff().abs() < 1e-6).float().mean((1, 2))
     assert equal.mean() > 0.4  # half or more of two neighbours lie in one block of two to four
-    assert made.mean() == pytest.approx(0.5, abs=0.01)
+    assert changed.mean() == pytest.approx(0.5, abs=0.01)
 
 
 # -- policies -------------------------------------------------------------------------------------
@@ -196,10 +197,10 @@ def test_a_text_is_read_and_written_back() -> None:
         " | ".join(["rotate 0.5 0.3"] * 61), " + ".join(["rotate 0.5 0.3"] * 5),
     ],
 )  # fmt: skip
-def test_what_is_no_policy_is_refused(text: str) -> None:
-    with pytest.raises(ParameterError) as told:
+def test_invalid_policies_are_refused(text: str) -> None:
+    with pytest.raises(ParameterError) as caught:
         TrainConfig(policy=text)
-    assert len(str(told.value)) < 400
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("value", [3, None, ["rotate 0.5 0.3"], True])
@@ -208,27 +209,27 @@ def test_a_policy_is_a_text(value: object) -> None:
         TrainConfig(policy=value)  # type: ignore[arg-type]
 
 
-def test_a_config_holds_the_policy_as_its_clean_text() -> None:
+def test_a_config_holds_the_normalised_text() -> None:
     assert TrainConfig(policy="rotate .5 0.3").policy == "rotate 0.5 0.3"
-    assert TrainConfig().policy == policies.DEFAULT == PARAMETERS["policy"].default
+    assert TrainConfig().policy == policies.DEFAULT
 
 
-def test_a_certain_operation_is_done_to_every_picture(batch: torch.Tensor) -> None:
-    made = apply_policy("edge 1 1", batch, torch.Generator().manual_seed(0))
-    assert torch.equal(made, change("edge", batch, 1.0))
+def test_an_operation_with_probability_1_is_applied_to_every_picture(batch: torch.Tensor) -> None:
+    changed = apply_policy("edge 1 1", batch, torch.Generator().manual_seed(0))
+    assert torch.equal(changed, applied("edge", batch, 1.0))
     same = apply_policy("edge 0 1", batch, torch.Generator().manual_seed(0))
     assert torch.equal(same, batch)
 
 
-def test_operations_follow_each_other(batch: torch.Tensor) -> None:
-    made = apply_policy("edge 1 1 + blur 1 1", batch, torch.Generator().manual_seed(0))
-    assert torch.allclose(made, change("blur", change("edge", batch, 1.0), 1.0))
+def test_operations_are_applied_in_sequence(batch: torch.Tensor) -> None:
+    changed = apply_policy("edge 1 1 + blur 1 1", batch, torch.Generator().manual_seed(0))
+    assert torch.allclose(changed, applied("blur", applied("edge", batch, 1.0), 1.0))
 
 
-def test_chances_and_parts_are_drawn_as_often_as_they_say() -> None:
+def test_probabilities_and_sub_policies_are_drawn_as_stated() -> None:
     many = torch.ones(4000, 3, 16, 16)
-    made = apply_policy("edge 0.5 1 | nothing 1 1", many, torch.Generator().manual_seed(1))
-    share = float((made[:, 0, 0, 0] == 0).float().mean())
+    changed = apply_policy("edge 0.5 1 | nothing 1 1", many, torch.Generator().manual_seed(1))
+    share = float((changed[:, 0, 0, 0] == 0).float().mean())
     assert share == pytest.approx(0.25, abs=0.03)
 
 
@@ -246,31 +247,31 @@ def test_the_rules_use_every_operation(rule: str) -> None:
         assert strengths.mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_training_sends_its_batches_through_the_policy(batch: torch.Tensor) -> None:
+def test_training_applies_the_policy(batch: torch.Tensor) -> None:
     config = TrainConfig(turns=False, rotation_share=1.0, policy="edge 1 1")
-    made = transform(batch, config, torch.Generator().manual_seed(0))
-    assert torch.allclose(made, change("edge", batch, 1.0), atol=1e-5)  # and no free rotation
-    turned = transform(batch, TrainConfig(policy="nothing 1 1"), torch.Generator().manual_seed(0))
+    changed = transform(batch, config, torch.Generator().manual_seed(0))
+    assert torch.allclose(changed, applied("edge", batch, 1.0), atol=1e-5)  # and no free rotation
+    rotated = transform(batch, TrainConfig(policy="nothing 1 1"), torch.Generator().manual_seed(0))
     plain = TrainConfig(rotation_share=0.0)
-    assert torch.equal(turned, transform(batch, plain, torch.Generator().manual_seed(0)))
+    assert torch.equal(rotated, transform(batch, plain, torch.Generator().manual_seed(0)))
 
 
-def test_every_operation_says_what_it_does() -> None:
+def test_every_operation_is_described() -> None:
     for name, operation in OPERATIONS.items():
         assert name == name.lower()
         assert operation.title
         assert operation.strongest
-    assert next(iter(OPERATIONS)) == "nothing"  # what is not done has the number 0
-    assert policies.title(SEARCHED) == "Searched (2 parts)"
-    assert policies.title("randaugment") == "RandAugment"
+    assert next(iter(OPERATIONS)) == "nothing"  # skipped operations have the number 0
+    assert str(policies.title(SEARCHED)) == "Searched (2 sub-policies)"
+    assert str(policies.title("randaugment")) == "RandAugment"
 
 
 def test_operations_do_not_need_torchvision() -> None:
     assert not hasattr(operations, "v2")
 
 
-def test_the_last_layer_learns_from_augmented_forms_too() -> None:
-    """A quick training of WaferNet fits its last layer alone, and a policy counts there as well."""
+def test_the_last_layer_is_fitted_on_augmented_forms_too() -> None:
+    """WaferNet often fits only its last layer; the policy applies there as well."""
     many = simulate_many("Center", 6, 1) + simulate_many("Edge-Ring", 6, 2)
     labels = np.repeat([0, 1], 6)
     data = TrainData(("Center", "Edge-Ring"), many, labels, [], np.zeros(0, np.int64))
@@ -279,6 +280,6 @@ def test_the_last_layer_learns_from_augmented_forms_too() -> None:
         config = TrainConfig(transfer="frozen", policy=policy, seed=3)
         *_, last = train(data, config, torch.device("cpu"))
         found.append(last.best_classifier().network.get_parameter("head.weight").detach())
-    # the names that WaferNet knows hold the layer, so it moves little; without a policy not at all
+    # The prior keeps the layer close, so it changes little; without a policy not at all.
     assert (found[1] - found[0]).norm() > 0.001 * found[0].norm()
     assert torch.equal(found[1], found[2])

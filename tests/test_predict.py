@@ -1,4 +1,4 @@
-"""Prediction of many files: in order, with verdicts, and bad files told beside the good ones."""
+"""Prediction of many files: in order, with verdicts, and bad files rejected."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from wafer_core.images import FAIL, NO_DIE, PASS, encode_png
 from wafer_core.importers import Upload
 from wafer_core.networks import registry
 from wafer_core.networks.preparation import Preparation
+from wafer_core.tasks.classification.classifier import Classifier
 from wafer_core.tasks.classification.predict import (
     CONFIDENT,
     REVIEW,
     REVIEW_BELOW,
-    chosen_threshold,
     predict_files,
     predict_picture,
+    review_threshold,
     verdict,
 )
-from wafer_core.tasks.classification.train import Classifier
 
 RNG = np.random.default_rng(0)
 PICTURES = list(RNG.choice([NO_DIE, PASS, FAIL], (140, 26, 26)).astype(np.uint8))
@@ -41,28 +41,28 @@ def test_three_chunks_come_back_in_order(classifier: Classifier, tmp_path: Path)
     for index, picture in enumerate(PICTURES):
         paths.append(tmp_path / f"w{index:03d}.png")
         paths[-1].write_bytes(encode_png(picture))
-    told: list[float] = []
-    done = predict_files(classifier, paths, progress=told.append)
+    reported: list[float] = []
+    done = predict_files(classifier, paths, on_progress=reported.append)
     assert [p.file for p in done.predictions] == [p.name for p in paths]
     assert [p.position for p in done.predictions] == list(range(140))
-    assert told[-1] == 1
-    assert told == sorted(told)
+    assert reported[-1] == 1
+    assert reported == sorted(reported)
     expected = classifier.predict_proba(PICTURES)
     ours = np.array([list(p.probabilities.values()) for p in done.predictions])
     np.testing.assert_allclose(ours, expected, atol=0.01)
 
 
-def test_the_answer_names_every_class_in_order(classifier: Classifier) -> None:
-    answer = predict_picture(classifier, PICTURES[0], "w.png", review_below=0)
-    assert list(answer.probabilities) == ["Center", "Loc", "none"]
-    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-12)
-    assert answer.probability == max(answer.probabilities.values())
-    assert set(answer.to_json()) == {"file", "label", "verdict", "probabilities"}
-    assert json.loads(json.dumps(answer.to_json())) == answer.to_json()
-    assert answer.verdict == CONFIDENT
+def test_a_prediction_has_every_class_in_order(classifier: Classifier) -> None:
+    prediction = predict_picture(classifier, PICTURES[0], "w.png", review_below=0)
+    assert list(prediction.probabilities) == ["Center", "Loc", "none"]
+    assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-12)
+    assert prediction.probability == max(prediction.probabilities.values())
+    assert set(prediction.to_json()) == {"file", "label", "verdict", "probabilities"}
+    assert json.loads(json.dumps(prediction.to_json())) == prediction.to_json()
+    assert prediction.verdict == CONFIDENT
 
 
-def test_bad_files_are_told_and_the_good_ones_answered(classifier: Classifier) -> None:
+def test_bad_files_are_rejected_and_good_ones_predicted(classifier: Classifier) -> None:
     good = encode_png(PICTURES[0])
     drop = [
         Upload("Loc/a.png", good),
@@ -88,7 +88,7 @@ def test_it_can_be_cancelled(classifier: Classifier) -> None:
         raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        predict_files(classifier, [Upload("a.png", encode_png(PICTURES[0]))], progress=stop)
+        predict_files(classifier, [Upload("a.png", encode_png(PICTURES[0]))], on_progress=stop)
 
 
 def test_verdicts_by_hand() -> None:
@@ -114,5 +114,5 @@ def test_a_model_may_have_its_own_threshold(
         classifier.network, "wafer_cnn", Preparation(), classifier.class_names,
         extra={"review_below": stored},
     )  # fmt: skip
-    assert chosen_threshold(own) == expected
-    assert chosen_threshold(classifier) == REVIEW_BELOW
+    assert review_threshold(own) == expected
+    assert review_threshold(classifier) == REVIEW_BELOW

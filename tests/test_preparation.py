@@ -1,4 +1,4 @@
-"""What a network is fed: known by hand for small maps, and never another thing."""
+"""Network input: computed by hand for small maps, and invariants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ maps = hnp.arrays(np.uint8, st.tuples(st.integers(4, 90), st.integers(4, 90)),
                   elements=st.sampled_from([NO_DIE, PASS, FAIL]))  # fmt: skip
 
 
-def test_a_map_that_is_enlarged_is_known_by_hand() -> None:
+def test_an_enlarged_map_by_hand() -> None:
     picture = np.full((4, 4), PASS, np.uint8)
     picture[0, 0], picture[3, 3] = NO_DIE, FAIL
     wafer, failed, any_failed = Preparation(16).prepare([picture])[0]
@@ -27,7 +27,7 @@ def test_a_map_that_is_enlarged_is_known_by_hand() -> None:
     assert failed.sum() == any_failed.sum() == 16
 
 
-def test_a_map_that_is_shrunk_holds_shares_and_keeps_the_single_die() -> None:
+def test_a_shrunk_map_holds_shares_and_keeps_single_dies() -> None:
     picture = np.full((32, 32), PASS, np.uint8)
     picture[5, 9] = FAIL  # in the cell of rows 4, 5 and columns 8, 9
     picture[0:2, 0] = NO_DIE  # half of the first cell
@@ -49,15 +49,15 @@ def test_other_grey_pictures_keep_their_brightness() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(maps)
-def test_values_stay_in_range_and_turning_commutes(picture: Picture) -> None:
+def test_values_stay_in_range_and_rotation_commutes(picture: Picture) -> None:
     preparation = Preparation(24)
-    straight = preparation.prepare([picture])[0]
-    assert straight.shape == (len(CHANNELS), 24, 24)
-    assert straight.min() >= 0
-    assert straight.max() <= 1
-    assert torch.isfinite(straight).all()
-    turned = preparation.prepare([np.ascontiguousarray(np.rot90(picture))])[0]
-    torch.testing.assert_close(turned[:2], torch.rot90(straight, 1, (1, 2))[:2])
+    prepared = preparation.prepare([picture])[0]
+    assert prepared.shape == (len(CHANNELS), 24, 24)
+    assert prepared.min() >= 0
+    assert prepared.max() <= 1
+    assert torch.isfinite(prepared).all()
+    rotated = preparation.prepare([np.ascontiguousarray(np.rot90(picture))])[0]
+    torch.testing.assert_close(rotated[:2], torch.rot90(prepared, 1, (1, 2))[:2])
 
 
 def test_a_picture_is_prepared_the_same_alone_and_in_a_batch() -> None:
@@ -71,11 +71,11 @@ def test_a_picture_is_prepared_the_same_alone_and_in_a_batch() -> None:
     torch.testing.assert_close(compact.float() / 255, together, atol=0.5 / 255 + 1e-6, rtol=0)
 
 
-def test_nothing_gives_an_empty_batch() -> None:
+def test_no_pictures_give_an_empty_batch() -> None:
     assert Preparation(32).prepare([]).shape == (0, 3, 32, 32)
 
 
-def test_json_there_and_back() -> None:
+def test_json_round_trip() -> None:
     assert Preparation.from_json(Preparation(48).to_json()) == Preparation(48)
 
 
@@ -91,6 +91,6 @@ def test_damaged_json_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize("size", [0, -1, 15, 513, 64.0, float("nan")])
-def test_senseless_sizes_are_refused(size: float) -> None:
+def test_invalid_sizes_are_refused(size: float) -> None:
     with pytest.raises(ParameterError, match="Input size"):
         Preparation(size)  # type: ignore[arg-type]

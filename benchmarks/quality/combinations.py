@@ -1,39 +1,37 @@
-"""38 classes of wafers with none, one, or two to four patterns at once, learned from few of each.
+"""38 classes of wafers with none, one, or two to four patterns, trained with few wafers each.
 
-    python -m benchmarks.quality.combinations [--per-class 10] [--seeds 0 1] [--networks
-        wafernet wafer_cnn]
-        [--sources geometry clear plain noisy] [--laid yes no]
-        [--data DATA.npz] [--weights HALF.safetensors]
+    python -m benchmarks.quality.combinations [--per-class 10] [--seeds 0 1]
+        [--networks wafernet wafer_cnn] [--sources geometry clear plain noisy]
+        [--overlay yes no] [--data DATA.npz] [--weights HALF.safetensors]
 
 The classes are those of MixedWM38 (J. Wang, C. Xu, Z. Yang, J. Zhang and X. Li, *Deformable
 convolutional networks for efficient mixed-type wafer defect pattern recognition*, IEEE Transactions
-on Semiconductor Manufacturing 33(4), 2020): no pattern, eight alone, and 13 pairs, 12 triples and
-four quadruples of at most one of Center and Donut, one of Edge-Loc and Edge-Ring, Loc, and Scratch.
+on Semiconductor Manufacturing 33(4), 2020): no pattern, eight single patterns, and 13 pairs, 12
+triples and four quadruples of at most one of Center and Donut, one of Edge-Loc and Edge-Ring, Loc,
+and Scratch.
 
-Training lays wafers of some classes on each other to make more of the others, as their names say
-(``joint``); ``--laid no`` learns from the wafers of a class alone.
+Training overlays wafers of some classes to make more of the mixed-type classes; ``--overlay no``
+trains without overlays.
 
-Where the wafers come from:
+Sources of the wafers:
 
-geometry  discs, rings, sectors and lines with ruler and compasses (see ``geometry.py``), with which
-        nothing was taught: 52 by 52 dies as in MixedWM38, few failures besides.
-clear   the simulator by process factors, from which pre-training never draws: 52 by 52 dies, few
-        failures besides the patterns, single clusters, rings that are closed or nearly so. A person
-        can name most of them.
-plain   the simulator at random, with few failures besides the patterns, and these strong. Rings in
-        lobes and loose clusters look alike: not every one with a Donut can be named.
-noisy   the simulator as pre-training draws from it: 20 to 110 dies a side, up to 30 % of the dies
-        failed besides, patterns of half strength. Many cannot be named by anybody.
-real    wafers of DATA with one pattern each, laid on each other: a die fails where it fails on any.
-        They come from one die grid where there is one, which the rarest pattern chooses; else the
-        others are brought to it. Each brings its own noise, so that with four of them little can
-        be seen. No lot is in two of the parts that train, validate and judge.
+geometry  discs, rings, sectors and lines (see ``geometry.py``), which were never used for
+          pretraining: 52 by 52 dies as in MixedWM38, few other failures.
+clear     the simulator by process factors, which pretraining never uses: 52 by 52 dies, few other
+          failures, single clusters, rings that are (nearly) closed. A person recognises most.
+plain     the simulator at random, with few other failures and strong patterns. Interrupted rings
+          and loose clusters look alike, so not every mixture with a Donut can be recognised.
+noisy     the simulator as in pretraining: 20 to 110 dies per side, up to 30% other failures,
+          patterns of half strength. Nobody can recognise all of them.
+real      overlays of wafers from DATA with one pattern each. They have the same die grid where
+          possible, which the rarest pattern chooses; otherwise the others are resized to it. Each
+          brings its own noise, so that little can be seen with four patterns. No lot is in two of
+          the training, validation and test splits.
 
-What the weights of WaferNet know beforehand counts here: pre-training saw wafers of *plain* and
-*noisy* with up to four patterns, and the shipped weights saw most lots of WM-811K. With
-``--weights`` of a pre-training that left lots out (see ``wafernet.py``), the real wafers
-come from those. (Teaching WaferNet with the simulator of *clear* as well brought nothing there and
-cost half a point to a point on real wafers.)
+The pretraining of WaferNet matters here: it used *plain* and *noisy* wafers with up to four
+patterns, and the shipped weights most lots of WM-811K. With ``--weights`` of a pretraining that
+left lots out (see ``wafernet.py``), the real wafers come from those. (Pretraining with the
+simulator of *clear* as well brought nothing there and cost half a point to a point on real wafers.)
 """
 
 from __future__ import annotations
@@ -48,13 +46,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.classifiers import fit_and_score, pretrained, use_weights
 from benchmarks.machine import describe_machine, write_results
 from benchmarks.quality import geometry
-from benchmarks.quality.wafernet import left_out, one, with_weights
+from benchmarks.tables import Row, grouped, interval, mean, mean_by_class, number, table
+from benchmarks.wafers import FewShot, Labels, left_out, load, lots_of, read_labelled
 from wafer_core.device import choose_device
 from wafer_core.errors import InputError
 from wafer_core.images import FAIL, NO_DIE, Picture, content_hash, resize
-from wafer_core.importers import Candidate, sample, scan
+from wafer_core.importers import Candidate, sample
 from wafer_core.networks import registry
 from wafer_core.pretraining.composites import composite
 from wafer_core.simulator import (
@@ -65,66 +65,66 @@ from wafer_core.simulator import (
     simulate,
     simulate_factors,
 )
-from wafer_core.tasks.classification.train import Classifier, TrainConfig, TrainData
+from wafer_core.tasks.classification.config import TrainConfig
+from wafer_core.tasks.classification.train_data import TrainData
 
 Patterns = tuple[str, ...]
-# one wafer of a class: its patterns, and where chance comes from
-Draw = Callable[[Patterns, np.random.Generator], Picture]
+Source = Callable[[Patterns, np.random.Generator], Picture]  # draws one wafer with some patterns
 
-PARTS = {"train": 0.4, "validation": 0.2, "test": 0.4}  # shares of the lots of real wafers
+SPLITS = {"train": 0.4, "validation": 0.2, "test": 0.4}  # shares of the lots of real wafers
 _PLAIN = WaferConfig(
     rows=(52, 52), aspect=(1, 1), background=(0.01, 0.08), strength=(0.8, 1), test_sites=0
 )
-# ranges of process factors instead of the usual ones; in the units of ``simulator.FACTORS``
+# ranges of process factors instead of the usual ones, in the units of ``simulator.FACTORS``
 _CLEAR = {
     "rows": (52, 52), "aspect": (1, 1), "density": (0, 10), "unevenness": (0, 0.3),
     "rim_weakness": (1, 2), "centre_weakness": (1, 1), "strength": (60, 100),
     "raggedness": (0.1, 0.6), "cluster_count": (1, 1), "arc": (300, 360),
 }  # fmt: skip
-_QUIET = replace(_PLAIN, background=(0, 0))  # for what is laid upon it: one background is enough
-_KEPT = 300  # wafers of a pattern in a part that are laid on others: more take only time
-_TRIES = 20  # to draw a wafer that is not there yet
-_KEYS = ("source", "per_class", "network", "laid")
-_MEANS = ("macro_f1", "accuracy", "calibration_error", "seconds", "judged")
+_QUIET = replace(_PLAIN, background=(0, 0))  # for overlays: one background is enough
+_MAX_WAFERS = 300  # of a pattern in a split that are overlaid; more only take time
+_TRIES = 20  # per wafer, to draw one that is different from the others
+_KEYS = ("source", "per_class", "network", "overlay")
+_MEANS = ("macro_f1", "accuracy", "calibration_error", "seconds", "tested")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--sources", nargs="*", choices=tuple(SIMULATED), default=list(SIMULATED))
-    parser.add_argument("--data", type=Path, help="real wafers with labels and groups, to be laid")
-    parser.add_argument("--weights", type=Path, help="that WaferNet starts from (those shipped)")
+    parser.add_argument("--data", type=Path, help="real wafers with labels and lots, to overlay")
+    parser.add_argument("--weights", type=Path, help="for WaferNet to start from (shipped)")
     parser.add_argument("--per-class", type=int, nargs="+", default=[10])
     parser.add_argument("--test-per-class", type=int, default=50)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--networks", nargs="+", default=["wafernet", "wafer_cnn"])
     parser.add_argument(
-        "--laid", nargs="+", choices=("yes", "no"), default=["yes", "no"],
-        help="whether training lays wafers on each other for classes that are several at once",
+        "--overlay", nargs="+", choices=("yes", "no"), default=["yes", "no"],
+        help="whether training overlays wafers for mixed-type classes",
     )  # fmt: skip
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--name", default="combinations", help="of the table")
+    parser.add_argument("--name", default="combinations", help="of the results")
     given = parser.parse_args()
     device = choose_device(given.device)
-    weights = given.weights or registry.WEIGHTS / "wafernet"
-    taught = Classifier.load(weights.parent, name=weights.stem).config
-    candidates = scan([given.data]).candidates if given.data else []
+    config = pretrained(given.weights or registry.WEIGHTS / "wafernet").config
+    candidates = read_labelled(given.data) if given.data else []
     if given.weights:
-        candidates = left_out(candidates, taught)
-        with_weights(given.weights)
-    rows = []
+        candidates = left_out(candidates, config)
+        use_weights(given.weights)
+    rows: list[Row] = []
     for per_class, seed in itertools.product(given.per_class, given.seeds):
-        sources = {name: dict.fromkeys(PARTS, SIMULATED[name]) for name in given.sources}
+        sources = {name: dict.fromkeys(SPLITS, SIMULATED[name]) for name in given.sources}
         if given.data:
-            sources["real"] = lay_real(candidates, seed)
-        for source, of_parts in sources.items():
-            data, judged, truth = draw(of_parts, per_class, given.test_per_class, seed)
-            for network, laid in itertools.product(given.networks, given.laid):
-                config = TrainConfig(network=network, seed=seed, joint=laid == "yes")
-                row = one(config, data, judged, truth, device)
-                about = {"source": source, "per_class": per_class, "network": network, "laid": laid}
-                rows.append({**about, **row, "seed": seed})
+            sources["real"] = real_sources(candidates, seed)
+        for source, of_splits in sources.items():
+            drawn = draw(of_splits, per_class, given.test_per_class, seed)
+            for network, overlay in itertools.product(given.networks, given.overlay):
+                training = TrainConfig(network=network, seed=seed, joint=overlay == "yes")
+                rows.append(
+                    {"source": source, "per_class": per_class, "network": network,
+                     "overlay": overlay, **fit_and_score(training, drawn, device), "seed": seed}
+                )  # fmt: skip
                 print(json.dumps({k: v for k, v in rows[-1].items() if k != "f1"}), flush=True)
-    write_results(given.name, rows, table(rows, known(taught, given)))
+    write_results(given.name, rows, markdown(rows, about(config, given)))
 
 
 def combinations() -> tuple[Patterns, ...]:
@@ -134,7 +134,7 @@ def combinations() -> tuple[Patterns, ...]:
         (None, "Scratch"),
     )  # fmt: skip
     found = [tuple(n for n in each if n is not None) for each in itertools.product(*choices)]
-    # these cover the whole wafer: nothing else can be seen below them
+    # these cover the whole wafer and hide every other pattern
     found += [("Near-full",), ("Random",)]
     return tuple(sorted(found, key=len))
 
@@ -144,187 +144,188 @@ def title(patterns: Patterns) -> str:
     return " + ".join(patterns) or "none"
 
 
-def draw(
-    sources: dict[str, Draw], per_class: int, test_per_class: int, seed: int
-) -> tuple[TrainData, list[Picture], np.ndarray]:
-    """Wafers to train on, a third as many to choose the epoch by, and those that judge."""
+def draw(sources: dict[str, Source], per_class: int, test_per_class: int, seed: int) -> FewShot:
+    """Training wafers, a third as many validation wafers, and test wafers."""
     counts = {"train": per_class, "validation": max(1, per_class // 3), "test": test_per_class}
     classes = combinations()
-    found: dict[str, tuple[list[Picture], np.ndarray]] = {}
-    for number, (part, count) in enumerate(counts.items()):
-        pictures, labels = [], []
+    found: dict[str, tuple[list[Picture], Labels]] = {}
+    for index, (split, count) in enumerate(counts.items()):
+        pictures: list[Picture] = []
+        labels: list[int] = []
         for label, patterns in enumerate(classes):
-            rng = np.random.default_rng([seed, number, label])
-            made = different(sources[part], patterns, count, rng)
-            pictures += made
-            labels += [label] * len(made)
-        found[part] = pictures, np.array(labels, np.int64)
+            rng = np.random.default_rng([seed, index, label])
+            drawn = draw_different(sources[split], patterns, count, rng)
+            pictures += drawn
+            labels += [label] * len(drawn)
+        found[split] = pictures, np.array(labels, np.int64)
     names = tuple(title(patterns) for patterns in classes)
-    return TrainData(names, *found["train"], *found["validation"]), *found["test"]
+    mixed = {title(patterns): patterns for patterns in classes if len(patterns) > 1}
+    data = TrainData(names, *found["train"], *found["validation"], combinations=mixed)
+    return FewShot(data, *found["test"], [])
 
 
-def different(
-    source: Draw, patterns: Patterns, count: int, rng: np.random.Generator
+def draw_different(
+    source: Source, patterns: Patterns, count: int, rng: np.random.Generator
 ) -> list[Picture]:
-    """Up to ``count`` wafers of a class; fewer where there are no more different ones."""
-    seen: set[str] = set()
-    made: list[Picture] = []
-    tries = 0
-    while len(made) < count and tries < _TRIES * count:
+    """Up to ``count`` wafers; fewer where the source has no more different ones."""
+    found: dict[str, Picture] = {}
+    for _ in range(_TRIES * count):
+        if len(found) == count:
+            break
         picture = source(patterns, rng)
-        tries += 1
-        key = content_hash(picture)
-        if key not in seen:
-            seen.add(key)
-            made.append(picture)
-    return made
+        found.setdefault(content_hash(picture), picture)
+    return list(found.values())
 
 
 def clear(patterns: Patterns, rng: np.random.Generator) -> Picture:
-    """A simulated wafer by process factors, of which a person can say what is on it."""
-    laid: list[Picture] = []
+    """A wafer simulated by process factors, whose patterns a person recognises."""
+    layers: list[Picture] = []
     for name in patterns or ("none",):
         ranges = {n: r for n, r in _CLEAR.items() if n in factors_of(name)}
         if name in ("Near-full", "Random"):  # their failures are the pattern
             del ranges["density"]
-        elif laid:  # one background is enough
+        elif layers:  # one background is enough
             ranges["density"] = (0.0, 0.0)
-        if name == "Edge-Loc":  # open by its nature
+        if name == "Edge-Loc":  # never closed
             del ranges["arc"]
         fixed = {n: float(rng.uniform(*r)) for n, r in ranges.items()}
         seed = int(rng.integers(2**31))
-        laid += simulate_factors(name, draw_values(name, 1, seed, fixed), seed)
-    return lay(laid)
+        layers += simulate_factors(name, draw_values(name, 1, seed, fixed), seed)
+    return overlay_maps(layers)
 
 
 def plain(patterns: Patterns, rng: np.random.Generator) -> Picture:
-    """A simulated wafer at random, its patterns strong."""
+    """A wafer simulated at random with strong patterns."""
     names = patterns or ("none",)
-    return lay([simulate(name, rng, _QUIET if k else _PLAIN) for k, name in enumerate(names)])
+    layers = [simulate(name, rng, _QUIET if k else _PLAIN) for k, name in enumerate(names)]
+    return overlay_maps(layers)
 
 
 def noisy(patterns: Patterns, rng: np.random.Generator) -> Picture:
-    """A simulated wafer as pre-training draws them."""
+    """A wafer simulated as in pretraining."""
     return composite(patterns or ("none",), rng)
 
 
-SIMULATED: dict[str, Draw] = {
+SIMULATED: dict[str, Source] = {
     "geometry": geometry.draw, "clear": clear, "plain": plain, "noisy": noisy,
 }  # fmt: skip
 
 
-def lay(pictures: Sequence[Picture]) -> Picture:
-    """Lay wafer maps on the first one: a die fails where it fails on any of them."""
-    whole = pictures[0].copy()
+def overlay_maps(pictures: Sequence[Picture]) -> Picture:
+    """Wafer maps overlaid on the first one: a die fails if it fails on any of them."""
+    overlaid = pictures[0].copy()
     for other in pictures[1:]:
-        whole[(resize(other, whole.shape) == FAIL) & (whole != NO_DIE)] = FAIL
-    return whole
+        overlaid[(resize(other, overlaid.shape) == FAIL) & (overlaid != NO_DIE)] = FAIL
+    return overlaid
 
 
-def lay_real(candidates: Sequence[Candidate], seed: int) -> dict[str, Draw]:
-    """For each part a way to draw from its own lots.
+def real_sources(candidates: Sequence[Candidate], seed: int) -> dict[str, Source]:
+    """For each split a source of overlaid wafers from its own lots.
 
     Raises:
-        InputError: A part has no wafer of some pattern.
+        InputError: A split has no wafers of some pattern.
     """
-    lots = np.random.default_rng([seed, 38]).permutation(sorted({str(c.group) for c in candidates}))
-    ends = np.round(np.cumsum(list(PARTS.values())) * len(lots)).astype(int)
-    parts = zip(PARTS, np.split(lots, ends[:-1]), strict=True)
-    drawn: dict[str, Draw] = {}
-    for part, own in parts:
+    lots = np.random.default_rng([seed, 38]).permutation(lots_of(candidates))
+    ends = np.round(np.cumsum(list(SPLITS.values())) * len(lots)).astype(int)
+    sources: dict[str, Source] = {}
+    for split, own in zip(SPLITS, np.split(lots, ends[:-1]), strict=True):
         names = set(own.tolist())
-        mine = sample([c for c in candidates if c.group in names], _KEPT, seed)
-        drawn[part] = pool(mine, part)
-    return drawn
+        wafers = sample([c for c in candidates if c.group in names], _MAX_WAFERS, seed)
+        sources[split] = overlays_of(wafers, split)
+    return sources
 
 
-def pool(candidates: Sequence[Candidate], part: str = "part") -> Draw:
-    """A way to draw wafers that are laid on each other from these."""
-    of: dict[str, list[Picture]] = {name: [] for name in PATTERNS}
-    for candidate in candidates:
-        if candidate.class_name in of:
-            of[candidate.class_name].append(candidate.load().picture)
-    missing = [name for name, pictures in of.items() if not pictures]
-    if missing:
+def overlays_of(candidates: Sequence[Candidate], split: str = "training") -> Source:
+    """A source that overlays these wafers.
+
+    Raises:
+        InputError: There are no wafers of some pattern.
+    """
+    wafers = {name: load(c for c in candidates if c.class_name == name) for name in PATTERNS}
+    if missing := [name for name, pictures in wafers.items() if not pictures]:
         raise InputError(
-            f"The lots of the {part} part hold no wafer of {', '.join(missing)}; give a larger "
-            "file or another seed."
+            "The lots of the {split} split have no wafer of {names}; use a larger file or another "
+            "seed.",
+            split=split,
+            names=", ".join(missing),
         )
 
-    def one_wafer(patterns: Patterns, rng: np.random.Generator) -> Picture:
-        # the rarest first: each of its wafers is as likely as any other, and the grid is its own
-        names = sorted(patterns or ("none",), key=lambda name: len(of[name]))
+    def draw_overlay(patterns: Patterns, rng: np.random.Generator) -> Picture:
+        # The rarest pattern first: its wafers are equally likely, and it chooses the die grid.
+        names = sorted(patterns or ("none",), key=lambda name: len(wafers[name]))
         chosen: list[Picture] = []
         for name in names:
-            same = [p for p in of[name] if not chosen or p.shape == chosen[0].shape]
-            choice = same or of[name]
+            same = [p for p in wafers[name] if not chosen or p.shape == chosen[0].shape]
+            choice = same or wafers[name]
             chosen.append(choice[int(rng.integers(len(choice)))])
-        return lay(chosen)
+        return overlay_maps(chosen)
 
-    return one_wafer
+    return draw_overlay
 
 
-def known(config: dict[str, Any], given: argparse.Namespace) -> str:
-    """What the weights of WaferNet know beforehand."""
-    told = (
-        f"WaferNet starts from weights of {config['step']} steps on {config['real_wafers']} real "
-        f"wafers and {config['simulated']} simulated ones"
+def about(config: dict[str, Any], given: argparse.Namespace) -> str:
+    """What WaferNet was pretrained on."""
+    sentence = (
+        f"WaferNet was pretrained for {config['step']:,} steps on {config['real_wafers']:,} real "
+        f"and {config['simulated']:,} simulated wafers."
     )
     if not given.data:
-        return f"{told}."
+        return sentence
     if not given.weights:
         return (
-            f"{told}. It has seen most lots of WM-811K, alone and laid on each other: if the real "
-            "ones are that data, its figures on them are too good."
+            f"{sentence} These include most lots of WM-811K, as single wafers and overlaid: if the "
+            "real wafers here are that data, the scores on them are too high."
         )
-    share = f"{100 * config['leave_groups_out']:.0f} %"
-    return f"{told}. The real ones here are of the {share} of the lots that this left out."
+    share = f"{config['leave_groups_out']:.0%}"
+    return f"{sentence} The real wafers here are from the {share} of the lots that it left out."
 
 
-def table(rows: Sequence[dict[str, Any]], told: str) -> str:
-    """Markdown: the figures of each source and network, by number of patterns, and each class."""
-    counts = sorted({len(patterns) for patterns in combinations()})
-    head = [
-        "wafers", "a class", "network", "laid", "macro-F1", "95 %", "accuracy",
-        "calibration error", "train (s)", "judged",
-        *(f"F1, {number} patterns" for number in counts),
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """Means over the seeds, for each source and training.
+
+    Returns:
+        Rows with the means, ``interval``, ``f1`` by class, and ``f1_by_count``, the mean F1 of the
+        classes with each number of patterns.
+    """
+    found = []
+    for key, own in grouped(rows, _KEYS).items():
+        f1 = mean_by_class(own)
+        by_count: dict[int, list[float]] = {}
+        for patterns in combinations():
+            by_count.setdefault(len(patterns), []).append(f1[title(patterns)])
+        found.append({
+            **dict(zip(_KEYS, key, strict=True)), **{name: mean(own, name) for name in _MEANS},
+            "interval": np.mean([row["interval"] for row in own], axis=0).tolist(), "f1": f1,
+            "f1_by_count": {count: float(np.mean(each)) for count, each in by_count.items()},
+        })  # fmt: skip
+    return found
+
+
+def markdown(rows: Sequence[Row], about: str) -> str:
+    """The scores of each source and training, by number of patterns, and of each class."""
+    found = summarise(rows)
+    counts = sorted(found[0]["f1_by_count"])
+    cells = [
+        [*(r[key] for key in _KEYS), number(r["macro_f1"]), interval(r["interval"]),
+         number(r["accuracy"]), number(r["calibration_error"]), number(r["seconds"], 0),
+         number(r["tested"], 0), *(number(r["f1_by_count"][count], 2) for count in counts)]
+        for r in found
     ]  # fmt: skip
-    lines = [
-        f"# 38 classes of wafers with none to four patterns; {describe_machine()}",
-        "",
-        told,
-        "",
-        f"Mean over seeds {sorted({row['seed'] for row in rows})}; the interval is that of so many "
-        "judged wafers. *laid*: training also laid wafers on each other. The last columns are the "
-        "mean F1 of the classes with so many patterns.",
-        "",
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * len(head),
-    ]
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(str(row[name]) for name in _KEYS), []).append(row)
-    classes = {}
-    for key, mine in groups.items():
-        f1 = {name: float(np.mean([r["f1"][name] for r in mine])) for name in mine[0]["f1"]}
-        classes[key] = f1
-        low, high = np.mean([row["interval"] for row in mine], axis=0)
-        mean = {name: float(np.mean([row[name] for row in mine])) for name in _MEANS}
-        by_count = [
-            np.mean([f1[title(p)] for p in combinations() if len(p) == number]) for number in counts
+    return "\n".join(
+        [
+            f"# 38 classes of wafers with none to four patterns; {describe_machine()}", "", about,
+            "",
+            f"Means over the seeds {sorted({row['seed'] for row in rows})}; the interval covers "
+            "the choice of test wafers. *overlay*: training overlays wafers. The last columns are "
+            "the mean F1 of the classes with that number of patterns.", "",
+            *table(["source", "per class", "network", "overlay", "macro-F1", "95%", "accuracy",
+                    "calibration error", "training (s)", "test wafers",
+                    *(f"F1, {count} patterns" for count in counts)], cells), "",
+            *table(["F1 of", *(", ".join(str(r[key]) for key in _KEYS) for r in found)],
+                   [[title(p), *(number(r["f1"][title(p)], 2) for r in found)]
+                    for p in combinations()]),
         ]
-        cells = [
-            *key, f"{mean['macro_f1']:.3f}", f"{low:.3f}–{high:.3f}",
-            f"{mean['accuracy']:.3f}", f"{mean['calibration_error']:.3f}",
-            f"{mean['seconds']:.0f}", f"{mean['judged']:.0f}", *(f"{v:.2f}" for v in by_count),
-        ]  # fmt: skip
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", "| F1 of | " + " | ".join(", ".join(key) for key in classes) + " |"]
-    lines.append("|" + "---|" * (1 + len(classes)))
-    for patterns in combinations():
-        scores = " | ".join(f"{f1[title(patterns)]:.2f}" for f1 in classes.values())
-        lines.append(f"| {title(patterns)} | {scores} |")
-    return "\n".join(lines)
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

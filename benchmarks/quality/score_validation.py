@@ -1,12 +1,12 @@
-"""Whether the scores of made pictures measure what they should, on pictures that are made worse.
+"""Do the scores of synthetic pictures measure what they should? Tested on degraded wafers.
 
     python -m benchmarks.quality.score_validation [DATA] [--pattern Center] [--features wafernet]
 
-DATA is a wafer data file with labels and groups; without it wafers are simulated. From wafers of
-one class come two sets of other lots each. One is spoiled step by step: dies drawn anew by a coin,
-failed dies blurred, wafers replaced by another class's, or fewer and fewer different wafers. At
-each step it is held against the other set. Then the distance of near copies: wafers of new lots,
-and turned copies with some failed dies moved, against 60 originals of each class.
+DATA is a wafer data file with labels and lots; without it, wafers are simulated. Two sets of wafers
+of one class come from different lots. One is degraded step by step: dies drawn at random, blurred
+failures, wafers replaced by those of another class, or fewer different wafers. At each step it is
+scored against the other set. The second part tests the distance of near copies: wafers of new lots,
+and rotated copies with some failed dies moved, against 60 originals of each class.
 """
 
 from __future__ import annotations
@@ -19,74 +19,72 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.machine import describe_machine, write_results
+from benchmarks.tables import Row, number, table
+from benchmarks.wafers import load, lot_halves, lots_of, read_labelled
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
-from wafer_core.importers import scan
 from wafer_core.metrics import copies, generation
 from wafer_core.networks import features
 from wafer_core.simulator import PATTERNS, simulate_many
 from wafer_core.tasks.evaluation import scoring
 
 COUNT = 100  # wafers of a set
-DRAWS = 3  # sets for each figure, whose mean is told
-ORIGINALS, NEW = 60, 150  # of each class, for the copies
-FIGURES = ("KID", "FID", "precision", "recall")
-Spoil = Callable[[Sequence[Picture], float, np.random.Generator], list[Picture]]
+DRAWS = 3  # pairs of sets, whose mean is reported
+ORIGINALS, NEW = 60, 150  # of each class, for the near copies
+SCORES = ("KID", "FID", "precision", "recall")
+MOVED = (0.0, 0.1, 0.2, 0.3)  # shares of failed dies that are moved in copies
+
+Degrade = Callable[[Sequence[Picture], float, np.random.Generator], list[Picture]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("data", type=Path, nargs="?", help="wafer data file (simulated wafers)")
     parser.add_argument("--pattern", default="Center", help="the class (Center)")
-    parser.add_argument("--other", default="Donut", help="that it is mixed with (Donut)")
+    parser.add_argument("--other", default="Donut", help="the class to mix in (Donut)")
     parser.add_argument("--features", default="wafernet", choices=tuple(features.FEATURES))
     parser.add_argument("--weights", type=Path, help="of features that do not ship")
     given = parser.parse_args()
-    began = time.process_time()
+    start = time.process_time()
     network = features.load(given.features, torch.device("cpu"), given.weights)
     wafers = Wafers(given.data)
-    rows = [same_and_symmetric(network, wafers, given.pattern)]
-    for name, (levels, spoil) in spoilings(wafers, given.other).items():
-        rows += series(network, wafers, given.pattern, name, levels, spoil)
+    rows = [identities(network, wafers, given.pattern)]
+    for name, (levels, degrade) in degradations(wafers, given.other).items():
+        rows += series(network, wafers, given.pattern, name, levels, degrade)
     near = [near_copies(wafers, pattern) for pattern in PATTERNS]
     rows[0]["speed"] = speed(wafers, given.pattern)
-    seconds = time.process_time() - began
+    seconds = time.process_time() - start
     source = "real wafers" if given.data else "simulated wafers"
-    text = table(rows, near, f"{given.pattern}, {source}, {network.title}", seconds)
+    text = markdown(rows, near, f"{given.pattern}, {source}, {network.title}", seconds)
     print(text)
     suffix = "" if given.data else "-simulated"
     write_results(f"score_validation{suffix}-{given.features}", [*rows, *near], text)
 
 
 class Wafers:
-    """Sets of wafers of a class; those of two sets come from different lots."""
+    """Draws two sets of wafers of a class from different lots."""
 
     def __init__(self, data: Path | None) -> None:
-        self._candidates: dict[str, list[Any]] = {}
-        for candidate in scan([data]).candidates if data else []:
-            self._candidates.setdefault(candidate.class_name or "", []).append(candidate)
+        self._candidates = read_labelled(data) if data else []
 
-    def two(self, pattern: str, counts: tuple[int, int], seed: int) -> list[list[Picture]]:
+    def two_sets(self, pattern: str, counts: tuple[int, int], seed: int) -> list[list[Picture]]:
         """Two sets of at most so many wafers."""
         if not self._candidates:
             return [simulate_many(pattern, n, 2 * seed + i) for i, n in enumerate(counts)]
-        rng = np.random.default_rng(seed)
-        known = self._candidates[pattern]
-        lots = sorted({c.group for c in known})
-        first = {lots[i] for i in rng.permutation(len(lots))[: len(lots) // 2]}
-        sides = [[c for c in known if (c.group in first) is side] for side in (True, False)]
-        return [
-            [side[i].load().picture for i in rng.permutation(len(side))[:n]]
-            for side, n in zip(sides, counts, strict=True)
-        ]
+        own = [c for c in self._candidates if c.class_name == pattern]
+        halves = lot_halves(own, lots_of(own), np.random.default_rng(seed))[pattern]
+        return [load(half[:n]) for half, n in zip(halves, counts, strict=True)]
 
 
-def figures(network: features.FeatureNetwork, made: list[Picture], real: list[Picture]) -> Any:
-    """The four figures of two sets, (4,)."""
-    a, b = network.extract(made).features, network.extract(real).features
+def scores_of(
+    network: features.FeatureNetwork, synthetic: Sequence[Picture], real: Sequence[Picture]
+) -> npt.NDArray[np.float64]:
+    """The four scores of two sets, (4,)."""
+    a, b = network.extract(synthetic).features, network.extract(real).features
     half = min(len(a), len(b)) // 2
     return np.array(
         [
@@ -97,44 +95,40 @@ def figures(network: features.FeatureNetwork, made: list[Picture], real: list[Pi
     )
 
 
-def same_and_symmetric(
-    network: features.FeatureNetwork, wafers: Wafers, pattern: str
-) -> dict[str, Any]:
+def identities(network: features.FeatureNetwork, wafers: Wafers, pattern: str) -> Row:
     """A set against itself, and two sets both ways round."""
-    left, right = wafers.two(pattern, (COUNT, COUNT), 0)
-    itself = figures(network, left, left)
-    seen = [network.extract(side).features for side in (left, right)]
-    there, back = (
+    left, right = wafers.two_sets(pattern, (COUNT, COUNT), 0)
+    itself = scores_of(network, left, left)
+    both = [network.extract(side).features for side in (left, right)]
+    forward, backward = (
         (generation.frechet_distance(a, b), generation.squared_mmd(a, b))
-        for a, b in (seen, seen[::-1])
+        for a, b in (both, both[::-1])
     )
     return {
-        "spoiled": "nothing",
-        "itself": dict(zip(FIGURES, itself.tolist(), strict=True)),
-        "fid_there_and_back": [there[0], back[0]],
-        "squared_mmd_there_and_back": [there[1], back[1]],
+        "degraded": "no",
+        "itself": dict(zip(SCORES, itself.tolist(), strict=True)),
+        "fid_both_ways": [forward[0], backward[0]],
+        "squared_mmd_both_ways": [forward[1], backward[1]],
     }
 
 
-def spoilings(wafers: Wafers, other: str) -> dict[str, tuple[list[float], Spoil]]:
-    """Ways to make wafers worse, by name: levels, and how."""
+def degradations(wafers: Wafers, other: str) -> dict[str, tuple[list[float], Degrade]]:
+    """Ways to degrade wafers, by name: the levels, and a function."""
 
     def noise(pictures: Sequence[Picture], share: float, rng: np.random.Generator) -> list[Picture]:
-        spoiled = []
+        noisy = []
         for picture in pictures:
             drawn = np.where(rng.random(picture.shape) < 0.5, FAIL, PASS)
             hit = (rng.random(picture.shape) < share) & (picture != NO_DIE)
-            spoiled.append(np.where(hit, drawn, picture).astype(np.uint8))
-        return spoiled
+            noisy.append(np.where(hit, drawn, picture).astype(np.uint8))
+        return noisy
 
     def blur(pictures: Sequence[Picture], sigma: float, _: np.random.Generator) -> list[Picture]:
-        if not sigma:
-            return list(pictures)
-        return [blurred(picture, sigma) for picture in pictures]
+        return [blurred(picture, sigma) if sigma else picture for picture in pictures]
 
     def mix(pictures: Sequence[Picture], share: float, rng: np.random.Generator) -> list[Picture]:
         count = round(share * len(pictures))
-        foreign = wafers.two(other, (count, 0), int(rng.integers(1000)))[0]
+        foreign = wafers.two_sets(other, (count, 0), int(rng.integers(1000)))[0]
         return [*foreign, *pictures[len(foreign) :]]
 
     def collapse(
@@ -143,10 +137,10 @@ def spoilings(wafers: Wafers, other: str) -> dict[str, tuple[list[float], Spoil]
         return [pictures[i % int(different)] for i in range(len(pictures))]
 
     return {
-        "dies drawn anew, share": ([0, 0.02, 0.05, 0.1, 0.2, 0.4], noise),
-        "blur, dies": ([0, 0.7, 1, 1.5, 2, 3], blur),
-        f"{other} among them, share": ([0, 0.1, 0.25, 0.5, 0.75, 1], mix),
-        "different wafers": ([COUNT, 50, 20, 10, 5, 2], collapse),
+        "share of random dies": ([0, 0.02, 0.05, 0.1, 0.2, 0.4], noise),
+        "blur in dies": ([0, 0.7, 1, 1.5, 2, 3], blur),
+        f"share of {other}": ([0, 0.1, 0.25, 0.5, 0.75, 1], mix),
+        "number of different wafers": ([COUNT, 50, 20, 10, 5, 2], collapse),
     }
 
 
@@ -154,7 +148,7 @@ def blurred(picture: Picture, sigma: float) -> Picture:
     """As many failed dies as before, where the blurred map of them is highest."""
     dies, failed = picture != NO_DIE, picture == FAIL
     count = int(failed.sum())
-    # the tiny part of the original breaks ties where it is flat
+    # a tiny share of the original breaks ties where the map is flat
     values = gaussian_filter(failed.astype(float), sigma) + 1e-9 * failed
     order = np.argsort(-np.where(dies, values, -1), axis=None, kind="stable")[:count]
     out = np.where(dies, PASS, NO_DIE).astype(np.uint8)
@@ -168,113 +162,107 @@ def series(
     pattern: str,
     name: str,
     levels: list[float],
-    spoil: Spoil,
-) -> list[dict[str, Any]]:
-    """The figures at each level, mean over the draws."""
-    sets = [wafers.two(pattern, (COUNT, COUNT), seed) for seed in range(DRAWS)]
+    degrade: Degrade,
+) -> list[Row]:
+    """The scores at each level, as means over the draws."""
+    sets = [wafers.two_sets(pattern, (COUNT, COUNT), seed) for seed in range(DRAWS)]
     rows = []
     for level in levels:
         found = [
-            figures(network, spoil(made, level, np.random.default_rng(seed)), real)
-            for seed, (made, real) in enumerate(sets)
+            scores_of(network, degrade(first, level, np.random.default_rng(seed)), second)
+            for seed, (first, second) in enumerate(sets)
         ]
         mean = np.mean(found, 0).tolist()
-        rows.append({"spoiled": name, "level": level, **dict(zip(FIGURES, mean, strict=True))})
+        rows.append({"degraded": name, "level": level, **dict(zip(SCORES, mean, strict=True))})
     return rows
 
 
+def rises(rows: Sequence[Row], score: str) -> int:
+    """In how many steps of a series a score rises."""
+    return sum(after[score] > before[score] for before, after in itertools.pairwise(rows))
+
+
 def speed(wafers: Wafers, pattern: str) -> dict[str, float]:
-    """Seconds that all scores of 400 made wafers take, from 60 originals a class; WaferNet."""
-    made, real = wafers.two(pattern, (400, ORIGINALS), 5)
-    others = {name: wafers.two(name, (ORIGINALS, 0), 5)[0] for name in PATTERNS if name != pattern}
-    scoring.score_synthetic(made[:8], [], real[:8], {})  # warm
+    """Seconds for all scores of 400 synthetic wafers, with 60 originals per class; WaferNet."""
+    synthetic, real = wafers.two_sets(pattern, (400, ORIGINALS), 5)
+    others = {
+        name: wafers.two_sets(name, (ORIGINALS, 0), 5)[0] for name in PATTERNS if name != pattern
+    }
+    scoring.score_synthetic(synthetic[:8], [], real[:8], {})  # warm up
     features.clear_cache()
-    began, cpu = time.perf_counter(), time.process_time()
-    scoring.score_synthetic(made, real[:39], real[39:], others)
-    return {"wall": time.perf_counter() - began, "processor": time.process_time() - cpu}
+    start, cpu = time.perf_counter(), time.process_time()
+    scoring.score_synthetic(synthetic, real[:39], real[39:], others)
+    return {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu}
 
 
-def near_copies(wafers: Wafers, pattern: str) -> dict[str, Any]:
-    """How far wafers of new lots and copies with moved dies lie from the nearest original."""
-    originals, new = wafers.two(pattern, (ORIGINALS, NEW), 1)
-    known = copies.dihedral_vectors(originals)
+def near_copies(wafers: Wafers, pattern: str) -> Row:
+    """Distances of wafers of new lots, and of copies with moved dies, to the nearest original."""
+    originals, new = wafers.two_sets(pattern, (ORIGINALS, NEW), 1)
+    vectors = copies.dihedral_vectors(originals)
     rng = np.random.default_rng(0)
-    fresh = copies.nearest(copies.vectors(new), known)
-    row = {
+    nearest = copies.nearest(copies.vectors(new), vectors)
+    row: dict[str, Any] = {
         "pattern": pattern,
         "originals": len(originals),
         "new": len(new),
-        "new_lowest": float(fresh.distance.min()),
-        "new_median": float(np.median(fresh.distance)),
-        "new_near": int(fresh.near_copies.sum()),
+        "new_lowest": float(nearest.distance.min()),
+        "new_median": float(np.median(nearest.distance)),
+        "new_near": int(nearest.near_copies.sum()),
     }
-    for share in (0.0, 0.1, 0.2, 0.3):
-        turned = [np.rot90(moved(picture, share, rng)).copy() for picture in originals]
-        row[f"copies_{share:.0%}"] = copies.nearest(copies.vectors(turned), known).share
+    for share in MOVED:
+        rotated = [np.rot90(move_failures(picture, share, rng)).copy() for picture in originals]
+        row[f"copies_{share:.0%}"] = copies.nearest(copies.vectors(rotated), vectors).share
     return row
 
 
-def moved(picture: Picture, share: float, rng: np.random.Generator) -> Picture:
-    """The wafer with this share of its failed dies somewhere else."""
+def move_failures(picture: Picture, share: float, rng: np.random.Generator) -> Picture:
+    """The wafer with this share of its failed dies moved elsewhere."""
     failed, passed = np.argwhere(picture == FAIL), np.argwhere(picture == PASS)
     count = min(round(share * len(failed)), len(passed))
     out = picture.copy()
-    gone = failed[rng.permutation(len(failed))[:count]]
-    come = passed[rng.permutation(len(passed))[:count]]
-    out[gone[:, 0], gone[:, 1]] = PASS
-    out[come[:, 0], come[:, 1]] = FAIL
+    for dies, state in ((failed, PASS), (passed, FAIL)):
+        chosen = dies[rng.permutation(len(dies))[:count]]
+        out[chosen[:, 0], chosen[:, 1]] = state
     return out
 
 
-def table(
-    rows: list[dict[str, Any]], near: list[dict[str, Any]], title: str, seconds: float
-) -> str:
-    same = rows[0]
-    fid, mmd = same["fid_there_and_back"], same["squared_mmd_there_and_back"]
-    itself, took = same["itself"], same["speed"]
-    lines = [
-        f"# Scores of made pictures, validated ({title})",
-        "",
-        f"On {describe_machine()}, {seconds:.0f} s of processor time. "
-        f"{COUNT} wafers a set, mean of {DRAWS} draws.",
-        "",
-        f"A set against itself: FID {itself['FID']:.1e}, precision {itself['precision']:.2f}, "
-        f"recall {itself['recall']:.2f}, KID {itself['KID']:.1e} (draws of half of it are "
-        "two sets from one source, and KID is as often below 0 as above it).",
-        f"Two sets both ways: FID differs by {abs(fid[0] - fid[1]):.1e}, squared MMD by "
-        f"{abs(mmd[0] - mmd[1]):.1e}.",
-        f"All scores of 400 made wafers, 60 originals and eight other classes: "
-        f"{took['processor']:.1f} s of processor time ({took['wall']:.1f} s on a shared machine).",
-        "",
-        "| spoiled by | level | KID | FID | precision | recall |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in rows[1:]:
-        shown = " | ".join(f"{row[name]:.3g}" for name in FIGURES)
-        lines.append(f"| {row['spoiled']} | {row['level']:g} | {shown} |")
-    lines += ["", "| spoiled by | KID rises | FID rises |", "|---|---|---|"]
-    for name in dict.fromkeys(row["spoiled"] for row in rows[1:]):
-        steps = [row for row in rows[1:] if row["spoiled"] == name]
-        told = [
-            f"{sum(b[f] > a[f] for a, b in itertools.pairwise(steps))} of {len(steps) - 1} steps"
-            for f in ("KID", "FID")
+def markdown(rows: Sequence[Row], near: Sequence[Row], title: str, seconds: float) -> str:
+    """The tables."""
+    identity, steps = rows[0], rows[1:]
+    itself, took = identity["itself"], identity["speed"]
+    fid, mmd = (
+        abs(a - b) for a, b in (identity["fid_both_ways"], identity["squared_mmd_both_ways"])
+    )
+    series_of = {
+        name: [row for row in steps if row["degraded"] == name]
+        for name in dict.fromkeys(row["degraded"] for row in steps)
+    }
+    return "\n".join(
+        [
+            f"# Validation of the scores of synthetic pictures ({title})", "",
+            f"On {describe_machine()}, {seconds:.0f} CPU seconds. {COUNT} wafers per set, means of "
+            f"{DRAWS} draws.", "",
+            f"A set against itself: FID {itself['FID']:.1e}, precision {itself['precision']:.2f}, "
+            f"recall {itself['recall']:.2f}, KID {itself['KID']:.1e} (computed between halves of "
+            "one source, KID is below 0 as often as above).",
+            f"Two sets both ways: FID differs by {fid:.1e}, squared MMD by {mmd:.1e}.",
+            "All scores of 400 synthetic wafers, 60 originals and eight other classes: "
+            f"{took['cpu']:.1f} CPU seconds ({took['wall']:.1f} s on a shared machine).", "",
+            *table(["degraded by", "level", *SCORES],
+                   [[r["degraded"], f"{r['level']:g}", *(f"{r[name]:.3g}" for name in SCORES)]
+                    for r in steps]), "",
+            *table(["degraded by", "KID rises", "FID rises"],
+                   [[name, *(f"in {rises(own, score)} of {len(own) - 1} steps"
+                             for score in ("KID", "FID"))] for name, own in series_of.items()]), "",
+            "Near copies: distance 1 - φ to the nearest original, near up to "
+            f"{copies.NEAR}.", "",
+            *table(["class", "wafers of new lots", "nearest", "median", "near",
+                    *(f"copies found, {share:.0%} moved" for share in MOVED)],
+                   [[r["pattern"], r["new"], number(r["new_lowest"], 2), number(r["new_median"], 2),
+                     r["new_near"], *(f"{r[f'copies_{share:.0%}']:.0%}" for share in MOVED)]
+                    for r in near]),
         ]
-        lines.append(f"| {name} | {told[0]} | {told[1]} |")
-    lines += [
-        "",
-        f"Near copies: distance 1 - φ to the nearest of the originals, near below {copies.NEAR}.",
-        "",
-        "| class | wafers of new lots | nearest | median | near | turned copies found | 10 % of "
-        "the failed dies moved | 20 % | 30 % |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in near:
-        found = " | ".join(f"{row[f'copies_{share}%']:.0%}" for share in (0, 10, 20, 30))
-        lines.append(
-            f"| {row['pattern']} | {row['new']} | {row['new_lowest']:.2f} | "
-            f"{row['new_median']:.2f} | {row['new_near']} | {found} |"
-        )
-    return "\n".join(lines)
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """The job that trains a network on a project's wafers and tests it on the test split.
 
-Live: metric ``epoch`` with the fields of ``EpochResult``. Result: ``{"run", "macro_f1",
-"accuracy", "per_class", …}`` on the test split. The files of the run: see ``train_report``.
+Live: metric ``epoch`` with the fields of ``EpochResult``, and metric ``step`` {"title",
+"seconds"} at the end of each step. Result: ``{"run", "macro_f1", "accuracy", "per_class", …}`` on
+the test split, and ``is_current``: a run with a lower macro-F1 than the one in use, on the same
+test wafers, is kept but not used. The files of the run: see ``train_report``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,11 +17,13 @@ from typing import Any
 from wafer_core.data import dataset, models
 from wafer_core.data.dataset import Dataset
 from wafer_core.data.project import Project
+from wafer_core.data.run_comparison import is_worse
 from wafer_core.device import describe_device
+from wafer_core.errors import WaferError
 from wafer_core.files import new_folder
 from wafer_core.messages import N_, Message, message
 from wafer_core.names import clean_name, timestamp_name
-from wafer_core.networks.initial_weights import initialize
+from wafer_core.networks.initial_weights import InitialNetwork, initialize
 from wafer_core.networks.registry import NETWORKS
 from wafer_core.parameters import Settings, Text, declare, nested
 from wafer_core.progress import Progress
@@ -43,7 +48,7 @@ class TrainParameters(Settings):
     name: str | None = declare(
         Text(
             N_("Name"),
-            N_("Name of the run. Without it, the network's name and a number."),
+            N_("How the run is listed. Without it, the network's name and a number."),
             names="run",
         )
     )
@@ -52,16 +57,18 @@ class TrainParameters(Settings):
 def run(context: WorkflowContext, parameters: TrainParameters) -> dict[str, Any]:
     """Freeze the dataset, read, train and test; the run appears at once and complete."""
     began = time.perf_counter()
+    steps = _Steps(context)
     project = context.project
     config = parameters.config
     frozen = dataset.freeze(project)
     used, notes = dataset.trainable(frozen)
     reading, training, testing = context.progress.split(_READ, _TRAIN, _TEST)
     data = _read_train_data(project, used, reading)
+    steps.end(message("Reading the wafers"))
     initial = initialize(config.network, len(used.classes), config.transfer, config.seed)
     notes += [initial.note] if initial.note else []
     context.adapt_threads()
-    curve, classifier = _train(context, data, config, training)
+    curve, classifier = _train(context, data, config, initial, training, steps)
     config = TrainConfig.from_mapping(classifier.config)  # with the numbers that were chosen
     stopped = context.stop_requested()
     notes += training_notes(curve, data, config, stopped)
@@ -74,6 +81,7 @@ def run(context: WorkflowContext, parameters: TrainParameters) -> dict[str, Any]
         project, used, classifier, config.network, pictures, labels, initial.weights
     )
     notes += tested.notes
+    steps.end(message("Testing on the test split"))
     examine(0.5, message("Computing diagnostics"))
     diagnosed = diagnostics.examine(
         classifier.network,
@@ -82,6 +90,7 @@ def run(context: WorkflowContext, parameters: TrainParameters) -> dict[str, Any]
         data.validation_pictures,
         context.device,
     )
+    steps.end(message("Computing diagnostics"))
     seconds = time.perf_counter() - began
     name = clean_name(parameters.name or _default_name(project, config.network), "run")
     report = {
@@ -101,14 +110,15 @@ def run(context: WorkflowContext, parameters: TrainParameters) -> dict[str, Any]
         "notes": notes,
         "hood": {**diagnosed, "data": frozen.fingerprint},
         "seconds": seconds,
+        "steps": steps.done,
         "device": str(describe_device(context.device)),
     }
-    run_name = timestamp_name("run")
+    run_name, in_use = timestamp_name("run"), models.current_model(project)
     project.models_path.mkdir(exist_ok=True)
     context.check_cancelled()
     with new_folder(project.models_path / run_name) as folder:
         write_run(folder, classifier, name, report, frozen, curve)
-    project.set_current_model(run_name)
+    is_current, note = _use_unless_worse(project, run_name, in_use)
     evaluation = tested.evaluation or {}
     return {
         "run": run_name,
@@ -118,8 +128,66 @@ def run(context: WorkflowContext, parameters: TrainParameters) -> dict[str, Any]
         "name": name,
         "epochs": len(curve),
         "seconds": round(seconds, 3),
-        "notes": notes + tested.cautions,
+        "notes": notes + tested.cautions + note,
+        "is_current": is_current,
     }
+
+
+class _Steps:
+    """The steps of a training with their times, reported live and stored with the run.
+
+    Attributes:
+        done: JSON of each step.
+    """
+
+    def __init__(self, context: WorkflowContext) -> None:
+        self._context = context
+        self._began = time.perf_counter()
+        self.done: list[dict[str, Any]] = []
+
+    def end(self, title: Message) -> None:
+        """Record the step that has just ended; the next one begins now."""
+        now = time.perf_counter()
+        step = {"title": title, "seconds": round(now - self._began, 3)}
+        self._began = now
+        self.done.append(step)
+        self._context.metric("step", **step)
+
+
+def _use_unless_worse(
+    project: Project, run_name: str, in_use: str | None
+) -> tuple[bool, list[Message]]:
+    """Make a run the current model, unless the one in use is better on the same test wafers.
+
+    Args:
+        project: The project.
+        run_name: The new run.
+        in_use: The run in use before; ``None``: this is the first.
+
+    Returns:
+        Whether it is the current model now, and what to tell the user if it is not.
+    """
+    worse = None
+    if in_use is not None:
+        # A report that cannot be read is no reason to lose the new run.
+        with contextlib.suppress(WaferError):
+            worse = is_worse(project, run_name, in_use)
+    if worse is None:
+        project.set_current_model(run_name)
+        return True, []
+    project.set_current_model(in_use)  # else the newest run would be used
+    known = {model.run: model.name for model in models.list_models(project)}
+    gap = worse.macro_f1_difference
+    note = message(
+        "Not in use: on the same {count:,} test wafers, macro-F1 is {gap:.3f} lower than with "
+        "“{name}” (95% interval {low:+.3f} to {high:+.3f}), which stays the current model.",
+        count=worse.count,
+        gap=-gap.value,
+        name=known.get(in_use or "", ""),
+        low=gap.low,
+        high=gap.high,
+    )
+    return False, [note]
 
 
 def _read_train_data(project: Project, used: Dataset, on_progress: Progress) -> TrainData:
@@ -145,30 +213,45 @@ def _read_train_data(project: Project, used: Dataset, on_progress: Progress) -> 
 
 
 def _train(
-    context: WorkflowContext, data: TrainData, config: TrainConfig, on_progress: Progress
+    context: WorkflowContext,
+    data: TrainData,
+    config: TrainConfig,
+    initial: InitialNetwork,
+    on_progress: Progress,
+    steps: _Steps,
 ) -> tuple[list[dict[str, Any]], Classifier]:
     """Train epoch by epoch until the end or a stop request; returns the curve and the best."""
     curve: list[dict[str, Any]] = []
     last: EpochResult | None = None
+    # The first epoch of a pretrained network only fits its last layer.
+    head = message("Fitting the last layer and choosing its regularization")
+    fits_head = initial.weights is not None
 
     def report(fraction: float) -> None:
-        epoch = len(curve) + 1
-        text = (
-            message("Epoch {epoch:,}", epoch=epoch)
-            if last is None
-            else message("Epoch {epoch:,} of at most {epochs:,}", epoch=epoch, epochs=last.epochs)
-        )
+        if last is None:
+            text = head if fits_head else message("Epoch {epoch:,}", epoch=1)
+        else:
+            text = message(
+                "Epoch {epoch:,} of at most {epochs:,}", epoch=len(curve) + 1, epochs=last.epochs
+            )
         on_progress(fraction, text)
 
-    for last in train(data, config, context.device, on_progress=report):
+    for last in train(data, config, context.device, report, initial):
         point = {name: getattr(last, name) for name in _POINT}
         curve.append(point)
         context.metric("epoch", **point, epochs=last.epochs)
+        if fits_head and len(curve) == 1:
+            steps.end(head)
         if context.stop_requested():
             break
     if last is None:
         raise TypeError("train() yielded no epoch")
-    return curve, last.best_classifier()
+    if len(curve) > fits_head:
+        title = N_("Fine-tuning all layers") if fits_head else N_("Training all layers")
+        steps.end(Message(title))
+    best = last.best_classifier()
+    steps.end(message("Calibrating the probabilities"))
+    return curve, best
 
 
 def _default_name(project: Project, network: str) -> str:

@@ -1,4 +1,4 @@
-"""Pre-training: what it draws from, what it asks for, and that a killed run goes on."""
+"""Pretraining: its wafers, its targets, and resuming a killed run."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, is_map
 from wafer_core.networks import checkpoint
 from wafer_core.networks.preparation import Preparation
-from wafer_core.networks.registry import WaferCNN
+from wafer_core.networks.wafer_cnn import WaferCNN
 from wafer_core.pretraining import wafernet as pretrain
 from wafer_core.pretraining import wafers as pretrain_wafers
 from wafer_core.pretraining.composites import PARTS, composite, composites
-from wafer_core.pretraining.names import names_layer
+from wafer_core.pretraining.pretrained_head import pretrained_head
 from wafer_core.pretraining.profiles import PROFILE_LENGTH, profile
-from wafer_core.pretraining.wafers import Wafers, labelled, merge, read, split
+from wafer_core.pretraining.wafers import Wafers, labelled, overlay, read, split
 from wafer_core.simulator import PATTERNS, simulate_many
-from wafer_core.tasks.classification.train import Classifier
+from wafer_core.tasks.classification.classifier import Classifier
 
 CPU = torch.device("cpu")
 PREPARATION = Preparation(64)
@@ -40,7 +40,7 @@ def real(each: int = 4, lots: int = 4) -> Wafers:
     return labelled(PREPARATION.prepare_compact(pictures), label, group)
 
 
-def test_a_composite_fails_where_any_of_its_patterns_fails() -> None:
+def test_a_composite_has_the_failures_of_all_patterns() -> None:
     rng = np.random.default_rng(0)
     both = [composite(["Edge-Ring", "Center"], rng) for _ in range(20)]
     alone = [composite(["Center"], rng) for _ in range(20)]
@@ -52,23 +52,23 @@ def test_a_composite_fails_where_any_of_its_patterns_fails() -> None:
     assert share(both) > share(alone)
 
 
-def test_composites_say_what_they_carry_and_repeat_themselves() -> None:
-    made, again = list(composites(60, 3)), list(composites(60, 3))
-    counts = {int(target.sum()) for _, target in made}
+def test_composites_have_targets_and_are_repeatable() -> None:
+    synthetic, again = list(composites(60, 3)), list(composites(60, 3))
+    counts = {int(target.sum()) for _, target in synthetic}
     assert counts == {0, 1, 2, 3, 4}
-    for (picture, target), (same, told) in zip(made, again, strict=True):
+    for (picture, target), (same, reported) in zip(synthetic, again, strict=True):
         np.testing.assert_array_equal(picture, same)
-        np.testing.assert_array_equal(target, told)
+        np.testing.assert_array_equal(target, reported)
     full = [PARTS.index("Near-full"), PARTS.index("Random")]
-    assert all(target.sum() == 1 for _, target in made if target[full].any())
+    assert all(target.sum() == 1 for _, target in synthetic if target[full].any())
 
 
-def test_no_pattern_makes_no_composite() -> None:
-    with pytest.raises(ParameterError, match="one pattern at least"):
+def test_a_composite_needs_a_pattern() -> None:
+    with pytest.raises(ParameterError, match="at least one pattern"):
         composite([], np.random.default_rng(0))
 
 
-def test_the_profile_of_known_wafers() -> None:
+def test_the_profile_by_hand() -> None:
     line = (2 * torch.arange(64) + 1) / 64 - 1
     disc = (line[:, None] ** 2 + line[None, :] ** 2 <= 1).float()
     wafers = torch.zeros(2, 3, 64, 64)
@@ -81,13 +81,13 @@ def test_the_profile_of_known_wafers() -> None:
     assert full[8:20].max() < 0.1  # even in all directions
 
 
-def test_the_profile_does_not_change_when_the_wafer_is_turned_or_mirrored() -> None:
+def test_the_profile_is_invariant_under_rotation_and_reflection() -> None:
     batch = PREPARATION.prepare(simulate_many("Edge-Loc", 3, 0))
     torch.testing.assert_close(profile(batch.rot90(1, (2, 3))), profile(batch))
     torch.testing.assert_close(profile(batch.flip(3)), profile(batch))
 
 
-def test_one_sided_failures_have_one_lobe() -> None:
+def test_one_sided_failures_have_the_lowest_angular_frequency() -> None:
     wafer = torch.zeros(1, 3, 64, 64)
     wafer[:, 0] = 1
     wafer[:, 1:, :, 32:] = 1
@@ -95,61 +95,61 @@ def test_one_sided_failures_have_one_lobe() -> None:
     assert (lobes[:, 0] > lobes[:, 1] + 0.1).all()
 
 
-def test_merged_wafers_carry_both_patterns_and_noise_no_new_one() -> None:
+def test_overlaid_wafers_have_both_patterns() -> None:
     batch = real()
     generator = torch.Generator().manual_seed(0)
-    clean, inputs, label, parts = merge(batch, 1.0, generator)
+    clean, inputs, label, parts = overlay(batch, 1.0, generator)
     assert ((label == -1) == (parts.sum(1) > 1)).all()
     assert (label == -1).any()
-    own = batch.inputs.float() / 255
-    assert (inputs[:, 1:] >= own[:, 1:] * (own[:, :1] > 0) - 1e-6).all()
-    torch.testing.assert_close(inputs[:, 0], own[:, 0])
+    lower = batch.inputs.float() / 255
+    assert (inputs[:, 1:] >= lower[:, 1:] * (lower[:, :1] > 0) - 1e-6).all()
+    torch.testing.assert_close(inputs[:, 0], lower[:, 0])
     none = PATTERNS.index("none")
-    changed = (inputs != own).flatten(1).any(1)
-    # a wafer whose noise alone came from another is clean as it was
+    changed = (inputs != lower).flatten(1).any(1)
+    # If only noise was added, the clean wafer is unchanged.
     noisy = changed & (parts == batch.parts).all(1) & (batch.label != none)
-    same_kind = (clean == own).flatten(1).all(1)
+    same_kind = (clean == lower).flatten(1).all(1)
     assert (noisy & same_kind).any()
     for index in (PATTERNS.index("Near-full"), PATTERNS.index("Random")):
         assert not changed[batch.label == index].any()
 
 
-def test_nothing_is_merged_where_nothing_is_asked_for() -> None:
+def test_a_share_of_zero_overlays_nothing() -> None:
     batch = real()
-    clean, inputs, label, parts = merge(batch, 0.0, torch.Generator().manual_seed(0))
+    clean, inputs, label, parts = overlay(batch, 0.0, torch.Generator().manual_seed(0))
     torch.testing.assert_close(inputs, batch.inputs.float() / 255)
     torch.testing.assert_close(clean, inputs)
     torch.testing.assert_close(label, batch.label)
     torch.testing.assert_close(parts, batch.parts)
 
 
-def test_rare_classes_get_more_than_their_share() -> None:
+def test_rare_classes_are_drawn_more_often_than_their_share() -> None:
     label = torch.tensor([0] * 81 + [1])
     wafers = labelled(torch.zeros(82, 3, 2, 2, dtype=torch.uint8), label, torch.zeros(82))
     assert wafers.chance[label == 0].sum() / wafers.chance[label == 1].sum() == pytest.approx(3)
 
 
-def test_lots_that_judge_do_not_teach() -> None:
+def test_training_and_validation_have_different_lots() -> None:
     wafers = real(8, 4)
-    kept, judge = split(wafers, 0.5, 0)
-    assert set(kept.group.tolist()) & set(judge.group.tolist()) == set()
-    assert len(kept) + len(judge) == len(wafers)
+    kept, validation = split(wafers, 0.5, 0)
+    assert set(kept.group.tolist()) & set(validation.group.tolist()) == set()
+    assert len(kept) + len(validation) == len(wafers)
     without, same = split(wafers, 0.5, 0, ["Loc", "Donut"])
     assert set(without.label.tolist()) == set(range(9)) - {
         PATTERNS.index("Loc"), PATTERNS.index("Donut"),
     }  # fmt: skip
-    torch.testing.assert_close(same.label, judge.label)
-    with pytest.raises(InputError, match="0 judge"):
+    torch.testing.assert_close(same.label, validation.label)
+    with pytest.raises(InputError, match="0 for validation"):
         split(wafers, 0.0, 0)
 
 
-def test_patterns_that_are_not_shown_are_in_no_simulated_wafer() -> None:
-    made = pretrain_wafers.simulated(60, 0, PREPARATION, ["Scratch", "none"])
-    assert not made.parts[:, PARTS.index("Scratch")].any()
-    assert not (made.label == PATTERNS.index("none")).any()
+def test_patterns_left_out_are_in_no_simulated_wafer() -> None:
+    synthetic = pretrain_wafers.simulated(60, 0, PREPARATION, ["Scratch", "none"])
+    assert not synthetic.parts[:, PARTS.index("Scratch")].any()
+    assert not (synthetic.label == PATTERNS.index("none")).any()
 
 
-def test_two_steps_make_a_classifier(tmp_path: Path) -> None:
+def test_two_steps_give_a_classifier(tmp_path: Path) -> None:
     output = tmp_path / "made.safetensors"
     results = list(pretrain.pretrain(QUICK, CPU, output, None))
     assert [r.step for r in results] == [2]
@@ -166,22 +166,22 @@ def test_two_steps_make_a_classifier(tmp_path: Path) -> None:
     )
 
 
-def test_pretraining_does_without_unnamed_shapes(tmp_path: Path) -> None:
+def test_pretraining_works_without_unnamed_shapes(tmp_path: Path) -> None:
     config = replace(QUICK, shapes_share=0.0)
     assert [
         r.step for r in pretrain.pretrain(config, CPU, tmp_path / "made.safetensors", None)
     ] == [2]
 
 
-def test_real_wafers_teach_by_lots(tmp_path: Path) -> None:
+def test_lots_are_left_out(tmp_path: Path) -> None:
     config = replace(QUICK, leave_groups_out=0.25)
     list(pretrain.pretrain(config, CPU, tmp_path / "made.safetensors", real()))
-    told = json.loads((tmp_path / "made.json").read_bytes())
-    assert told["config"]["real_wafers"] == 27
-    assert told["extra"]["evaluation"]["count"] == 9
+    reported = json.loads((tmp_path / "made.json").read_bytes())
+    assert reported["config"]["real_wafers"] == 27
+    assert reported["extra"]["evaluation"]["count"] == 9
 
 
-def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+def test_a_killed_run_resumes(tmp_path: Path) -> None:
     output = tmp_path / "made.safetensors"
     config = replace(QUICK, steps=3, save_every=0.0)
     run = pretrain.pretrain(config, CPU, output, None)
@@ -209,7 +209,7 @@ def test_a_run_with_other_settings_starts_anew(tmp_path: Path) -> None:
         ({"without": ("Blob",)}, "no pattern “Blob”"),
     ],
 )
-def test_settings_that_make_no_sense(change: dict[str, object], match: str) -> None:
+def test_invalid_settings_are_refused(change: dict[str, object], match: str) -> None:
     with pytest.raises(ParameterError, match=match):
         replace(QUICK, **change)
 
@@ -245,21 +245,23 @@ class _Corner(WaferCNN):
         return torch.stack([x.mean((1, 2, 3)), x[:, 0, 0, 0]], 1) * 255
 
 
-def test_how_wafers_of_a_class_differ_is_their_covariance_in_all_turns() -> None:
+def test_the_within_class_covariance_by_hand() -> None:
     inputs = torch.zeros(24, 3, 2, 2, dtype=torch.uint8)
-    inputs[:12, :, 0, 0] = 12  # all alike, but for the corner that a turn brings to the front
+    inputs[:12, :, 0, 0] = (
+        12  # identical except for the corner, which a rotation moves to the front
+    )
     inputs[12:] = 60 + 10 * torch.arange(12, dtype=torch.uint8)[:, None, None, None]
     label = torch.tensor([0] * 12 + [3] * 12)
     wafers = labelled(inputs, label, torch.zeros(24, dtype=torch.int64))
-    names = [nn.Linear(2, 3), nn.Linear(2, 1)]
-    layer = names_layer(_Corner().eval(), names, wafers, 0)
-    torch.testing.assert_close(layer.weight, torch.cat([names[0].weight, names[1].weight]))
-    torch.testing.assert_close(layer.bias, torch.cat([names[0].bias, names[1].bias]))
+    layers = [nn.Linear(2, 3), nn.Linear(2, 1)]
+    layer = pretrained_head(_Corner().eval(), layers, wafers, 0)
+    torch.testing.assert_close(layer.weight, torch.cat([layers[0].weight, layers[1].weight]))
+    torch.testing.assert_close(layer.bias, torch.cat([layers[0].bias, layers[1].bias]))
     # class 0: mean 3, first cell 12 in one turn of four; class 3: both are 60, 70 … 170
     first = np.cov(np.tile([12.0, 0, 0, 0], 12))
     second = np.cov(np.repeat(60.0 + 10 * np.arange(12), 4))
     expected = [[second / 2, second / 2], [second / 2, (first + second) / 2]]
     np.testing.assert_allclose(layer.get_buffer("within"), expected, rtol=1e-5)
-    # two wafers of a class say nothing of a covariance
-    few = names_layer(_Corner().eval(), names, wafers.take(torch.tensor([0, 12])), 0)
+    # Two wafers per class are too few for a covariance.
+    few = pretrained_head(_Corner().eval(), layers, wafers.take(torch.tensor([0, 12])), 0)
     torch.testing.assert_close(few.get_buffer("within"), torch.eye(2))

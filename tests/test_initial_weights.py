@@ -1,4 +1,4 @@
-"""What a training starts from: taught weights that all learn on, a frozen network, or chance."""
+"""The weights that training starts from: pretrained and fine-tuned, frozen, or random."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from wafer_core.errors import Cancelled, ModelError, ParameterError
 from wafer_core.networks import imagenet, initial_weights, registry
 from wafer_core.simulator import simulate_many
 from wafer_core.tasks.classification import diagnostics
-from wafer_core.tasks.classification import train as classifier
-from wafer_core.tasks.classification.config import TrainConfig, TrainData
+from wafer_core.tasks.classification.classifier import Classifier
+from wafer_core.tasks.classification.config import TrainConfig
+from wafer_core.tasks.classification.train import train
+from wafer_core.tasks.classification.train_data import TrainData
 from wafer_core.workflows.runner import run_job
 from wafer_core.workflows.submit import create_job
 
@@ -41,15 +43,15 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.T
     torch.save(state, tmp_path / "saved")
     prefix = hashlib.sha256((tmp_path / "saved").read_bytes()).hexdigest()[:8]
     url = (tmp_path / f"mobilenet_v2-{prefix}.pth").as_uri()
-    known = imagenet.Official(PHOTO, url, 14)
-    monkeypatch.setattr(imagenet, "official", lambda name: (known,))
+    known = imagenet.PublishedFile(PHOTO, url, 14)
+    monkeypatch.setattr(imagenet, "published_files", lambda name: (known,))
     imagenet.install(PHOTO, tmp_path / "saved")
     return state
 
 
 @pytest.fixture(scope="module")
 def data() -> TrainData:
-    """Two patterns of six wafers to learn from and three to choose by."""
+    """Two patterns with six training and three validation wafers each."""
     wafers = [
         w for seed, p in enumerate(("Center", "Edge-Ring")) for w in simulate_many(p, 9, seed)
     ]
@@ -62,12 +64,12 @@ def data() -> TrainData:
     )  # fmt: skip
 
 
-def trained(data: TrainData, **settings: Any) -> tuple[list[Any], classifier.Classifier]:
-    results = list(classifier.train(data, TrainConfig(**{**QUICK, **settings}), CPU))
+def trained(data: TrainData, **settings: Any) -> tuple[list[Any], Classifier]:
+    results = list(train(data, TrainConfig(**{**QUICK, **settings}), CPU))
     return results, results[-1].best_classifier()
 
 
-def moved(model: classifier.Classifier, start: initial_weights.Start) -> dict[str, float | None]:
+def moved(model: Classifier, start: initial_weights.InitialNetwork) -> dict[str, float | None]:
     rows = diagnostics.movement(start.network.state_dict(), model.network.state_dict())
     return {row.layer: row.moved for row in rows}
 
@@ -76,22 +78,22 @@ def moved(model: classifier.Classifier, start: initial_weights.Start) -> dict[st
 
 
 def test_the_wafer_network_starts_from_the_weights_that_ship() -> None:
-    start = initial_weights.begin("wafernet", 3, initial_weights.FINE_TUNED, 0)
-    again = initial_weights.begin("wafernet", 3, initial_weights.FROZEN, 0)
-    other = initial_weights.begin("wafernet", 3, initial_weights.FINE_TUNED, 1)
+    start = initial_weights.initialize("wafernet", 3, initial_weights.FINE_TUNED, 0)
+    again = initial_weights.initialize("wafernet", 3, initial_weights.FROZEN, 0)
+    other = initial_weights.initialize("wafernet", 3, initial_weights.FINE_TUNED, 1)
     assert start.weights == "wafers"
     assert start.note is None
     first, second, third = (s.network.state_dict() for s in (start, again, other))
     assert all(first[key].equal(second[key]) for key in first)
-    # all but the last layer is known, whatever the seed
+    # All but the last layer is pretrained, whatever the seed.
     assert {key for key in first if not first[key].equal(third[key])} == {
         "head.weight", "head.bias",
     }  # fmt: skip
 
 
-def test_from_scratch_is_chance_by_the_seed() -> None:
+def test_from_scratch_the_weights_depend_on_the_seed() -> None:
     one, same, other = (
-        initial_weights.begin("wafernet", 3, initial_weights.SCRATCH, s) for s in (0, 0, 1)
+        initial_weights.initialize("wafernet", 3, initial_weights.SCRATCH, s) for s in (0, 0, 1)
     )
     assert one.weights is None
     assert one.note is None
@@ -101,23 +103,26 @@ def test_from_scratch_is_chance_by_the_seed() -> None:
 
 
 @pytest.mark.parametrize("how", [initial_weights.FINE_TUNED, initial_weights.FROZEN])
-def test_without_imagenet_weights_a_sentence_says_so(how: str) -> None:
-    start = initial_weights.begin(PHOTO, 3, how, 0)
+def test_missing_imagenet_weights_are_reported(how: str) -> None:
+    start = initial_weights.initialize(PHOTO, 3, how, 0)
     assert start.weights is None
     assert start.size == registry.NETWORKS[PHOTO].size
     assert start.note is not None
-    assert start.note.startswith("There are no ImageNet weights for MobileNetV2 on this machine")
-    scratch = initial_weights.begin(PHOTO, 3, initial_weights.SCRATCH, 0)
+    sentence = str(start.note)
+    assert sentence.startswith("There are no ImageNet weights for MobileNetV2 on this machine")
+    scratch = initial_weights.initialize(PHOTO, 3, initial_weights.SCRATCH, 0)
     assert scratch.note is None
     assert scratch.network.state_dict()["features.0.0.weight"].equal(
         start.network.state_dict()["features.0.0.weight"]
     )
 
 
-def test_a_network_that_has_no_weights_cannot_be_frozen() -> None:
-    assert initial_weights.begin("wafer_cnn", 3, initial_weights.FINE_TUNED, 0).note is None
-    note = initial_weights.begin("wafer_cnn", 3, initial_weights.FROZEN, 0).note
-    assert note == "Wafer CNN (small, ours) comes with no weights, so it starts from scratch."
+def test_a_network_without_pretrained_weights_cannot_be_frozen() -> None:
+    assert initial_weights.initialize("wafer_cnn", 3, initial_weights.FINE_TUNED, 0).note is None
+    note = initial_weights.initialize("wafer_cnn", 3, initial_weights.FROZEN, 0).note
+    assert str(note) == (
+        "Wafer CNN (small, from scratch) has no pretrained weights, so it starts from scratch."
+    )
 
 
 def test_damaged_imagenet_weights_stop_the_training(
@@ -126,9 +131,9 @@ def test_damaged_imagenet_weights_stop_the_training(
     path = imagenet.find(PHOTO)
     assert path is not None
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(ModelError, match="damaged or not genuine"):
+    with pytest.raises(ModelError, match="damaged or has been changed"):
         trained(data, network=PHOTO)
-    assert initial_weights.begin(PHOTO, 2, initial_weights.SCRATCH, 0).weights is None
+    assert initial_weights.initialize(PHOTO, 2, initial_weights.SCRATCH, 0).weights is None
 
 
 def test_unknown_ways_to_start_are_refused() -> None:
@@ -144,41 +149,41 @@ def test_unknown_ways_to_start_are_refused() -> None:
         ("resnet18", {"transfer": "frozen"}, initial_weights.FROZEN),
     ],
 )
-def test_runs_from_before_the_choice_started_from_what_there_was(
+def test_runs_that_predate_the_setting_used_the_weights_of_their_network(
     network: str, config: dict[str, str], expected: str
 ) -> None:
-    assert initial_weights.of_config(network, config) == expected
+    assert initial_weights.transfer_of(network, config) == expected
 
 
 # -- the training --------------------------------------------------------------------------------
 
 
-def test_a_frozen_network_learns_in_its_last_layer_only(data: TrainData) -> None:
+def test_only_the_last_layer_of_a_frozen_network_changes(data: TrainData) -> None:
     (result,), model = trained(data, network="wafernet", transfer=initial_weights.FROZEN, epochs=50)
     assert result.epochs == 1
     assert 0 < result.train_loss < 0.5
     assert result.macro_f1 is not None
     assert result.macro_f1 > 0.7
-    start = initial_weights.begin("wafernet", 2, initial_weights.FROZEN, QUICK["seed"])
-    went = moved(model, start)
-    assert went.pop("head") != 0
-    assert set(went.values()) == {0.0}
-    begun, ended = start.network.state_dict(), model.network.state_dict()
-    assert all(ended[k].equal(v) for k, v in begun.items() if not k.startswith("head."))
+    start = initial_weights.initialize("wafernet", 2, initial_weights.FROZEN, QUICK["seed"])
+    movement = moved(model, start)
+    assert movement.pop("head") != 0
+    assert set(movement.values()) == {0.0}
+    before, after = start.network.state_dict(), model.network.state_dict()
+    assert all(after[k].equal(v) for k, v in before.items() if not k.startswith("head."))
 
 
-def test_a_tiny_learning_rate_leaves_every_network_at_its_noted_start(
+def test_a_tiny_learning_rate_leaves_every_network_at_its_initial_weights(
     data: TrainData, stored: dict[str, torch.Tensor]
 ) -> None:
-    """The start that is computed again for the report is the one that training began from."""
+    """The initial network made for the report is the one that training started from."""
     for network, how in (
         ("wafernet", initial_weights.FINE_TUNED), ("wafernet", initial_weights.SCRATCH),
         ("wafer_cnn", initial_weights.FINE_TUNED), (PHOTO, initial_weights.FINE_TUNED),
     ):  # fmt: skip
         _, model = trained(data, network=network, transfer=how, learning_rate=1e-6)
-        went = moved(model, initial_weights.begin(network, 2, how, QUICK["seed"]))
-        last = list(went)[-1]
-        assert all(m is not None and m < 1e-3 for layer, m in went.items() if layer != last), (
+        movement = moved(model, initial_weights.initialize(network, 2, how, QUICK["seed"]))
+        last = list(movement)[-1]
+        assert all(m is not None and m < 1e-3 for layer, m in movement.items() if layer != last), (
             network
         )
 
@@ -192,40 +197,40 @@ def test_imagenet_weights_train_frozen_and_can_be_stored(
         model.network.state_dict()["features.18.0.weight"], stored["features.18.0.weight"]
     )
     model.save(tmp_path / "run")
-    again = classifier.Classifier.load(tmp_path / "run")
+    again = Classifier.load(tmp_path / "run")
     pictures = list(data.validation_pictures)
     np.testing.assert_allclose(
         again.predict_proba(pictures), model.predict_proba(pictures), atol=1e-6
     )
 
 
-def test_a_frozen_training_can_be_stopped_while_it_looks(data: TrainData) -> None:
-    told: list[float] = []
+def test_a_frozen_training_can_be_stopped(data: TrainData) -> None:
+    reported: list[float] = []
 
     def stop(share: float) -> None:
-        told.append(share)
+        reported.append(share)
         raise Cancelled("stop")
 
     config = TrainConfig(**QUICK, network="wafernet", transfer=initial_weights.FROZEN)
     with pytest.raises(Cancelled):
-        list(classifier.train(data, config, CPU, on_batch=stop))
-    assert len(told) == 1
-    assert 0 < told[0] <= 1
+        list(train(data, config, CPU, on_progress=stop))
+    assert len(reported) == 1
+    assert 0 < reported[0] <= 1
 
 
 # -- the job -------------------------------------------------------------------------------------
 
 
-def test_the_job_notes_what_is_under_the_hood_and_what_was_missing(project: Project) -> None:
+def test_the_job_reports_diagnostics_and_missing_weights(project: Project) -> None:
     config = {**QUICK, "network": PHOTO}
     result = run_job(create_job(project.path, "train", {"config": config}, "cpu"))
-    assert sum("There are no ImageNet weights" in note for note in result["notes"]) == 1
+    assert sum("There are no ImageNet weights" in str(note) for note in result["notes"]) == 1
     report = models.report(project, result["run"])
-    noted = report["hood"]
-    assert noted["data"] == models.trained_on(project, result["run"]).fingerprint
-    assert noted["weights"] is None
-    assert noted["movement"][-1]["layer"] == "classifier.1"
-    assert noted["pictures"] == report["validation_count"]
-    assert all(0 < row["moved"] < 10 for row in noted["movement"])
-    assert sum(row["channels"] for row in noted["dead"]) > 1000
-    assert len(json.dumps(noted)) < 50_000
+    diagnosed = report["hood"]
+    assert diagnosed["data"] == models.trained_on(project, result["run"]).fingerprint
+    assert diagnosed["weights"] is None
+    assert diagnosed["movement"][-1]["layer"] == "classifier.1"
+    assert diagnosed["pictures"] == report["validation_count"]
+    assert all(0 < row["moved"] < 10 for row in diagnosed["movement"])
+    assert sum(row["channels"] for row in diagnosed["dead"]) > 1000
+    assert len(json.dumps(diagnosed)) < 50_000

@@ -1,4 +1,4 @@
-"""Training: learns what can be learned, says what cannot, repeats itself, and can be stopped."""
+"""Training: accuracy, errors, repeatability, and stopping."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ import torch
 
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
-from wafer_core.networks import registry
+from wafer_core.networks.optimizer import rate_factor
 from wafer_core.networks.preparation import Preparation
+from wafer_core.networks.wafer_cnn import WaferCNN
+from wafer_core.parameters import parameters_of
 from wafer_core.tasks.augmentation.dihedral import quarter_turns, transform
-from wafer_core.tasks.classification.config import Familiarity
-from wafer_core.tasks.classification.train import (
-    PARAMETERS,
-    Classifier,
-    EpochResult,
-    TrainConfig,
-    TrainData,
-    rate_factor,
-    train,
-)
+from wafer_core.tasks.classification.classifier import Classifier
+from wafer_core.tasks.classification.config import HeadScore, TrainConfig
+from wafer_core.tasks.classification.train import EpochResult, train
+from wafer_core.tasks.classification.train_data import TrainData
 
 CPU = torch.device("cpu")
 QUICK = TrainConfig(network="wafer_cnn", epochs=3, learning_rate=0.003)
@@ -66,7 +62,7 @@ def test_three_simple_patterns_are_learned(results: list[EpochResult]) -> None:
     assert classifier.class_names == ("Center", "Edge-Ring", "Random")
 
 
-def test_results_tell_the_epochs(results: list[EpochResult]) -> None:
+def test_results_describe_the_epochs(results: list[EpochResult]) -> None:
     assert [r.epoch for r in results] == list(range(1, 15))
     assert {r.epochs for r in results} == {14}
     assert results[-1].train_loss < results[0].train_loss
@@ -91,7 +87,7 @@ def test_probabilities_add_up_and_do_not_depend_on_the_batch(results: list[Epoch
     assert classifier.predict_proba([]).shape == (0, 3)
 
 
-def test_the_answer_does_not_depend_on_where_the_notch_is(results: list[EpochResult]) -> None:
+def test_predictions_are_invariant_under_rotation(results: list[EpochResult]) -> None:
     classifier = results[-1].best_classifier()
     picture = wafer(0, np.random.default_rng(7))
     forms = [np.ascontiguousarray(np.rot90(picture, k)) for k in range(4)]
@@ -118,17 +114,17 @@ def test_stopping_keeps_the_best_so_far() -> None:
 
 
 def test_it_can_be_cancelled_between_batches() -> None:
-    seen: list[float] = []
+    reported: list[float] = []
 
-    def on_batch(done: float) -> None:
-        seen.append(done)
-        if len(seen) == 2:
+    def on_progress(done: float) -> None:
+        reported.append(done)
+        if len(reported) == 2:
             raise Cancelled("stop")
 
     config = dataclasses.replace(QUICK, batch_size=8, transfer="scratch")
     with pytest.raises(Cancelled):
-        list(train(data(), config, CPU, on_batch))
-    assert seen == [pytest.approx(1 / 9), pytest.approx(2 / 9)]
+        list(train(data(), config, CPU, on_progress))
+    assert reported == [pytest.approx(1 / 9), pytest.approx(2 / 9)]
 
 
 def test_patience_stops_when_nothing_gets_better() -> None:
@@ -158,7 +154,7 @@ def test_a_class_without_validation_pictures() -> None:
     assert results[-1].best_classifier().predict_proba(full.train_pictures[:1]).shape == (1, 3)
 
 
-def test_two_identical_classes_are_trained_and_score_as_they_deserve() -> None:
+def test_two_identical_classes_are_predicted_with_equal_probability() -> None:
     one = data(4, 4, classes=1)
     twins = TrainData(
         ("a", "b"),
@@ -175,16 +171,16 @@ def test_two_identical_classes_are_trained_and_score_as_they_deserve() -> None:
 
 
 def test_one_class_alone_is_refused() -> None:
-    with pytest.raises(InputError, match=r"at least two classes.*there is 1"):
+    with pytest.raises(InputError, match=r"at least two classes.*only one class"):
         next(train(data(classes=1), QUICK, CPU))
 
 
 def test_a_class_without_training_pictures_is_named_and_can_be_left_out() -> None:
     full = data(4, 2, classes=2)
     padded = dataclasses.replace(full, class_names=("Center", "Edge-Ring", "Empty"))
-    with pytest.raises(InputError, match="“Empty” has no picture"):
+    with pytest.raises(InputError, match="“Empty” has no training picture"):
         next(train(padded, QUICK, CPU))
-    reduced, dropped = padded.without_empty()
+    reduced, dropped = padded.without_empty_classes()
     assert dropped == ("Empty",)
     assert reduced.class_names == ("Center", "Edge-Ring")
     assert reduced.check() is reduced
@@ -192,15 +188,15 @@ def test_a_class_without_training_pictures_is_named_and_can_be_left_out() -> Non
 
 def test_labels_that_fit_no_class_are_refused() -> None:
     full = data()
-    with pytest.raises(InputError, match="belong together"):
+    with pytest.raises(InputError, match="do not match"):
         next(train(dataclasses.replace(full, train_labels=full.train_labels + 1), QUICK, CPU))
 
 
-def test_a_loss_that_is_no_number_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_diverging_loss_is_reported_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
         return self.head.weight.sum() * torch.full((len(x), 3), float("nan"))
 
-    monkeypatch.setattr(registry.WaferCNN, "forward", broken)
+    monkeypatch.setattr(WaferCNN, "forward", broken)
     with pytest.raises(ParameterError, match=r"Lower the learning rate \(it was 0\.003\)"):
         next(train(data(), dataclasses.replace(QUICK, transfer="scratch"), CPU))
 
@@ -213,58 +209,58 @@ def test_a_loss_that_is_no_number_is_told_with_what_to_do(monkeypatch: pytest.Mo
      ("rotation_share", 2), ("label_smoothing", -0.1), ("patience", -1), ("seed", -1),
      ("seed", None), ("zoom", float("nan")), ("weight_decay", None)],
 )  # fmt: skip
-def test_settings_that_cannot_be_used_are_named(name: str, value: object) -> None:
+def test_invalid_settings_are_named(name: str, value: object) -> None:
     with pytest.raises(ParameterError, match=name):
         TrainConfig(**{name: value})  # type: ignore[arg-type]
 
 
-def test_every_setting_is_explained_and_has_the_default_it_says() -> None:
+def test_every_setting_is_explained() -> None:
     fields = {f.name: f.default for f in dataclasses.fields(TrainConfig)}
-    assert set(fields) == {*PARAMETERS, "seed"}
-    for name, parameter in PARAMETERS.items():
+    assert set(fields) == set(parameters_of(TrainConfig))
+    for name, parameter in parameters_of(TrainConfig).items():
         assert parameter.help.endswith(".")
-        assert fields[name] in (None, parameter.default)
+        assert fields[name] == parameter.default
 
 
 def test_the_number_of_epochs_follows_the_number_of_pictures() -> None:
-    nothing_known = TrainConfig(network="wafer_cnn")
-    epochs = [nothing_known.resolved(n).epochs or 0 for n in (1, 10, 350, 5000, 100_000)]
+    scratch = TrainConfig(network="wafer_cnn")
+    epochs = [scratch.resolved(n).epochs or 0 for n in (1, 10, 350, 5000, 100_000)]
     assert epochs == sorted(epochs, reverse=True)
     assert TrainConfig(epochs=7).resolved(350).epochs == 7
     fresh = TrainConfig(network="wafer_cnn").resolved(350)
     assert (fresh.epochs, fresh.learning_rate) == (100, pytest.approx(0.003))
     taught = TrainConfig(network="wafernet").resolved(350)
-    assert taught.epochs == 1  # its last layer is all that has to learn
+    assert taught.epochs == 1  # only its last layer is trained
     assert TrainConfig().resolved(9_999).epochs == 1
     assert 1 < (TrainConfig().resolved(10_000).epochs or 0) < 30
     assert (TrainConfig(transfer="scratch").resolved(350).epochs or 0) > 1
-    known = Familiarity(0.94, 4000), Familiarity(0.96, 4000)
-    assert [(TrainConfig().resolved(10_000, f).epochs or 0) > 1 for f in known] == [True, False]
-    strange = TrainConfig().resolved(350, Familiarity(0.5, 350))
-    assert (strange.epochs or 0) > 30
-    assert strange.learning_rate == pytest.approx(0.003)
-    laid = TrainConfig().resolved(350, lays_wafers=True)
-    assert (laid.epochs or 0) == 2 * (strange.epochs or 0)
-    assert TrainConfig(epochs=2, learning_rate=0.1).resolved(350, Familiarity(0.5, 350)).epochs == 2
-    assert (taught.learning_rate or 0) < 0.003  # and much to forget
+    scores = HeadScore(0.94, 4000), HeadScore(0.96, 4000)
+    assert [(TrainConfig().resolved(10_000, f).epochs or 0) > 1 for f in scores] == [True, False]
+    out_of_domain = TrainConfig().resolved(350, HeadScore(0.5, 350))
+    assert (out_of_domain.epochs or 0) > 30
+    assert out_of_domain.learning_rate == pytest.approx(0.003)
+    mixed = TrainConfig().resolved(350, overlays=True)
+    assert (mixed.epochs or 0) == 2 * (out_of_domain.epochs or 0)
+    assert TrainConfig(epochs=2, learning_rate=0.1).resolved(350, HeadScore(0.5, 350)).epochs == 2
+    assert (taught.learning_rate or 0) < 0.003
 
 
 @pytest.mark.parametrize(
-    ("told_apart", "originals", "strange"),
+    ("balanced_accuracy", "originals", "out_of_domain"),
     [(0.69, 90, True), (0.71, 90, False), (0.84, 299, False), (0.84, 300, True),
      (0.86, 5000, False), (None, 5000, False)],
 )  # fmt: skip
-def test_more_is_asked_of_a_last_layer_with_many_originals(
-    told_apart: float | None, originals: int, strange: bool
+def test_a_higher_accuracy_is_required_with_many_originals(
+    balanced_accuracy: float | None, originals: int, out_of_domain: bool
 ) -> None:
-    assert Familiarity(told_apart, originals).is_strange == strange
+    assert HeadScore(balanced_accuracy, originals).is_out_of_domain == out_of_domain
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
     assert [rate_factor(t) for t in (0, 0.2, 0.6, 1)] == pytest.approx([0.1, 1, 0.5, 0])
 
 
-def test_quarter_turns_only_move_cells() -> None:
+def test_rotations_and_reflections_only_move_cells() -> None:
     config = TrainConfig(rotation_share=0)
     batch = torch.rand(40, 2, 16, 16)
     turned = transform(batch, config, torch.Generator().manual_seed(0))
@@ -276,31 +272,31 @@ def test_quarter_turns_only_move_cells() -> None:
 
 
 class Corner(torch.nn.Module):
-    """Its first logit is ten times the top left cell; it counts what it is shown."""
+    """Its first logit is ten times the top left cell; it counts its inputs."""
 
-    seen = 0
+    count = 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.seen += len(x)
+        self.count += len(x)
         first = 10 * x[:, 1, 0, 0]
         return torch.stack([first, torch.zeros_like(first)], 1)
 
 
-def test_only_a_wafer_that_is_not_sure_is_shown_in_all_turns() -> None:
+def test_only_uncertain_wafers_are_rotated() -> None:
     network = Corner()
     classifier = Classifier(network, "wafer_cnn", Preparation(16), ["A", "B"])
     batch = torch.zeros(3, 3, 16, 16)
-    batch[0, 1, 0, 0] = 1.0  # 10 against 0: sure at once
-    batch[1, 1, 0, 0] = batch[1, 1, 15, 15] = 0.1  # 1 against 0 in two of the four turns
+    batch[0, 1, 0, 0] = 1.0  # 10 against 0: confident
+    batch[1, 1, 0, 0] = batch[1, 1, 15, 15] = 0.1  # 1 against 0 in two of the four rotations
     answer = classifier.predict_prepared(batch)
-    assert network.seen == 3 + 2 * 3  # the empty third one is not sure either
+    assert network.count == 3 + 2 * 3  # the empty third one is uncertain too
     both = np.log(1 / (1 + np.exp([-1.0, 0, -1, 0]))).mean()
     other = np.log(1 / (1 + np.exp([1.0, 0, 1, 0]))).mean()
     expected = [1 / (1 + np.exp(-10.0)), np.exp(both) / (np.exp(both) + np.exp(other)), 0.5]
     np.testing.assert_allclose(answer[:, 0], expected, rtol=1e-6)
-    classifier.average_turns, network.seen = False, 0
+    classifier.average_turns, network.count = False, 0
     assert classifier.predict_prepared(batch)[1, 0] == pytest.approx(1 / (1 + np.exp(-1.0)))
-    assert network.seen == 3
+    assert network.count == 3
 
 
 def test_transforms_can_be_switched_off() -> None:

@@ -1,4 +1,4 @@
-"""The weights that ship: they load, they know the nine patterns, and they are worth having."""
+"""The weights that ship: they load, recognise the nine patterns, and help training."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import torch
 from wafer_core.errors import ModelError
 from wafer_core.images import Picture
 from wafer_core.networks import registry
+from wafer_core.networks.wafer_cnn import WaferCNN
 from wafer_core.simulator import PATTERNS, simulate_many
-from wafer_core.tasks.classification import train as classifier
-from wafer_core.tasks.classification.config import PARAMETERS
+from wafer_core.tasks.classification import train as training
+from wafer_core.tasks.classification.config import TrainConfig
 from wafer_core.tasks.classification.pretrained import standard_classifier
-from wafer_core.tasks.classification.train import TrainConfig, TrainData, train
+from wafer_core.tasks.classification.train import train
+from wafer_core.tasks.classification.train_data import TrainData
 
 CPU = torch.device("cpu")
 FILE = registry.WEIGHTS / "wafernet.safetensors"
@@ -35,11 +37,11 @@ def test_the_weights_are_small_and_described() -> None:
 
 
 def test_wafernet_is_the_default() -> None:
-    assert TrainConfig().network == "wafernet" == PARAMETERS["network"].default
+    assert TrainConfig().network == "wafernet"
     assert next(iter(registry.NETWORKS)) == "wafernet"
 
 
-def test_the_standard_classifier_knows_the_nine_patterns() -> None:
+def test_the_standard_classifier_recognises_the_nine_patterns() -> None:
     classifier = standard_classifier()
     assert classifier.class_names == PATTERNS
     assert 0.3 < classifier.temperature < 3
@@ -49,45 +51,44 @@ def test_the_standard_classifier_knows_the_nine_patterns() -> None:
     assert classifier.extra["evaluation"]["macro_f1"] > 0.8
 
 
-def test_three_pictures_a_class_are_learned_better_than_from_fresh_weights() -> None:
-    # names that pre-training never heard, for groups of patterns
+def test_with_three_pictures_per_class_pretraining_beats_random_weights() -> None:
     pictures, labels = simulated(3, 7)
-    told, truth = simulated(12, 8)
+    test, truth = simulated(12, 8)
     config = TrainConfig(epochs=3, patience=0)
     data = TrainData(PATTERNS, pictures, labels, [], np.zeros(0, np.int64))
 
     def accuracy(network: str) -> float:
         result = list(train(data, TrainConfig(network=network, epochs=3, patience=0), CPU))[-1]
-        answer = result.best_classifier().predict_proba(told)
-        return float((answer.argmax(1) == truth).mean())
+        probabilities = result.best_classifier().predict_proba(test)
+        return float((probabilities.argmax(1) == truth).mean())
 
     assert config.network == "wafernet"
     assert accuracy("wafernet") > accuracy("wafer_cnn") + 0.25
 
 
-def test_the_last_layer_is_fresh_and_of_the_right_size() -> None:
-    network, known = registry.build_taught("wafernet", 4)
-    assert isinstance(network, registry.WaferCNN)
+def test_the_last_layer_is_new_and_has_the_right_size() -> None:
+    network, head = registry.build_pretrained("wafernet", 4)
+    assert isinstance(network, WaferCNN)
     assert network.head.out_features == 4
     shipped = standard_classifier().network
     torch.testing.assert_close(network.stem.weight, shipped.get_parameter("stem.weight"))
-    assert known is not None
-    torch.testing.assert_close(known.layer.weight[:9], shipped.get_parameter("head.weight"))
-    assert known.exclusive == 9
-    spread = torch.linalg.eigvalsh(known.within.double())
-    assert known.within.shape == (network.head.in_features,) * 2
-    assert spread[0] > -1e-6 * spread[-1]  # a covariance
-    assert known.within.diagonal().mean() > 1e-3
+    assert head is not None
+    torch.testing.assert_close(head.layer.weight[:9], shipped.get_parameter("head.weight"))
+    assert head.exclusive == 9
+    eigenvalues = torch.linalg.eigvalsh(head.within_class.double())
+    assert head.within_class.shape == (network.head.in_features,) * 2
+    assert eigenvalues[0] > -1e-6 * eigenvalues[-1]  # a covariance
+    assert head.within_class.diagonal().mean() > 1e-3
 
 
-def test_other_networks_start_fresh() -> None:
+def test_other_networks_start_at_random() -> None:
     torch.manual_seed(0)
-    network, known = registry.build_taught("wafer_cnn", 3)
+    network, head = registry.build_pretrained("wafer_cnn", 3)
     one = network.state_dict()
     torch.manual_seed(0)
     two = registry.build("wafer_cnn", 3).state_dict()
     torch.testing.assert_close(one, two)
-    assert known is None
+    assert head is None
 
 
 @pytest.fixture
@@ -98,69 +99,69 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_changed_weights_are_refused_with_a_sentence(copied: Path) -> None:
+def test_changed_weights_are_refused(copied: Path) -> None:
     path = copied / FILE.name
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(ModelError, match=r"wafernet\.safetensors.*checksum differs"):
-        registry.build_taught("wafernet", 9)
+        registry.build_pretrained("wafernet", 9)
 
 
-def test_missing_weights_are_told(copied: Path) -> None:
+def test_missing_weights_are_reported(copied: Path) -> None:
     (copied / FILE.name).unlink()
     with pytest.raises(ModelError, match=r"wafernet\.safetensors is missing"):
-        registry.build_taught("wafernet", 9)
+        registry.build_pretrained("wafernet", 9)
 
 
-def test_weights_of_another_network_are_told(copied: Path) -> None:
+def test_weights_of_another_network_are_refused(copied: Path) -> None:
     from wafer_core.networks import checkpoint
 
     checkpoint.save(copied, registry.build("wafer_cnn", 9), {}, "wafernet")
     with pytest.raises(ModelError, match="another version"):
-        registry.build_taught("wafernet", 9)
+        registry.build_pretrained("wafernet", 9)
 
 
-def test_a_layer_of_names_of_another_network_is_told(copied: Path) -> None:
+def test_a_pretrained_head_of_another_network_is_refused(copied: Path) -> None:
     from wafer_core.networks import checkpoint
 
     checkpoint.save(copied, torch.nn.Conv2d(1, 1, 1), {}, "wafernet-names")
     with pytest.raises(ModelError, match="another version"):
-        registry.build_taught("wafernet", 9)
+        registry.build_pretrained("wafernet", 9)
 
 
-def test_the_first_epoch_fits_the_last_layer_alone() -> None:
+def test_the_first_epoch_fits_only_the_last_layer() -> None:
     pictures, labels = simulated(3, 7)
     data = TrainData(PATTERNS, pictures, labels, pictures, labels)
-    seen: list[float] = []
+    reported: list[float] = []
     config = TrainConfig(epochs=2, batch_size=9, patience=0)
-    first, second = train(data, config, CPU, seen.append)
+    first, second = train(data, config, CPU, reported.append)
     assert first.is_best
     assert first.macro_f1 is not None
-    assert first.macro_f1 > 0.9  # three a class are easily told apart by heart
+    assert first.macro_f1 > 0.9
     assert second.epoch == 2
-    assert seen == sorted(seen)
-    assert seen[-1] == pytest.approx(1)
+    assert reported == sorted(reported)
+    assert reported[-1] == pytest.approx(1)
 
 
-def test_fine_tuning_is_kept_only_where_the_loss_is_no_greater_either(
+def test_fine_tuning_is_kept_only_if_the_loss_is_no_higher(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     losses = iter([1.0, 1.2, 0.9])
-    monkeypatch.setattr(classifier, "_calibrated_loss", lambda *_: next(losses))
-    monkeypatch.setattr(classifier, "_standard_error", lambda _: -2.0)  # any macro-F1 will do
+    monkeypatch.setattr(training, "_calibrated_loss", lambda *_: next(losses))
+    monkeypatch.setattr(training, "_standard_error", lambda _: -2.0)  # any macro-F1 will do
     pictures, labels = simulated(2, 7)
     data = TrainData(PATTERNS, pictures, labels, pictures, labels)
     config = TrainConfig(epochs=3, batch_size=9, patience=0)
     assert [result.is_best for result in train(data, config, CPU)] == [True, False, True]
 
 
-def test_epochs_that_are_not_kept_for_their_loss_end_the_patience(
+def test_epochs_with_a_higher_loss_count_towards_early_stopping(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     losses = iter([1.0, 2.0, 2.0, 2.0, 2.0])
-    monkeypatch.setattr(classifier, "_calibrated_loss", lambda *_: next(losses))
-    monkeypatch.setattr(classifier, "_standard_error", lambda _: -2.0)
+    monkeypatch.setattr(training, "_calibrated_loss", lambda *_: next(losses))
+    monkeypatch.setattr(training, "_standard_error", lambda _: -2.0)
     pictures, labels = simulated(2, 7)
     data = TrainData(PATTERNS, pictures, labels, pictures, labels)
     config = TrainConfig(epochs=5, batch_size=9, patience=2)
@@ -169,8 +170,8 @@ def test_epochs_that_are_not_kept_for_their_loss_end_the_patience(
 
 def test_the_calibrated_loss_is_that_of_the_best_temperature() -> None:
     labels = np.tile([0, 1, 0, 1], 2000)  # so many that nobody's first guess counts
-    assert classifier._calibrated_loss(np.zeros((8000, 2)), labels) == pytest.approx(np.log(2))
+    assert training._calibrated_loss(np.zeros((8000, 2)), labels) == pytest.approx(np.log(2))
     # three of four are right: ±s with σ(s) = 3/4 is best, however sure the scores were
     scores = np.tile([[30.0, 0], [0, 30], [30, 0], [30, 0]], (2000, 1))
     best = -(3 * np.log(0.75) + np.log(0.25)) / 4
-    assert classifier._calibrated_loss(scores, labels) == pytest.approx(best, abs=1e-3)
+    assert training._calibrated_loss(scores, labels) == pytest.approx(best, abs=1e-3)
