@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wafer_core.errors import ParameterError
+from wafer_core.json_fields import Fields
 
 Floats = npt.NDArray[np.float64]
 PRIOR = 0.5  # pseudo-count of a class, correct and wrong (Jeffreys' prior)
@@ -49,6 +50,19 @@ class Difference:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return vars(self).copy()
+
+    @classmethod
+    def from_json(cls, value: object) -> Difference:
+        """Read what ``to_json`` gave.
+
+        Raises:
+            DataError: A value is missing or of the wrong type.
+        """
+        fields = Fields(value)
+        difference, low, high = (fields.number(key) for key in ("value", "low", "high"))
+        return cls(
+            difference, low, high, fields.optional_number("lots"), fields.optional_number("repeats")
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +165,12 @@ def lot_bootstrap(
     for start in range(0, resamples, step):
         rows = slice(start, min(start + step, resamples))
         weights = rng.standard_exponential((rows.stop - start, L))
-        resampled = (np.tensordot(weights, counts, (1, 2)) for counts in (correct, predicted))
-        yield rows, *resampled, (weights @ support)[:, None, None]
+        yield (
+            rows,
+            np.tensordot(weights, correct, (1, 2)),
+            np.tensordot(weights, predicted, (1, 2)),
+            (weights @ support)[:, None, None],
+        )
 
 
 def with_prior(

@@ -173,10 +173,11 @@ class Score:
         details, counts = Fields(fields.free("details", {})), Fields(fields.free("counts", {}))
         return cls(
             name,
-            *(
-                fields.optional_number(key)
-                for key in ("value", "spread", "same_counts", "floor", "ceiling")
-            ),
+            fields.optional_number("value"),
+            fields.optional_number("spread"),
+            fields.optional_number("same_counts"),
+            fields.optional_number("floor"),
+            fields.optional_number("ceiling"),
             fields.optional_text("ceiling_class"),
             {key: counts.whole(key, low=0) for key in fields.free("counts", {})},
             {key: details.optional_number(key) for key in fields.free("details", {})},

@@ -1,1 +1,1 @@
-"""Networks that make pictures of a class."""
+"""Networks that generate pictures of a class."""

@@ -1,97 +1,81 @@
-"""Generate pictures of one class, by one of the presets.
+"""Generate pictures of a class by one of the presets.
 
-Every made picture borrows the die grid and the size of an original. Beside wafer maps, a class may
-hold grey pictures: the preset Classic keeps these grey, and to 0 and 255 where their original did.
+Every generated picture has the die grid and the size of an original, its source. A class may also
+hold grey pictures: Classic DCGAN keeps these grey, or black and white like their source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import Picture
+from wafer_core.messages import counted
 from wafer_core.tasks.augmentation.offline import AugmentConfig
-from wafer_core.tasks.generation.dcgan import generate as generate_classic
-from wafer_core.tasks.generation.dcgan.training import (
-    MIN_PICTURES,
-    GanConfig,
-    GanEpoch,
-    GanProgress,
-)
-from wafer_core.tasks.generation.diffusion import generate as generate_default
-from wafer_core.tasks.generation.steps import GenerateResult, Step, StepInfo
+from wafer_core.tasks.generation.config import CLASSIC, DEFAULT, MIN_PICTURES, GenerationConfig
+from wafer_core.tasks.generation.dcgan.generate import DCGAN
+from wafer_core.tasks.generation.dcgan.training import GanEpoch, GanProgress
+from wafer_core.tasks.generation.diffusion.generate import DIFFUSION
+from wafer_core.tasks.generation.steps import GenerateResult, Originals, Recipe, Step
 
-__all__ = ["MAX_COUNT", "RECIPES", "STEPS", "GenerateResult", "Step", "generate"]
-
-MAX_COUNT = 20_000  # pictures in one go
+MAX_COUNT = 20_000  # pictures per call
 
 GenerateEvent = Step | GanProgress | GanEpoch | GenerateResult
-Others = Mapping[str, Sequence[Picture]]
-_Make = Callable[
-    [Sequence[Picture], int, GanConfig, torch.device, AugmentConfig, Others],
-    Iterator[GenerateEvent],
-]
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a preset makes pictures."""
-
-    make: _Make
-    steps: dict[str, StepInfo]
-
-
-# by the keys of ``gan.PRESETS``
-RECIPES: dict[str, Recipe] = {
-    "default": Recipe(generate_default.make, generate_default.STEPS),
-    "classic": Recipe(generate_classic.make, generate_classic.STEPS),
-}
-# the steps of all presets in words, for runs that were stored
-STEPS = {name: step.title for recipe in RECIPES.values() for name, step in recipe.steps.items()}
+RECIPES: dict[str, Recipe] = {DEFAULT: DIFFUSION, CLASSIC: DCGAN}  # by the keys of ``PRESETS``
 
 
 def generate(
     pictures: Sequence[Picture],
     count: int,
-    config: GanConfig,
+    config: GenerationConfig,
     device: torch.device,
     augmentation: AugmentConfig | None = None,
-    others: Others | None = None,
+    others: Originals | None = None,
 ) -> Iterator[GenerateEvent]:
-    """Learn a class and make new pictures of it; close the iterator to cancel.
+    """Generate new pictures of a class; close the iterator to cancel.
 
     Args:
-        pictures: Training originals of one class; sizes may differ.
-        count: How many to make.
-        config: The preset, its settings and its seed.
+        pictures: Training originals of the class; sizes may differ.
+        count: Number of pictures to generate.
+        config: The preset and its settings.
         device: Where to compute.
-        augmentation: How a wafer of this class may be turned, mirrored and so on. Classic
-            multiplies the originals by it before training; Default turns and mirrors as far as it
-            allows. By default the four transforms that suit wafers.
-        others: Training originals of other classes, by name. Default varies more where it knows
-            them, and redraws what looks like one of theirs; Classic does without.
+        augmentation: Transforms that suit the class, by default the four for wafers. Classic DCGAN
+            augments the originals with them before training; Auto rotates and mirrors as far as
+            they allow.
+        others: Training originals of other classes, by name. With them Auto varies more, and
+            redraws pictures that look like another class. Classic DCGAN ignores them.
 
     Yields:
-        ``Step`` at the beginning and end of each step and in long ones; with Classic also the
-        events of ``train_gan``; and at last one ``GenerateResult``.
+        ``Step`` at the beginning and the end of each step and within long ones; with Classic DCGAN
+        also the events of ``train_gan``; and last one ``GenerateResult``.
 
     Raises:
-        InputError: Fewer than two different pictures, or pictures that the preset cannot make.
-        ParameterError: A count that cannot be made, or an augmentation that changes nothing.
-        WaferError: Training ran away.
+        InputError: Fewer than two different pictures, or pictures that the preset cannot handle.
+        ParameterError: The count is out of range, or no transform is on.
+        WaferError: Training diverged.
     """
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_COUNT:
-        raise ParameterError(f"count is {count!r}; give a whole number from 1 to {MAX_COUNT:,}.")
+        raise ParameterError(
+            "count is {value}; give a whole number from 1 to {most:,}.",
+            value=repr(count),
+            most=MAX_COUNT,
+        )
     different = len({(picture.shape, picture.tobytes()) for picture in pictures})
     if different < MIN_PICTURES:
         raise InputError(
-            f"This class has {different} different training picture{'s' * (different != 1)}, and a "
-            f"GAN needs at least {MIN_PICTURES}; add pictures or choose Manual (transforms)."
+            counted(
+                "This class has {count:,} different training picture, and Auto needs at least "
+                "{fewest}. Add pictures or use Manual (transforms).",
+                "This class has {count:,} different training pictures, and Auto needs at least "
+                "{fewest}. Add pictures or use Manual (transforms).",
+                different,
+                fewest=MIN_PICTURES,
+            )
         )
     recipe = RECIPES[config.preset]
-    return recipe.make(
+    return recipe.generate(
         list(pictures), count, config, device, augmentation or AugmentConfig(), others or {}
     )

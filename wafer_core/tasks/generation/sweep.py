@@ -1,7 +1,7 @@
-"""Made pictures at several levels of one setting, each compared with the originals.
+"""Pictures generated at several levels of one setting, each compared with the originals.
 
-Classic has the threshold from which a made die counts as failed, 40 to 210; Default has the density
-of failed dies. A level that is too low or too high is seen at once, and KID says it in a number.
+Classic DCGAN varies the threshold from which a die counts as failed, Auto the density of failed
+dies. A level that is too low or too high is visible at once, and KID measures it.
 """
 
 from __future__ import annotations
@@ -20,26 +20,39 @@ from wafer_core.networks import features
 THRESHOLDS = tuple(range(40, 211, 10))
 DENSITIES = (0.5, 0.7, 1.0, 1.4, 2.0)
 _SHOWN, _SIDE = 8, 48  # pictures of a strip, and their side in pixels
-_ORIGINALS = 300  # that are looked at
+_MOST_ORIGINALS = 300  # that are compared
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
-    """What was made at one level."""
+class SweepLevel:
+    """One level.
+
+    Attributes:
+        value: Of the setting.
+        kid: Against the originals; lower is better, and about 0 is as realistic as real wafers.
+        failed: Mean share of failed dies, 0 to 1; ``None`` if the pictures are not wafer maps.
+        strip: Some of the pictures side by side.
+    """
 
     value: float
-    kid: float  # against the originals; lower is better, about 0 is as good as real
-    failed: float | None  # mean share of failed dies, 0 to 1; None: no wafer maps
-    strip: Picture  # some of the pictures, side by side
+    kid: float
+    failed: float | None
+    strip: Picture
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """All levels of a setting, from low to high."""
+    """All levels of a setting in ascending order.
 
-    setting: str  # a key of ``gan.PARAMETERS``
-    levels: tuple[Level, ...]
-    counts: tuple[int, int]  # pictures a level, and originals
+    Attributes:
+        setting: A field of ``GenerationConfig``.
+        levels: The levels.
+        counts: Pictures per level, and originals.
+    """
+
+    setting: str
+    levels: tuple[SweepLevel, ...]
+    counts: tuple[int, int]
 
     @property
     def best(self) -> float:
@@ -59,18 +72,18 @@ class Sweep:
         }
 
 
-def compare(
+def compare_levels(
     setting: str,
-    made: Mapping[float, Sequence[Picture]],
+    generated: Mapping[float, Sequence[Picture]],
     originals: Sequence[Picture],
     device: torch.device,
 ) -> Sweep:
-    """Compare what was made at each level with the originals, in WaferNet's features.
+    """Compare the pictures of each level with the originals, by features of WaferNet.
 
     Args:
-        setting: Its name.
-        made: For each level, two or more pictures.
-        originals: Two or more. Those that were learned from flatter all levels alike.
+        setting: A field of ``GenerationConfig``.
+        generated: Two or more pictures for each level.
+        originals: Two or more. They may be training originals: the bias is the same for all levels.
         device: Where to compute.
 
     Raises:
@@ -78,16 +91,16 @@ def compare(
         ModelError: WaferNet's weights are missing.
     """
     network = features.load("wafernet", device)
-    real = network.look(originals[:_ORIGINALS]).features
+    real = network.extract(originals[:_MOST_ORIGINALS]).features
     levels = []
-    for value, pictures in sorted(made.items()):
-        kid = squared_mmd(network.look(pictures).features, real)
-        shares = [counts.failed / counts.dies for counts in map(die_counts, pictures)
-                  if counts.dies]  # fmt: skip
+    for value, pictures in sorted(generated.items()):
+        kid = squared_mmd(network.extract(pictures).features, real)
+        counts = [die_counts(picture) for picture in pictures]
+        shares = [count.failed / count.dies for count in counts if count.dies]
         maps = all(is_map(picture) for picture in pictures)
         failed = round(float(np.mean(shares)), 5) if maps and shares else None
-        levels.append(Level(float(value), kid, failed, strip(pictures)))
-    count = min(len(pictures) for pictures in made.values())
+        levels.append(SweepLevel(float(value), kid, failed, strip(pictures)))
+    count = min(len(pictures) for pictures in generated.values())
     return Sweep(setting, tuple(levels), (count, len(real)))
 
 

@@ -1,1 +1,1 @@
-"""A DCGAN per class, after Radford, Metz and Chintala (2016)."""
+"""One DCGAN per class (Radford, Metz and Chintala, 2016)."""

@@ -1,200 +1,206 @@
-"""The preset Classic: the published steps around a GAN.
+"""Classic DCGAN: the published steps around a GAN.
 
-shrink to the networks' size → multiply by transforms → train → clean what lies off the wafer →
-binarise or snap → resize back
+shrink to the training size → augment by transforms → train → remove everything off the wafer →
+binarise → resize back
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from wafer_core.errors import ParameterError, WaferError
+from wafer_core.errors import ParameterError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map, resize
+from wafer_core.messages import N_
 from wafer_core.tasks.augmentation.offline import AugmentConfig, augment
-from wafer_core.tasks.evaluation.diversity import report
-from wafer_core.tasks.generation import sweep
-from wafer_core.tasks.generation.dcgan.training import (
-    MIN_PICTURES,
-    GanConfig,
-    GanEpoch,
-    GanProgress,
-    train_gan,
+from wafer_core.tasks.evaluation.diversity import diversity
+from wafer_core.tasks.generation.config import MIN_PICTURES, GenerationConfig
+from wafer_core.tasks.generation.dcgan.training import GanEpoch, GanProgress, train_gan
+from wafer_core.tasks.generation.steps import (
+    GenerateResult,
+    Recipe,
+    Step,
+    StepInfo,
+    StepTimer,
+    choose_sources,
+    is_black_and_white,
 )
-from wafer_core.tasks.generation.steps import Clock, GenerateResult, Step, StepInfo, borrow
+from wafer_core.tasks.generation.sweep import THRESHOLDS, Sweep, compare_levels
 
 STEPS = {
-    "shrink": StepInfo("Shrink to the training size", 0.01),
-    "multiply": StepInfo("Multiply by transforms", 0.03),
-    "train": StepInfo("Train the GAN", 0.92),
-    "clean": StepInfo("Clean what lies off the wafer", 0.01),
-    "binarise": StepInfo("Binarise at the threshold, or snap to no die, pass, fail", 0.01),
-    "resize": StepInfo("Resize back to the class's own size", 0.01),
-    "sweep": StepInfo("Compare thresholds", 0.01),
+    "shrink": StepInfo(N_("Shrink to the training size"), 0.01),
+    "multiply": StepInfo(N_("Augment by transforms"), 0.03),
+    "train": StepInfo(N_("Train the GAN"), 0.92),
+    "clean": StepInfo(N_("Remove everything off the wafer"), 0.01),
+    "binarise": StepInfo(N_("Binarise"), 0.01),
+    "resize": StepInfo(N_("Resize to the original size"), 0.01),
+    "sweep": StepInfo(N_("Compare thresholds"), 0.01),
 }
-_COMPARED = 60  # pictures at each threshold
+_COMPARED = 60  # pictures per threshold
 
 
-def make(
+def generate_with_dcgan(
     pictures: Sequence[Picture],
     count: int,
-    config: GanConfig,
+    config: GenerationConfig,
     device: torch.device,
     augmentation: AugmentConfig,
     _: object = None,
 ) -> Iterator[Step | GanProgress | GanEpoch | GenerateResult]:
-    """Make pictures of a class; see ``generate.generate``.
+    """Generate pictures of a class; see ``presets.generate``.
 
     Raises:
-        ParameterError: An augmentation that changes nothing.
-        WaferError: Training ran away.
+        ParameterError: No transform is on.
+        WaferError: Training diverged.
     """
     if not augmentation.changes_something and len(pictures) < config.multiplied_to:
         raise ParameterError(
-            "No transform is on, so the pictures cannot be multiplied for the GAN; turn on one."
+            "No transform is on, so the originals cannot be augmented for the GAN; turn on at "
+            "least one."
         )
-    clock = Clock(STEPS, device)
+    timer = StepTimer(STEPS, device)
     side = (config.size, config.size)
 
-    yield clock.begin("shrink")
+    yield timer.begin("shrink")
     small = []
     for picture in pictures:
         small.append(resize(picture, side))
-        yield from clock.go_on(len(small), len(pictures))
-    yield clock.end()
+        yield from timer.progress(len(small), len(pictures))
+    yield timer.end()
 
-    yield clock.begin("multiply")
-    training = _multiply(small, config, augmentation)
-    yield clock.end()
+    yield timer.begin("multiply")
+    training = _training_set(small, config, augmentation)
+    yield timer.end()
 
-    yield clock.begin("train")
+    yield timer.begin("train")
     last = None
     for event in train_gan(training, config, device):
         if isinstance(event, GanEpoch):
             last = event
-        clock.notice()
+        timer.sample_memory()
         yield event
     if last is None:
-        raise WaferError(f"The preset {config.preset} trained nothing; choose another preset.")
-    yield clock.end()
+        raise TypeError("train_gan() yielded no epoch")
+    yield timer.end()
 
-    yield clock.begin("clean")
-    borrowed = borrow(len(pictures), count, config.seed)
-    made = last.sample(count, config.seed)  # (count, size, size)
+    yield timer.begin("clean")
+    sources = choose_sources(len(pictures), count, config.seed)
+    grey = last.sample(count, config.seed)  # (count, size, size)
     dies = [picture != NO_DIE for picture in small]
     maps = [is_map(picture) for picture in pictures]
-    for number, index in enumerate(borrowed, 1):
+    for number, index in enumerate(sources, 1):
         if maps[index]:
-            made[number - 1][~dies[index]] = NO_DIE
-        yield from clock.go_on(number, count)
-    yield clock.end()
+            grey[number - 1][~dies[index]] = NO_DIE
+        yield from timer.progress(number, count)
+    yield timer.end()
 
-    yield clock.begin("binarise")
+    yield timer.begin("binarise")
     states: list[Picture] = []
-    for index in borrowed:
-        states.append(flatten(made[len(states)], pictures[index], dies[index], config))
-        yield from clock.go_on(len(states), count)
-    yield clock.end()
+    for index in sources:
+        states.append(quantize(grey[len(states)], pictures[index], dies[index], config))
+        yield from timer.progress(len(states), count)
+    yield timer.end()
 
-    yield clock.begin("resize")
+    yield timer.begin("resize")
     done: list[Picture] = []
-    for index in borrowed:
-        done.append(restore(states[len(done)], pictures[index]))
-        yield from clock.go_on(len(done), count)
-    yield clock.end()
+    for index in sources:
+        done.append(resize_back(states[len(done)], pictures[index]))
+        yield from timer.progress(len(done), count)
+    yield timer.end()
 
-    yield clock.begin("sweep")
-    found = None
+    yield timer.begin("sweep")
+    sweep: Sweep | None = None
     if config.sweep and count > 1:
         levels: dict[float, list[Picture]] = {}
-        for level in sweep.THRESHOLDS:
-            other = replace(config, threshold=level, output="binarise")
-            levels[level] = [
-                restore(flatten(made[k], pictures[i], dies[i], other), pictures[i])
-                for k, i in enumerate(borrowed[:_COMPARED])
+        for threshold in THRESHOLDS:
+            other = replace(config, threshold=threshold, output="binarise")
+            levels[threshold] = [
+                resize_back(quantize(grey[k], pictures[i], dies[i], other), pictures[i])
+                for k, i in enumerate(sources[:_COMPARED])
             ]
-            yield from clock.go_on(len(levels), len(sweep.THRESHOLDS) + 1, every=1)
-        found = sweep.compare("threshold", levels, pictures, device)
-    yield clock.end()
+            yield from timer.progress(len(levels), len(THRESHOLDS) + 1, every=1)
+        sweep = compare_levels("threshold", levels, pictures, device)
+    yield timer.end()
 
-    cost = clock.cost(done, last.network_bytes)
+    cost = timer.cost(done, last.network_bytes)
     details = {
-        **config.to_json(),
-        "augmentation": augmentation.to_json(),
+        **asdict(config),
+        "augmentation": asdict(augmentation),
         "device": cost["device"],
         "originals": len(pictures),
         "trained_on": len(training),
         "d_loss": last.d_loss,
         "g_loss": last.g_loss,
-        **({} if count < 2 else report(done, pictures, config.seed)),
+        **({} if count < 2 else diversity(done, pictures, config.seed)),
         "cost": cost,
-        "sweep": found and found.to_json(),
+        "sweep": sweep and sweep.to_json(),
     }
-    yield GenerateResult(done, borrowed, clock.seconds, details, found)
+    yield GenerateResult(done, sources, timer.seconds, details, sweep)
 
 
-def flatten(
-    made: Picture, original: Picture, dies: npt.NDArray[np.bool_], config: GanConfig
+DCGAN = Recipe(generate_with_dcgan, STEPS)
+
+
+def quantize(
+    grey: Picture, original: Picture, dies: npt.NDArray[np.bool_], config: GenerationConfig
 ) -> Picture:
-    """Bring a made picture to the values that its original has.
+    """Reduce a generated picture to the values of its source.
 
     Args:
-        made: (size, size) grey.
-        original: (H, W), decides the kind: a map, a picture of 0 and 255, or any grey.
-        dies: (size, size), where the shrunk original has dies; only read for a map.
-        config: Says how: ``output`` and ``threshold``.
+        grey: (size, size).
+        original: (H, W), the source; a map, a picture of 0 and 255, or any grey picture.
+        dies: (size, size), where the shrunk source has dies; used for maps only.
+        config: ``output`` and ``threshold`` are used.
 
     Returns:
-        For a map, the three values with the given dies; for a picture of 0 and 255 these two; any
+        For a map, its three values on the given dies; for a picture of 0 and 255, these two; any
         other grey picture unchanged.
     """
-    # The nearest of 127 and 255 changes at 191, of 0 and 255 at 128. On a die, "no die" is a pass.
+    # The nearest state changes at 191 between 127 and 255, and at 128 between 0 and 255. On a die,
+    # the state "no die" becomes a pass.
     binarise = config.output == "binarise"
     if is_map(original):
         bar = config.threshold if binarise else (PASS + FAIL + 1) // 2
-        return np.where(dies, np.where(made >= bar, FAIL, PASS), NO_DIE).astype(np.uint8)
-    if _two_values(original):
+        return np.where(dies, np.where(grey >= bar, FAIL, PASS), NO_DIE).astype(np.uint8)
+    if is_black_and_white(original):
         bar = config.threshold if binarise else (NO_DIE + FAIL + 1) // 2
-        return np.where(made >= bar, FAIL, NO_DIE).astype(np.uint8)
-    return made
+        return np.where(grey >= bar, FAIL, NO_DIE).astype(np.uint8)
+    return grey
 
 
-def restore(made: Picture, original: Picture) -> Picture:
-    """Bring a made picture to the size of its original, a map onto exactly its dies.
+def resize_back(small: Picture, original: Picture) -> Picture:
+    """Resize a generated picture to its source; a map gets exactly its dies.
 
     Args:
-        made: (size, size), as ``flatten`` returns it.
-        original: (H, W), at its own resolution.
+        small: (size, size), from ``quantize``.
+        original: (H, W), the source.
     """
     H, W = original.shape
-    if _two_values(original):
-        return np.where(resize(made, (H, W)) > (NO_DIE + FAIL) // 2, FAIL, NO_DIE).astype(np.uint8)
+    if is_black_and_white(original):
+        large = resize(small, (H, W))
+        return np.where(large > (NO_DIE + FAIL) // 2, FAIL, NO_DIE).astype(np.uint8)
     if not is_map(original):
-        return resize(made, (H, W))
-    # Without a passed die, `made` is no map to resize(): then all of the wafer has failed.
-    failed = resize(made, (H, W)) == FAIL if is_map(made) else np.bool_(True)
+        return resize(small, (H, W))
+    # resize() treats a picture without a passed die as grey: then the whole wafer has failed.
+    failed = resize(small, (H, W)) == FAIL if is_map(small) else np.bool_(True)
     out = np.where(original == NO_DIE, NO_DIE, np.where(failed, FAIL, PASS)).astype(np.uint8)
     if not (out == PASS).any():
-        # Nothing tells a wafer without a passed die from a black and white picture: keep one.
+        # A map without a passed die cannot be distinguished from a black and white picture.
         out.flat[int((original == PASS).argmax())] = PASS
     return out
 
 
-def _two_values(picture: Picture) -> bool:
-    return not ((picture != NO_DIE) & (picture != FAIL)).any()
-
-
-def _multiply(
-    small: list[Picture], config: GanConfig, augmentation: AugmentConfig
+def _training_set(
+    small: list[Picture], config: GenerationConfig, augmentation: AugmentConfig
 ) -> list[Picture]:
-    """The training set: all originals and transforms of them, or a random part of too many."""
+    """The originals with transforms of them, or a random choice if there are too many."""
     wanted = max(config.multiplied_to, MIN_PICTURES)
     if len(small) >= wanted:
         chosen = np.random.default_rng((config.seed, 3)).permutation(len(small))[:wanted]
         return [small[index] for index in sorted(chosen)]
-    made = augment(small, wanted - len(small), augmentation, config.seed)
-    return small + [picture for picture, _, _ in made]
+    augmented = augment(small, wanted - len(small), augmentation, config.seed)
+    return small + [picture for picture, _, _ in augmented]

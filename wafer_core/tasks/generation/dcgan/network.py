@@ -1,4 +1,4 @@
-"""The two networks of the classic recipe."""
+"""The two networks of the DCGAN."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 
 class SeededDropout(nn.Module):
-    """Dropout that draws from a random generator of its own.
+    """Dropout with a random generator of its own.
 
-    The training hands control back at every epoch; the global generator may move in between, and
-    the same seed would no longer give the same wafers.
+    The caller gets control after every epoch and may use the global generator; then the same seed
+    would not give the same wafers.
     """
 
     def __init__(self, share: float, random: torch.Generator) -> None:
@@ -45,7 +45,7 @@ class Generator(nn.Module):
         self.out = nn.ConvTranspose2d(64, 1, 2, stride=2)
 
     def forward(self, z: Tensor) -> Tensor:
-        # Channels last from the start: the convolutions want it so, and nothing is copied.
+        # Channels last from the start, as the convolutions need it: nothing is copied.
         x = self.dense(z).view(-1, self.side, self.side, 128).permute(0, 3, 1, 2)
         x = self.dropout(F.relu(self.norm(x)))
         x = F.relu(self.up_norm(self.up(x)))  # (N, 64, size/2, size/2)
@@ -72,7 +72,7 @@ class Discriminator(nn.Module):
 
 
 def init_weights(net: nn.Module, random: torch.Generator) -> None:
-    """Weights from N(0, 0.02), as in the DCGAN paper; biases 0."""
+    """Initialise weights from N(0, 0.02), as in the DCGAN paper, and biases with 0."""
     for module in net.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0.0, 0.02, generator=random)

@@ -1,1 +1,1 @@
-"""The generator of the preset Default: wafers described by a few numbers, and drawn from them."""
+"""Masked diffusion of the dies of a wafer, pretrained for all patterns."""

@@ -1,263 +1,337 @@
-"""The preset Default: wafers drawn by the generator that ships, without any training.
+"""Auto: wafers drawn by the pretrained masked diffusion network, without any training.
 
-    read where the originals fail → see how many dies must come along → learn what tells the class
-    from the others → turn, bend and mix, and draw dies → redraw what repeats an original or looks
-    like another class
+    read the originals → choose how many original dies to keep → train a reference classifier →
+    vary densities and draw dies → redraw near copies and wafers of another class
 
-Each new wafer descends from one original: its blurred density of failed dies is turned, mirrored,
-bent and mixed with one that is like it; a share of its dies comes along, turned and bent like the
-density, as few as the class allows; and the generator draws all other dies so that they fit, on the
-original's die grid. What comes too close to any original, turned or not, is drawn again, further
-from it.
+Each new wafer has an original as its source. The blurred density of failed dies of the source is
+rotated, mirrored, bent and mixed with that of a similar original; a share of its dies, as small as
+the class allows, is copied with the same distortion; the network draws all other dies on the die
+grid of the source. A near copy of any original in any orientation is drawn again with more
+variation.
 
-Where other classes are known, a classifier that learns from the originals of all classes looks at
-each new wafer, and what it would put elsewhere is drawn again, nearer to its original. This is what
-lets the wafers of a class vary widely: some by little, some by far more than would be safe unseen.
+If there are other classes, a classifier of the originals of all classes checks each new wafer, and
+a wafer that it assigns to another class is drawn again with less variation. This allows a wide
+variation: some wafers vary little, others far more than would be safe without the check.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from wafer_core.errors import InputError
-from wafer_core.images import FAIL, NO_DIE, PASS, Picture, is_map
+from wafer_core.images import PASS, Picture, is_map
+from wafer_core.messages import N_
 from wafer_core.metrics import copies
 from wafer_core.metrics.generation import kernel_spread, squared_mmd
 from wafer_core.networks import features
 from wafer_core.tasks.augmentation.offline import AugmentConfig
 from wafer_core.tasks.evaluation import class_agreement
-from wafer_core.tasks.evaluation.diversity import as_vectors, compare_forms, report
-from wafer_core.tasks.generation import sweep
-from wafer_core.tasks.generation.dcgan.training import GanConfig
-from wafer_core.tasks.generation.diffusion import shipped
+from wafer_core.tasks.evaluation.diversity import diversity
+from wafer_core.tasks.generation.config import GenerationConfig
+from wafer_core.tasks.generation.diffusion import network
 from wafer_core.tasks.generation.diffusion.sampling import (
     Plan,
     Variation,
-    cells_of,
-    donors_of,
     draw,
+    most_similar,
+    to_cells,
     vary,
 )
-from wafer_core.tasks.generation.steps import Clock, GenerateResult, Step, StepInfo, borrow
+from wafer_core.tasks.generation.steps import (
+    GenerateResult,
+    Originals,
+    Recipe,
+    Step,
+    StepInfo,
+    StepTimer,
+    choose_sources,
+    is_black_and_white,
+)
+from wafer_core.tasks.generation.sweep import DENSITIES, Sweep, compare_levels
 
 STEPS = {
-    "read": StepInfo("Read where the originals fail", 0.05),
-    "fit": StepInfo("See how many dies must come along", 0.15),
-    "learn": StepInfo("Learn what tells this class from the others", 0.1),
-    "draw": StepInfo("Turn, bend and mix, and draw dies round by round", 0.3),
-    "check": StepInfo("Redraw what repeats an original or looks like another class", 0.25),
-    "sweep": StepInfo("Compare densities of failed dies", 0.15),
+    "read": StepInfo(N_("Reading the originals"), 0.05),
+    "fit": StepInfo(N_("Choosing how many original dies to keep"), 0.15),
+    "learn": StepInfo(N_("Training a reference classifier"), 0.1),
+    "draw": StepInfo(N_("Drawing wafers"), 0.3),
+    "check": StepInfo(N_("Redrawing near copies and wafers of another class"), 0.25),
+    "sweep": StepInfo(N_("Comparing densities of failed dies"), 0.15),
 }
-_TRIES, _MOST_REDRAWN = 5, 3  # rounds of redrawing, and how many times as many as are asked for
-_FURTHER, _NEARER = 1.5, 0.65  # how much more a redrawn copy varies, and less a redrawn stranger
-# How much wafers vary, as many of each kind: where a classifier looks at them, and else.
-# Measured on classes of 60 originals, other lots judging: with 1, 2, 4, 4 and 6 recall is 0.05
-# lower, with 2, 4, 6, 6 and 8 KID is a fifth higher; see README.
-_SPREAD, _UNSEEN = (1.0, 3.0, 4.0, 6.0, 8.0), (1.0,)
-_COMPARED = 24  # pictures at each density, and at each share of dies that come along
-# Shares of dies that come along, lowest and highest: blobs and rings need few, thin lines many.
+_ATTEMPTS, _MOST_REDRAWN = 5, 3  # rounds of redrawing; redrawn wafers at most, times the count
+_MORE, _LESS = 1.5, 0.65  # factors on the variation of a near copy, and of a rejected wafer
+# Factors on the variation, equally often; with a reference classifier, and without.
+# Measured on classes of 60 originals with other lots as reference: with 1, 2, 4, 4 and 6 the recall
+# is 0.05 lower, with 2, 4, 6, 6 and 8 KID is a fifth higher (docs: figures).
+_FACTORS, _UNCHECKED_FACTORS = (1.0, 3.0, 4.0, 6.0, 8.0), (1.0,)
+_COMPARED = 24  # pictures per density, and per share of kept dies
+# Minimum and maximum share of kept dies: clusters and rings need few, thin lines many.
 _KEPT = ((0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9))
-_LOOKED_AT = 300  # originals
-_FITTED, _KEPT_UNFITTED = 16, 1  # of so many pictures the shares are compared; else the second
-# A share is good within so many times the lowest KID of all; and so far as a share of what the
-# originals differ by among themselves, whatever is lower.
+_MOST_ORIGINALS = 300  # that the shares are compared on
+_FEWEST_TO_FIT, _UNFITTED = (
+    16,
+    1,
+)  # pictures from which shares are compared; else the second is used
+# A share is good enough within this factor of the lowest KID of all, or below this share of the
+# spread of the originals, whichever is higher.
 _WITHIN_BEST, _WITHIN_SPREAD = 1.5, 0.1
-_PART = 1000  # pictures planned at once: what a large run holds in memory
+_CHUNK = 1000  # pictures that are planned at once, which bounds the memory
+
+Indices = npt.NDArray[np.intp]
 
 
-def make(
-    pictures: Sequence[Picture],
-    count: int,
-    config: GanConfig,
-    device: torch.device,
-    augmentation: AugmentConfig,
-    others: Mapping[str, Sequence[Picture]],
-) -> Iterator[Step | GenerateResult]:
-    """Make pictures of a class; see ``generate.generate``.
+@dataclass
+class _Sampler:
+    """Draws wafers of one class.
 
-    Raises:
-        InputError: Pictures that are no wafer maps.
+    Attributes:
+        net: Pretrained.
+        originals: Of the class.
+        seed: Of all random numbers.
+        device: Where to compute.
+        variation: How much wafers differ from their sources, before the factors.
     """
-    if sum(is_map(picture) for picture in pictures) > len(pictures) / 2:
-        pictures = [_keep_map(p.copy()) if _all_failed(p) else p for p in pictures]
-    odd = sum(not is_map(picture) for picture in pictures)
-    if odd:
-        raise InputError(
-            f"{odd} of {len(pictures)} pictures of this class are no wafer maps, and the preset "
-            "Default draws dies; choose the preset Classic or Manual (transforms) for this class."
-        )
-    clock = Clock(STEPS, device)
 
-    yield clock.begin("read")
-    network = shipped.load(device)
-    cells = cells_of(pictures)
-    forms = compare_forms(pictures)
-    yield clock.end()
+    net: network.MaskedDiffusion
+    originals: Sequence[Picture]
+    seed: int
+    device: torch.device
+    variation: Variation
+    cells: torch.Tensor = field(init=False)
+    similar: torch.Tensor | None = field(init=False)
+    generator: torch.Generator = field(init=False)
+    rng: np.random.Generator = field(init=False)
 
-    yield clock.begin("fit")
-    variation = variation_of(config, augmentation)
-    borrowed = borrow(len(pictures), count, config.seed)
-    chance = torch.Generator().manual_seed(config.seed)
-    random = np.random.default_rng((config.seed, 4))
-    donors = donors_of(cells, variation) if len(cells) > 1 else None
+    def __post_init__(self) -> None:
+        self.cells = to_cells(self.originals)
+        self.similar = most_similar(self.cells, self.variation) if len(self.cells) > 1 else None
+        self.generator = torch.Generator().manual_seed(self.seed)
+        self.rng = np.random.default_rng((self.seed, 4))
 
-    def drawn(parents: Sequence[int], how: Variation) -> Iterator[list[tuple[int, Picture]]]:
-        for start in range(0, len(parents), _PART):
-            mine = parents[start : start + _PART]
-            plan = vary(cells, mine, how, chance, donors)
-            for part in draw(network, plan, [pictures[k] for k in mine], random, device):
-                yield [(start + number, _keep_map(picture)) for number, picture in part]
+    def plan(self, sources: Sequence[int], variation: Variation) -> Plan:
+        """Plan wafers with these sources."""
+        return vary(self.cells, sources, variation, self.generator, self.similar)
 
-    def redraw(which: npt.NDArray[np.intp]) -> Iterator[int]:
-        """Draw some of ``made``, each as it is to vary; yields how many are done."""
+    def draw(self, plan: Plan, sources: Sequence[int]) -> Iterator[list[tuple[int, Picture]]]:
+        """Draw planned wafers, batch by batch."""
+        pictures = [self.originals[k] for k in sources]
+        for batch in draw(self.net, plan, pictures, self.rng, self.device):
+            yield [(number, _with_passed_die(picture)) for number, picture in batch]
+
+    def pilot(self, sources: Sequence[int], variation: Variation) -> list[Picture]:
+        """A few wafers with a certain variation, in any order."""
+        batches = self.draw(self.plan(sources, variation), sources)
+        return [picture for batch in batches for _, picture in batch]
+
+    def redraw(
+        self,
+        wafers: list[Picture],
+        which: Indices,
+        sources: Sequence[int],
+        factors: npt.NDArray[np.float64],
+    ) -> Iterator[int]:
+        """Replace some wafers in place.
+
+        Args:
+            wafers: All of them.
+            which: Indices of those to replace.
+            sources: Of all wafers.
+            factors: On the variation of each wafer.
+
+        Yields:
+            The number of wafers that are done.
+        """
         done = 0
-        for start in range(0, len(which), _PART):
-            mine = which[start : start + _PART]
-            groups = [mine[factors[mine] == factor] for factor in np.unique(factors[mine])]
-            plan = Plan.joined([
-                vary(
-                    cells, [borrowed[k] for k in group],
-                    variation.wider(float(factors[group[0]])), chance, donors,
+        for start in range(0, len(which), _CHUNK):
+            chunk = which[start : start + _CHUNK]
+            groups = [chunk[factors[chunk] == factor] for factor in np.unique(factors[chunk])]
+            plans = [
+                self.plan(
+                    [sources[k] for k in group], self.variation.wider(float(factors[group[0]]))
                 )
                 for group in groups
-            ])  # fmt: skip
-            mine = np.concatenate(groups)
-            grids = [pictures[borrowed[k]] for k in mine]
-            for part in draw(network, plan, grids, random, device):
-                for number, picture in part:
-                    made[mine[number]] = _keep_map(picture)
-                done += len(part)
+            ]
+            order = np.concatenate(groups)
+            for batch in self.draw(Plan.joined(plans), [sources[k] for k in order]):
+                for number, picture in batch:
+                    wafers[order[number]] = picture
+                done += len(batch)
                 yield done
 
+
+def generate_with_diffusion(
+    pictures: Sequence[Picture],
+    count: int,
+    config: GenerationConfig,
+    device: torch.device,
+    augmentation: AugmentConfig,
+    others: Originals,
+) -> Iterator[Step | GenerateResult]:
+    """Generate pictures of a class; see ``presets.generate``.
+
+    Raises:
+        InputError: Some pictures are not wafer maps.
+    """
+    pictures = _wafer_maps(pictures)
+    timer = StepTimer(STEPS, device)
+
+    yield timer.begin("read")
+    net = network.load(device)
+    orientations = copies.dihedral_vectors(pictures)
+    sampler = _Sampler(net, pictures, config.seed, device, variation_of(config, augmentation))
+    yield timer.end()
+
+    yield timer.begin("fit")
+    sources = choose_sources(len(pictures), count, config.seed)
     kids: list[float] = []
-    good = 0.0
-    if count >= _FITTED:
-        looking = features.load("wafernet", device)
-        real = looking.look(pictures[:_LOOKED_AT]).features
-        good = _WITHIN_SPREAD * kernel_spread(real)
+    threshold = 0.0
+    if count >= _FEWEST_TO_FIT:
+        extractor = features.load("wafernet", device)
+        real = extractor.extract(pictures[:_MOST_ORIGINALS]).features
+        threshold = _WITHIN_SPREAD * kernel_spread(real)
         for kept in _KEPT:
-            how = _with_kept(variation, kept)
-            parts = drawn(borrowed[:_COMPARED], how)
-            pilot = [picture for part in parts for _, picture in part]
-            kids.append(squared_mmd(looking.look(pilot).features, real))
-            yield from clock.go_on(len(kids), len(_KEPT), every=1)
-            if kids[-1] <= good and fewest_kept(kids, good) == len(kids) - 1:
-                break  # whatever more of them would bring, this share is chosen
-    variation = _with_kept(variation, _KEPT[fewest_kept(kids, good)])
-    yield clock.end()
+            pilot = sampler.pilot(sources[:_COMPARED], _with_kept(sampler.variation, kept))
+            kids.append(squared_mmd(extractor.extract(pilot).features, real))
+            yield from timer.progress(len(kids), len(_KEPT), every=1)
+            if kids[-1] <= threshold and fewest_kept(kids, threshold) == len(kids) - 1:
+                break  # this share is chosen whatever the next ones give
+    sampler.variation = _with_kept(sampler.variation, _KEPT[fewest_kept(kids, threshold)])
+    yield timer.end()
 
-    yield clock.begin("learn")
+    yield timer.begin("learn")
     belongs = class_agreement.membership(pictures, others, device=device, seed=config.seed)
-    yield clock.end()
+    yield timer.end()
 
-    yield clock.begin("draw")
-    made = [pictures[index] for index in borrowed]
-    factors = random.permutation(np.resize(_SPREAD if belongs else _UNSEEN, count))
-    for done in redraw(np.arange(count)):
-        yield from clock.go_on(done, count, every=1)
-    yield clock.end()
+    yield timer.begin("draw")
+    wafers = [pictures[index] for index in sources]
+    factors = sampler.rng.permutation(np.resize(_FACTORS if belongs else _UNCHECKED_FACTORS, count))
+    for done in sampler.redraw(wafers, np.arange(count), sources, factors):
+        yield from timer.progress(done, count, every=1)
+    yield timer.end()
 
-    yield clock.begin("check")
+    yield timer.begin("check")
     left = np.arange(count)
-    redrawn, strangers = 0, 0
-    for attempt in range(_TRIES + 1):
-        these = [made[k] for k in left]
-        near = np.isin(np.arange(len(left)), _near(these, forms))
-        strange = ~belongs(these) if belongs else np.zeros(len(left), bool)
-        strangers = int((strange & ~near).sum())
-        factors[left[strange]] *= _NEARER
-        factors[left[near]] = np.maximum(1.0, factors[left[near]]) * _FURTHER
-        left = left[near | strange]
-        if not len(left) or attempt == _TRIES or redrawn + len(left) > _MOST_REDRAWN * count:
+    redrawn, rejected = 0, 0
+    for attempt in range(_ATTEMPTS + 1):
+        to_check = [wafers[k] for k in left]
+        is_copy = _are_copies(to_check, orientations)
+        is_other = ~belongs(to_check) if belongs else np.zeros(len(left), bool)
+        rejected = int((is_other & ~is_copy).sum())
+        factors[left[is_other]] *= _LESS
+        factors[left[is_copy]] = np.maximum(1.0, factors[left[is_copy]]) * _MORE
+        left = left[is_copy | is_other]
+        if not len(left) or attempt == _ATTEMPTS or redrawn + len(left) > _MOST_REDRAWN * count:
             break
-        for done in redraw(left):
-            share = attempt + done / len(left)
-            yield from clock.go_on(round(1000 * share), 1000 * (_TRIES + 1), every=1)
+        for done in sampler.redraw(wafers, left, sources, factors):
+            share = (attempt + done / len(left)) / (_ATTEMPTS + 1)
+            yield from timer.progress(round(share * 10**6), 10**6, every=1)
         redrawn += len(left)
-    details = {
-        **config.to_json(),
-        "variation": asdict(variation),
+    details: dict[str, Any] = {
+        **asdict(config),
+        "variation": asdict(sampler.variation),
         "originals": len(pictures),
         "fit": {
             "kept": [list(kept) for kept in _KEPT[: len(kids)]],
             "kid": [round(kid, 5) for kid in kids],
-            "good": round(good, 5),
+            "good": round(threshold, 5),
         },
         "redrawn": redrawn,
-        # those that the classifier would still put elsewhere; None: there was none
-        "strangers": strangers if belongs else None,
-        **({} if count < 2 else report(made, pictures, config.seed)),
+        # wafers that the classifier still assigns to another class; None without a classifier
+        "rejected": rejected if belongs else None,
+        **({} if count < 2 else diversity(wafers, pictures, config.seed)),
     }
-    yield clock.end()
+    yield timer.end()
 
-    yield clock.begin("sweep")
-    found = None
+    yield timer.begin("sweep")
+    sweep: Sweep | None = None
     if config.sweep and count > 1:
         levels: dict[float, list[Picture]] = {}
-        for level in sweep.DENSITIES:
-            at = replace(variation, fails=variation.fails + float(np.log(level)))
-            levels[config.density * level] = [
-                picture for part in drawn(borrowed[:_COMPARED], at) for _, picture in part
-            ]
-            yield from clock.go_on(len(levels), len(sweep.DENSITIES) + 1, every=1)
-        found = sweep.compare("density", levels, pictures, device)
-    details["sweep"] = found and found.to_json()
-    yield clock.end()
-    weights = sum(p.numel() * p.element_size() for p in network.parameters())
-    details["cost"] = clock.cost(made, weights)
+        for density in DENSITIES:
+            shift = sampler.variation.density_shift + float(np.log(density))
+            variation = replace(sampler.variation, density_shift=shift)
+            levels[config.density * density] = sampler.pilot(sources[:_COMPARED], variation)
+            yield from timer.progress(len(levels), len(DENSITIES) + 1, every=1)
+        sweep = compare_levels("density", levels, pictures, device)
+    details["sweep"] = sweep and sweep.to_json()
+    yield timer.end()
+    weights = sum(p.numel() * p.element_size() for p in net.parameters())
+    details["cost"] = timer.cost(wafers, weights)
     details["device"] = details["cost"]["device"]
-    yield GenerateResult(made, borrowed, clock.seconds, details, found)
+    yield GenerateResult(wafers, sources, timer.seconds, details, sweep)
 
 
-def _with_kept(variation: Variation, kept: tuple[float, float]) -> Variation:
-    """The more dies come along, the less of a second wafer: the two would lie over each other."""
-    return replace(variation, kept=kept, mixed=variation.mixed * (1 - kept[1]))
+DIFFUSION = Recipe(generate_with_diffusion, STEPS)
 
 
-def fewest_kept(kids: Sequence[float], good: float) -> int:
-    """The first of the shares that is as good as any: the fewer dies come along, the newer.
-
-    Args:
-        kids: Of each share in ``_KEPT``, against the originals; none: nothing was compared.
-        good: What is good enough, whatever is lower.
-    """
-    if not kids:
-        return _KEPT_UNFITTED
-    bar = max(_WITHIN_BEST * min(kids), good)
-    return next(number for number, kid in enumerate(kids) if kid <= bar)
-
-
-def variation_of(config: GanConfig, augmentation: AugmentConfig) -> Variation:
-    """How far new wafers may be from the originals: the config, and how wafers may be turned."""
+def variation_of(config: GenerationConfig, augmentation: AugmentConfig) -> Variation:
+    """How much new wafers may differ from the originals."""
     return Variation(
         turn=augmentation.rotation_range,
         mirror_x=augmentation.horizontal_flip,
         mirror_y=augmentation.vertical_flip,
-        fails=float(np.log(config.density)),
+        density_shift=float(np.log(config.density)),
     ).wider(config.variety)
 
 
-def _near(made: Sequence[Picture], forms: np.ndarray) -> np.ndarray:
-    """Indices of the pictures that repeat an original."""
+def _with_kept(variation: Variation, kept: tuple[float, float]) -> Variation:
+    """More kept dies leave less room for the mixed-in wafer: the two would overlap."""
+    return replace(variation, kept=kept, mixed=variation.mixed * (1 - kept[1]))
+
+
+def fewest_kept(kids: Sequence[float], threshold: float) -> int:
+    """Index of the lowest share of kept dies that is good enough: fewer give newer wafers.
+
+    Args:
+        kids: KID of each share in ``_KEPT`` against the originals; empty: none was compared.
+        threshold: KID that is good enough whatever the lowest is.
+    """
+    if not kids:
+        return _UNFITTED
+    bar = max(_WITHIN_BEST * min(kids), threshold)
+    return next(number for number, kid in enumerate(kids) if kid <= bar)
+
+
+def _are_copies(
+    wafers: Sequence[Picture], orientations: npt.NDArray[np.float32]
+) -> npt.NDArray[np.bool_]:
+    """Which wafers are near copies of originals, chunk by chunk to bound the memory."""
     found = [
-        copies.nearest(as_vectors(made[start : start + _PART]), forms).near
-        for start in range(0, len(made), _PART)
+        copies.nearest(copies.vectors(wafers[start : start + _CHUNK]), orientations).near_copies
+        for start in range(0, len(wafers), _CHUNK)
     ]
-    return np.flatnonzero(np.concatenate(found)) if found else np.zeros(0, np.int64)
+    return np.concatenate(found) if found else np.zeros(0, bool)
 
 
-def _all_failed(picture: Picture) -> bool:
-    """Whether a picture is, among wafer maps, one without a passed die."""
-    return not ((picture != NO_DIE) & (picture != FAIL)).any()
+def _wafer_maps(pictures: Sequence[Picture]) -> list[Picture]:
+    """The pictures as wafer maps; among maps, a picture of 0 and 255 is one without a passed die.
+
+    Raises:
+        InputError: Some are not wafer maps.
+    """
+    if sum(is_map(picture) for picture in pictures) > len(pictures) / 2:
+        pictures = [
+            _with_passed_die(picture.copy()) if is_black_and_white(picture) else picture
+            for picture in pictures
+        ]
+    odd = sum(not is_map(picture) for picture in pictures)
+    if odd:
+        raise InputError(
+            "{odd:,} of {count:,} pictures of this class are not wafer maps, which Auto "
+            "(diffusion) needs. Use the preset Classic DCGAN or Manual (transforms) for this "
+            "class.",
+            odd=odd,
+            count=len(pictures),
+        )
+    return list(pictures)
 
 
-def _keep_map(picture: Picture) -> Picture:
-    """A wafer of failed dies alone could not be told from black and white: one passes."""
+def _with_passed_die(picture: Picture) -> Picture:
+    """A map without a passed die would be read as black and white: let one die pass, in place."""
     if not is_map(picture):
         picture.flat[int(picture.argmax())] = PASS
     return picture

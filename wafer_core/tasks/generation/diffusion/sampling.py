@@ -1,4 +1,4 @@
-"""Draw new wafers of a class: vary where the dies of an original fail, and let dies fit that."""
+"""Draw new wafers: vary the density of failed dies of an original, then draw the dies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
-from wafer_core.networks.optimizer import half
+from wafer_core.networks.optimizer import mixed_precision
 from wafer_core.networks.preparation import Preparation
 from wafer_core.tasks.generation.diffusion.network import (
     BLURS,
@@ -22,36 +22,37 @@ from wafer_core.tasks.generation.diffusion.network import (
     HIDDEN,
     MULTIPLE,
     PASSED,
-    WaferGen,
+    MaskedDiffusion,
     blur,
-    turns_of,
+    draw_times,
 )
 
-_AREA = 64 * 32 * 32  # dies of a batch of canvases
-_ALONE = 4096  # dies that could be drawn in the time that one more batch costs, however small
-# Rounds in which dies are drawn, each from what the rounds before have left. Twice as many take
-# twice as long and bring nothing: KID, recall and what an independent classifier says differ by no
-# more than between two seeds, on eight classes.
-STEPS = 4
+_AREA = 64 * 32 * 32  # cells of a batch of canvases
+_WASTE = 4096  # cells that can be computed in the fixed time of one more batch
+# Rounds of drawing; the dies of a round are drawn independently. Twice as many take twice as long
+# and bring nothing: on eight classes KID, recall and the accuracy of an independent classifier
+# differ by no more than between two seeds.
+ROUNDS = 4
 
 
 @dataclass(frozen=True)
 class Variation:
-    """How far a new wafer may be from the one it descends from.
+    """How much a new wafer may differ from its source.
 
     Attributes:
-        turn: Largest angle, in degrees.
-        mirror_x: Whether left and right may change places.
-        mirror_y: Whether top and bottom may change places.
-        bend: Deviation of a smooth change of the directions, in radians.
-        stretch: Deviation of the logarithm of a power of the radius: middle and rim stay.
-        blur: Lowest and highest blur, in cells of 24 a side.
-        mixed: Largest share that a second wafer may have of the density.
-        neighbours: The second wafer is one of so many that are the most alike.
-        kept: Lowest and highest share of the dies that are taken over from the warped original
-            before the others are drawn: it keeps a thin line a line.
-        level: Deviation of a number that is added to all logits of a density.
-        fails: Mean of that number: above 0, more dies fail than on the originals.
+        turn: Maximum rotation in degrees.
+        mirror_x: Whether to mirror left and right at random.
+        mirror_y: Whether to mirror top and bottom at random.
+        bend: Standard deviation of a smooth distortion of the angle, in radians.
+        stretch: Standard deviation of the logarithm of a power of the radius, which keeps the
+            centre and the edge in place.
+        blur: Minimum and maximum blur, in cells of 24 per side.
+        mixed: Maximum share of a second wafer in the density.
+        neighbours: The second wafer is one of this many most similar ones.
+        kept: Minimum and maximum share of dies that are copied from the distorted source before the
+            others are drawn, which keeps thin lines connected.
+        density_noise: Standard deviation of a number added to all logits of a density.
+        density_shift: Mean of that number; above 0, more dies fail than on the originals.
     """
 
     turn: float = 180.0
@@ -63,38 +64,38 @@ class Variation:
     mixed: float = 0.2
     neighbours: int = 3
     kept: tuple[float, float] = (0.2, 0.45)
-    level: float = 0.1
-    fails: float = 0.0
+    density_noise: float = 0.1
+    density_shift: float = 0.0
 
     def wider(self, factor: float) -> Variation:
-        """The same, further from the originals (``factor`` above 1) or nearer to them.
+        """The same with more (``factor`` above 1) or less variation.
 
-        The dies that come along stay as many: a thin line that is bent far must still be one.
+        The share of kept dies does not change: a thin line that is strongly bent must remain one.
         """
         return replace(
             self,
             bend=self.bend * factor,
             stretch=self.stretch * factor,
-            level=self.level * factor,
+            density_noise=self.density_noise * factor,
             mixed=min(0.5, self.mixed * factor),
             blur=(min(BLURS[1], self.blur[0] * factor), min(BLURS[1], self.blur[1] * factor)),
         )
 
 
-def cells_of(pictures: Sequence[Picture]) -> Tensor:
-    """Share on the wafer and share of failed dies, float32 (N, 2, 24, 24)."""
+def to_cells(pictures: Sequence[Picture]) -> Tensor:
+    """Share on the wafer and share of failed dies per cell, float32 (N, 2, 24, 24)."""
     return Preparation(CELLS).prepare(pictures)[:, :2].contiguous()
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is to be drawn: M wafers.
+    """M wafers to be drawn.
 
     Attributes:
-        density: (M, 24, 24) of failed dies.
-        blurred: (M,) how much, in cells.
-        warps: (M, 10) numbers that say how the original is turned and bent, see ``_source``.
-        kept: (M,) share of its dies that are taken over, warped.
+        density: (M, 24, 24) of failed dies, blurred.
+        blurred: (M,) standard deviations of that blur, in cells.
+        warps: (M, 10) parameters of the distortion of the source, see ``_source_position``.
+        kept: (M,) share of dies that are copied from the distorted source.
     """
 
     density: Tensor
@@ -104,123 +105,134 @@ class Plan:
 
     @staticmethod
     def joined(plans: Sequence[Plan]) -> Plan:
-        """Several as one: many wafers are drawn together faster than a few at a time."""
+        """Several plans as one: large batches are drawn faster than small ones."""
         return Plan(*(torch.cat([vars(p)[f.name] for p in plans]) for f in fields(Plan)))
 
     def canvas(
-        self, number: int, original: Picture, random: np.random.Generator
-    ) -> npt.NDArray[np.uint8]:  # fmt: skip
-        """States of a wafer (H, W) before it is drawn: hidden, but for what is taken over."""
-        H, W = original.shape
-        hidden = np.where(original == NO_DIE, 0, HIDDEN).astype(np.uint8)
+        self, number: int, source: Picture, rng: np.random.Generator
+    ) -> npt.NDArray[np.uint8]:
+        """Initial states (H, W) of a wafer: all dies are hidden except the copied ones."""
+        H, W = source.shape
+        hidden = np.where(source == NO_DIE, 0, HIDDEN).astype(np.uint8)
         share = float(self.kept[number])
         if share <= 0:
             return hidden
-        y, x = torch.meshgrid(_line(H), _line(W), indexing="ij")
-        from_x, from_y = (v[0].numpy() for v in _source(self.warps[number][None], y, x))
+        y, x = torch.meshgrid(_centres(H), _centres(W), indexing="ij")
+        from_x, from_y = (v[0].numpy() for v in _source_position(self.warps[number][None], y, x))
         rows = np.floor((from_y + 1) / 2 * H).astype(int).clip(0, H - 1)
         columns = np.floor((from_x + 1) / 2 * W).astype(int).clip(0, W - 1)
         inside = (np.abs(from_x) < 1) & (np.abs(from_y) < 1)
-        taken = np.where(inside, original[rows, columns], NO_DIE)
-        known = (hidden > 0) & (taken != NO_DIE) & (random.random((H, W)) < share)
-        return np.where(known, np.where(taken == FAIL, FAILED, PASSED), hidden).astype(np.uint8)
+        copied = np.where(inside, source[rows, columns], NO_DIE)
+        known = (hidden > 0) & (copied != NO_DIE) & (rng.random((H, W)) < share)
+        return np.where(known, np.where(copied == FAIL, FAILED, PASSED), hidden).astype(np.uint8)
 
 
 def vary(
     cells: Tensor,
-    parents: Sequence[int],
+    sources: Sequence[int],
     variation: Variation,
-    random: torch.Generator,
-    donors: Tensor | None = None,
+    generator: torch.Generator,
+    similar: Tensor | None = None,
 ) -> Plan:
-    """New wafers, each from one original and a little of one that is like it.
+    """Plan new wafers, each from its source and a small share of a similar wafer.
 
     Args:
-        cells: Of the originals, from ``cells_of``.
-        parents: For each new one, the wafer it descends from.
-        variation: How far it may be from it.
-        random: Where chance comes from; on the CPU.
-        donors: From ``donors_of``, where it is asked for more than once.
+        cells: Of the originals, from ``to_cells``.
+        sources: Index of an original for each of M new wafers.
+        variation: How much they may differ.
+        generator: On the CPU.
+        similar: From ``most_similar``; computed if missing.
     """
-    M, N = len(parents), len(cells)
-    who = torch.as_tensor(list(parents))
-    own = cells[who]  # (M, 2, 24, 24)
-    wafer, failed = own[:, :1], own[:, 1:] * own[:, :1]
+    M, N = len(sources), len(cells)
+    index = torch.as_tensor(list(sources))
+    of_source = cells[index]  # (M, 2, 24, 24)
+    wafer, failed = of_source[:, :1], of_source[:, 1:] * of_source[:, :1]
     if N > 1 and variation.mixed > 0:
-        if donors is None:
-            donors = donors_of(cells, variation)
-        other = donors[who]  # (M, K, 3): who, form, mirrored
-        pick = other[torch.arange(M), torch.randint(other.shape[1], (M,), generator=random)]
+        if similar is None:
+            similar = most_similar(cells, variation)
+        candidates = similar[index]  # (M, K, 3): index, quarter turns, mirrored
+        chosen = torch.randint(candidates.shape[1], (M,), generator=generator)
         second = torch.stack(
-            [_form(cells[int(j)], int(k), bool(m)) for j, k, m in pick]
+            [
+                _oriented(cells[int(k)], int(turns), bool(mirrored))
+                for k, turns, mirrored in candidates[torch.arange(M), chosen]
+            ]
         )  # (M, 2, 24, 24)
-        share = (torch.rand(M, generator=random) * variation.mixed)[:, None, None, None]
+        share = (torch.rand(M, generator=generator) * variation.mixed)[:, None, None, None]
         failed = failed * (1 - share) + share * second[:, 1:] * second[:, :1]
         wafer = wafer * (1 - share) + share * second[:, :1]
-    warps = _warps(M, variation, random)
-    y, x = torch.meshgrid(_line(CELLS), _line(CELLS), indexing="ij")
-    grid = torch.stack(_source(warps, y, x), 3)
+    warps = _draw_warps(M, variation, generator)
+    y, x = torch.meshgrid(_centres(CELLS), _centres(CELLS), indexing="ij")
+    grid = torch.stack(_source_position(warps, y, x), 3)
     both = F.grid_sample(torch.cat([wafer, failed], 1), grid, align_corners=False)
     low, high = (math.log(value) for value in variation.blur)
-    blurred = (low + (high - low) * torch.rand(M, generator=random)).exp()
+    blurred = (low + (high - low) * torch.rand(M, generator=generator)).exp()
     density = blur(both[:, 1] / both[:, 0].clamp_min(1e-6), both[:, 0], blurred)
-    if variation.level or variation.fails:
-        shift = variation.fails + variation.level * torch.randn(M, 1, 1, generator=random)
-        density = torch.sigmoid(torch.logit(density, 1e-4) + shift)
+    if variation.density_noise or variation.density_shift:
+        noise = variation.density_noise * torch.randn(M, 1, 1, generator=generator)
+        density = torch.sigmoid(torch.logit(density, 1e-4) + (variation.density_shift + noise))
     low, high = variation.kept
-    # dies that are taken over would hold against another density
-    free = max(0.0, 1 - 2 * abs(variation.fails))
-    kept = (low + (high - low) * torch.rand(M, generator=random)) * free
+    # copied dies would contradict a different density
+    allowed = max(0.0, 1 - 2 * abs(variation.density_shift))
+    kept = (low + (high - low) * torch.rand(M, generator=generator)) * allowed
     return Plan(density, blurred, warps, kept)
 
 
-def _form(cells: Tensor, turns: int, mirrored: bool) -> Tensor:
+def _oriented(cells: Tensor, turns: int, mirrored: bool) -> Tensor:
     return torch.rot90(cells.flip(-1) if mirrored else cells, turns, (-2, -1))
 
 
-def donors_of(cells: Tensor, variation: Variation) -> Tensor:
-    """For each wafer the others that are most like it: (N, K, 3) who, quarter turns, mirrored."""
+def most_similar(cells: Tensor, variation: Variation) -> Tensor:
+    """The most similar other wafers in any allowed orientation.
+
+    Args:
+        cells: (N, 2, 24, 24), from ``to_cells``.
+        variation: Which orientations are allowed, and how many wafers to return.
+
+    Returns:
+        (N, K, 3): index, quarter turns and whether it is mirrored, the most similar first.
+    """
     N = len(cells)
     smooth = blur(cells[:, 1], cells[:, 0], torch.full((N,), 2.0)).sqrt()
     turns = range(4) if variation.turn >= 90 else range(1)
-    forms = [(k, m) for m in range(1 + variation.mirror_x) for k in turns]
-    turned = torch.stack([_form(smooth, k, bool(m)) for k, m in forms], 1).flatten(2)
-    distance, best = torch.cdist(smooth.flatten(1), turned.flatten(0, 1)).view(N, N, -1).min(2)
+    orientations = [(k, m) for m in range(1 + variation.mirror_x) for k in turns]
+    oriented = torch.stack([_oriented(smooth, k, bool(m)) for k, m in orientations], 1).flatten(2)
+    distance, best = torch.cdist(smooth.flatten(1), oriented.flatten(0, 1)).view(N, N, -1).min(2)
     distance.fill_diagonal_(torch.inf)
     count = min(variation.neighbours, N - 1)
-    who = distance.topk(count, largest=False).indices  # (N, K)
-    form = torch.tensor(forms)[best.gather(1, who)]  # (N, K, 2)
-    return torch.cat([who[:, :, None], form], 2)
+    index = distance.topk(count, largest=False).indices  # (N, K)
+    orientation = torch.tensor(orientations)[best.gather(1, index)]  # (N, K, 2)
+    return torch.cat([index[:, :, None], orientation], 2)
 
 
-def _line(count: int) -> Tensor:
-    """Middles of cells from −1 to 1."""
+def _centres(count: int) -> Tensor:
+    """Centres of cells from -1 to 1."""
     return (2 * torch.arange(count) + 1) / count - 1
 
 
-def _warps(count: int, variation: Variation, random: torch.Generator) -> Tensor:
-    """Numbers (count, 10) for ``_source``."""
+def _draw_warps(count: int, variation: Variation, generator: torch.Generator) -> Tensor:
+    """Random parameters (count, 10) for ``_source_position``."""
 
-    def even(number: int) -> Tensor:
-        return torch.rand(count, number, generator=random)
+    def uniform(number: int) -> Tensor:
+        return torch.rand(count, number, generator=generator)
 
-    turn = math.radians(variation.turn) * (2 * even(1) - 1)
-    mirrors = (even(2) < 0.5) & torch.tensor([variation.mirror_x, variation.mirror_y])
+    turn = math.radians(variation.turn) * (2 * uniform(1) - 1)
+    mirrors = (uniform(2) < 0.5) & torch.tensor([variation.mirror_x, variation.mirror_y])
     deviations = [variation.bend, variation.bend / 2, variation.stretch, variation.stretch]
-    sizes = torch.tensor(deviations) * torch.randn(count, 4, generator=random)
-    return torch.cat([turn, mirrors.float(), sizes, 2 * math.pi * even(3)], 1)
+    sizes = torch.tensor(deviations) * torch.randn(count, 4, generator=generator)
+    return torch.cat([turn, mirrors.float(), sizes, 2 * math.pi * uniform(3)], 1)
 
 
-def _source(warps: Tensor, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Where on the original each place lies; the rim stays the rim and the middle the middle.
+def _source_position(warps: Tensor, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Position on the source of each position on the new wafer; the edge maps to the edge.
 
     Args:
-        warps: (M, 10), from ``_warps``.
-        y: (H, W) from −1 to 1.
-        x: (H, W) from −1 to 1.
+        warps: (M, 10), from ``_draw_warps``.
+        y: (H, W) from -1 to 1.
+        x: (H, W) from -1 to 1.
 
     Returns:
-        x and y on the original, (M, H, W) each.
+        x and y on the source, (M, H, W) each.
     """
     turn, mirror_x, mirror_y, bend, bend2, stretch, lean, a, b, c = (
         number[:, None, None] for number in warps.unbind(1)
@@ -228,7 +240,7 @@ def _source(warps: Tensor, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     radius, angle = torch.hypot(x, y)[None], torch.atan2(y, x)[None]
     source = angle + bend * (angle + a).sin() + bend2 * (2 * angle + b).sin()
     power = stretch + lean * (angle + c).cos()
-    # the corners lie beyond the rim and only need to go on smoothly
+    # corners are outside the wafer and only need a smooth continuation
     reach = radius.clamp_min(1e-4) ** torch.where(radius < 1, power, torch.zeros(())).exp()
     source = torch.where(mirror_x > 0, math.pi - source, source)
     source = torch.where(mirror_y > 0, -source, source) + turn
@@ -237,53 +249,53 @@ def _source(warps: Tensor, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def draw(
-    network: WaferGen,
+    network: MaskedDiffusion,
     plan: Plan,
-    originals: Sequence[Picture],
-    random: np.random.Generator,
+    sources: Sequence[Picture],
+    rng: np.random.Generator,
     device: torch.device,
     *,
-    steps: int = STEPS,
+    rounds: int = ROUNDS,
 ) -> Iterator[list[tuple[int, Picture]]]:
-    """Draw what is planned.
+    """Draw the dies of planned wafers.
 
     Args:
-        network: Taught.
+        network: Pretrained.
         plan: Of N wafers.
-        originals: N wafer maps that they descend from; their dies are taken over.
-        random: Where chance comes from.
+        sources: N wafer maps, whose die grids are used.
+        rng: Random generator.
         device: Where to compute.
-        steps: In so many rounds the dies are drawn; those of one round know nothing of each other.
+        rounds: Of drawing; the dies of one round are drawn independently.
 
     Yields:
-        Batch by batch, numbers of the wafers and the wafers.
+        For each batch, the numbers of its wafers and the wafers.
     """
-    for members, side in _batches(originals):
+    for members, side in _batches(sources):
         canvas = np.zeros((len(members), *side), np.uint8)
-        turn = np.full(canvas.shape, 2.0, np.float32)  # when a die is drawn, 0 to 1
-        sizes = np.array([originals[k].shape for k in members], np.float32)
+        times = np.full(canvas.shape, 2.0, np.float32)  # when a die is drawn, 0 to 1
+        sizes = np.array([sources[k].shape for k in members], np.float32)
         for row, k in enumerate(members):
-            H, W = originals[k].shape
-            canvas[row, :H, :W] = plan.canvas(k, originals[k], random)
-            turn[row, :H, :W] = turns_of(H, W, random)
-        state, when = torch.from_numpy(canvas).to(device), torch.from_numpy(turn).to(device)
-        chance = torch.from_numpy(random.random(canvas.shape, np.float32)).to(device)
-        guide, width = plan.density[members].to(device), plan.blurred[members].to(device)
-        their_sizes = torch.from_numpy(sizes).to(device)
-        for step in range(1, steps + 1):
-            with half(device):
-                logits = network(guide, width, state, their_sizes)
+            H, W = sources[k].shape
+            canvas[row, :H, :W] = plan.canvas(k, sources[k], rng)
+            times[row, :H, :W] = draw_times(H, W, rng)
+        state, when = torch.from_numpy(canvas).to(device), torch.from_numpy(times).to(device)
+        chance = torch.from_numpy(rng.random(canvas.shape, np.float32)).to(device)
+        density, blurred = plan.density[members].to(device), plan.blurred[members].to(device)
+        sizes_on_device = torch.from_numpy(sizes).to(device)
+        for step in range(1, rounds + 1):
+            with mixed_precision(device):
+                logits = network(density, blurred, state, sizes_on_device)
             failed = chance < torch.sigmoid(logits)
             now = state == HIDDEN
-            if step < steps:
-                now &= when < step / steps
+            if step < rounds:
+                now &= when < step / rounds
             state = torch.where(now, torch.where(failed, FAILED, PASSED).to(state.dtype), state)
         drawn = state.cpu().numpy()
-        yield [(k, _picture(drawn[row], originals[k])) for row, k in enumerate(members)]
+        yield [(k, _to_picture(drawn[row], sources[k])) for row, k in enumerate(members)]
 
 
 def _batches(grids: Sequence[Picture]) -> Iterator[tuple[list[int], tuple[int, int]]]:
-    """Wafers of about the same size, and the sides of a canvas that takes them all."""
+    """Batches of wafers of similar size, and the sides of a canvas that fits all of them."""
     sides = [tuple(-(-length // MULTIPLE) * MULTIPLE for length in grid.shape) for grid in grids]
     members: list[int] = []
     side = (0, 0)
@@ -292,7 +304,7 @@ def _batches(grids: Sequence[Picture]) -> Iterator[tuple[list[int], tuple[int, i
         larger = (max(side[0], H), max(side[1], W))
         area = larger[0] * larger[1] * (len(members) + 1)
         wasted = area - side[0] * side[1] * len(members) - H * W
-        if members and (area > _AREA or wasted > _ALONE):
+        if members and (area > _AREA or wasted > _WASTE):
             yield members, side
             members, larger = [], (H, W)
         members.append(k)
@@ -301,7 +313,7 @@ def _batches(grids: Sequence[Picture]) -> Iterator[tuple[list[int], tuple[int, i
         yield members, side
 
 
-def _picture(drawn: npt.NDArray[np.uint8], grid: Picture) -> Picture:
+def _to_picture(states: npt.NDArray[np.uint8], grid: Picture) -> Picture:
     H, W = grid.shape
-    failed = drawn[:H, :W] == FAILED
+    failed = states[:H, :W] == FAILED
     return np.where(grid == NO_DIE, NO_DIE, np.where(failed, FAIL, PASS)).astype(np.uint8)
