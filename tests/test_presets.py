@@ -1,4 +1,4 @@
-"""Presets: kept under their name, read with checks, and listed though one is damaged."""
+"""Presets: stored under their name, checked when read, listed even if one is damaged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wafer_core.data.project import Project
 from wafer_core.errors import ClassNameError, ParameterError, ProjectError
 
 SETTINGS = {"learning_rate": 0.001, "epochs": 7, "turns": False, "policy": "rotate 0.5 0.3"}
-TOLD = {"score": 0.91, "verdict": "better than the default", "interval": [0.88, 0.94]}
+SUMMARY = {"score": 0.91, "verdict": "better than the default", "interval": [0.88, 0.94]}
 
 
 @pytest.fixture
@@ -29,19 +29,19 @@ def path_of(project: Project) -> Path:
 
 def test_a_fresh_project_has_none(empty: Project) -> None:
     assert presets.list_presets(empty) == ()
-    with pytest.raises(ParameterError, match="none yet; search makes one"):
+    with pytest.raises(ParameterError, match="this project has none; a search creates one"):
         presets.find_preset(empty, "Search 1")
 
 
-def test_what_is_saved_is_found(empty: Project) -> None:
-    saved = presets.save_preset(empty, " Night  shift ", SETTINGS, TOLD)
+def test_a_saved_preset_is_found(empty: Project) -> None:
+    saved = presets.save_preset(empty, " Night  shift ", SETTINGS, SUMMARY)
     assert saved.name == "Night shift"
     assert presets.find_preset(empty, "night SHIFT") == saved
     assert presets.list_presets(empty) == (saved,)
     value = json.loads(path_of(empty).read_text("utf-8"))
     assert value["schema"] == 1
     assert value["settings"] == SETTINGS
-    assert value["told"] == TOLD
+    assert value["summary"] == SUMMARY
     with pytest.raises(ParameterError, match="it has Night shift"):
         presets.find_preset(empty, "Day")
 
@@ -73,13 +73,13 @@ def test_a_preset_is_deleted(empty: Project) -> None:
 
 @pytest.mark.parametrize("name", ["", "..", "CON", "x" * 300, "a\x00b"])
 def test_a_name_that_cannot_be_used_is_refused(empty: Project, name: str) -> None:
-    with pytest.raises(ClassNameError, match="preset name"):
+    with pytest.raises(ClassNameError, match=r"name|reserved"):
         presets.save_preset(empty, name, {}, {})
     assert presets.list_presets(empty) == ()
 
 
 def changed(**changes: Any) -> dict[str, Any]:
-    whole = {"schema": 1, "name": "N", "created": "2026", "settings": SETTINGS, "told": TOLD}
+    whole = {"schema": 1, "name": "N", "created": "2026", "settings": SETTINGS, "told": SUMMARY}
     return {k: v for k, v in {**whole, **changes}.items() if v is not ...}
 
 
@@ -99,14 +99,16 @@ def changed(**changes: Any) -> dict[str, Any]:
         ),
     ],
 )  # fmt: skip
-def test_a_damaged_preset_is_told_and_the_others_stay(empty: Project, content: bytes) -> None:
-    presets.save_preset(empty, "Good", SETTINGS, TOLD)
+def test_a_damaged_preset_is_listed_as_damaged_beside_the_others(
+    empty: Project, content: bytes
+) -> None:
+    presets.save_preset(empty, "Good", SETTINGS, SUMMARY)
     (presets.folder(empty) / "bad.json").write_bytes(content)
     good, bad = presets.list_presets(empty)
     assert good.name == "Good"
     assert bad.name == "bad"
     assert bad.settings == {}
-    assert "bad.json" in (bad.damage or "")
+    assert "bad.json" in str(bad.damage)
     with pytest.raises(ProjectError, match=r"bad\.json"):
         presets.find_preset(empty, "bad")
     presets.delete_preset(empty, "bad")
@@ -116,11 +118,11 @@ def test_a_damaged_preset_is_told_and_the_others_stay(empty: Project, content: b
 def test_a_preset_of_a_newer_version_asks_for_an_update(empty: Project) -> None:
     presets.save_preset(empty, "Old", {}, {})
     path_of(empty).write_text(json.dumps(changed(schema=2)), "utf-8")
-    assert "newer version" in (presets.list_presets(empty)[0].damage or "")
+    assert "newer version" in str(presets.list_presets(empty)[0].damage)
 
 
 def test_a_preset_travels_with_its_project(empty: Project, tmp_path: Path) -> None:
-    presets.save_preset(empty, "밤 근무", SETTINGS, TOLD)
+    presets.save_preset(empty, "밤 근무", SETTINGS, SUMMARY)
     (presets.folder(empty) / "strange.sh").write_text("x")
     target = io.BytesIO()
     workspace.export_zip(empty, target)

@@ -16,7 +16,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -284,6 +284,14 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def free_folder(parent: Path, base: str, taken: Collection[str] = ()) -> Path:
+    """A path in ``parent`` that does not exist: ``base``, with a number if it is taken."""
+    path, number = parent / base, 2
+    while path.name in taken or path.exists():
+        path, number = parent / f"{base}-{number}", number + 1
+    return path
+
+
 def remove_folder(folder: Path) -> None:
     """Delete a folder so that it disappears at once, however long the deletion takes.
 
@@ -337,10 +345,10 @@ def lock(path: Path, timeout: float = 30.0) -> Iterator[None]:
         raise ProjectError(
             "{path} no longer exists; it was deleted. Open another project.", path=folder
         )
-    holder = filelock.FileLock(path, timeout=timeout, is_singleton=True)
+    holder = filelock.FileLock(path, is_singleton=True)
     with storage_errors(path):
         try:
-            holder.acquire()
+            holder.acquire(timeout=timeout)
         except filelock.Timeout as exc:
             raise StorageError(
                 "Another process has been writing to {path} for more than {seconds:.0f} s; wait "

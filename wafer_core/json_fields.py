@@ -155,6 +155,26 @@ class Fields:
 
         return self.read(key, convert, default)
 
+    def mapping(self, key: str, from_json: Callable[[object], T]) -> dict[str, T]:
+        """An object with every value converted."""
+        return {name: from_json(value) for name, value in self.free(key).items()}
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        """A list of finite numbers; empty where it is missing."""
+        return self.items(key, lambda value: Fields({key: value}).number(key))
+
+    def wholes(self, key: str) -> tuple[int, ...]:
+        """A list of whole numbers; empty where it is missing."""
+        return self.items(key, lambda value: Fields({key: value}).whole(key))
+
+    def message(self, key: str, default: Message | _Required = REQUIRED) -> Message:
+        """A text for people; older versions stored plain English."""
+
+        def convert(key: str, value: Any) -> Message:
+            return a_message(value)
+
+        return self.read(key, convert, default)
+
     def texts(self, key: str, default: tuple[str, ...] | _Required = ()) -> tuple[str, ...]:
         """A list of texts."""
         return self.items(key, a_text, default)
@@ -169,6 +189,18 @@ def a_text(value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise DataError("{value} is not a short text", value=shorten(value))
     return value
+
+
+def a_message(value: object) -> Message:
+    """A text for people in a list; older versions stored plain English.
+
+    Raises:
+        DataError: It is none.
+    """
+    if not isinstance(value, str | Mapping):
+        raise DataError("{value} is not a text", value=shorten(value))
+    check_depth("a text", value)
+    return Message.from_json(value)
 
 
 def check_schema(fields: Fields, schema: int) -> None:

@@ -1,29 +1,40 @@
-"""Bring found pictures into a project: all that are good, or none if it is cancelled."""
+"""Import of the pictures that a scan found: all good ones, or none if it is cancelled."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from wafer_core.data import dataset, pictures
 from wafer_core.data.project import Project
 from wafer_core.errors import ClassNameError, PictureError
 from wafer_core.importers import Candidate, Rejected
+from wafer_core.messages import message
 from wafer_core.names import clean_name, fold
+from wafer_core.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of a drop."""
+    """The result of an import.
 
-    added: dict[str, int] = field(default_factory=dict)  # by class name
-    duplicates: dict[str, int] = field(default_factory=dict)  # by class name
+    Attributes:
+        added: Number of pictures added, by class name.
+        duplicates: Number of pictures that the class already had, by class name.
+        rejected: Files that were not imported.
+        conflicts: Number of pictures of the project that are in several classes now.
+        run: Id of the import, for ``imports.undo``; ``None`` if nothing was added.
+    """
+
+    added: dict[str, int] = field(default_factory=dict)
+    duplicates: dict[str, int] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
-    conflicts: int = 0  # pictures of the project that now lie in several classes
+    conflicts: int = 0
+    run: str | None = None
 
     @property
     def total(self) -> int:
-        """Pictures added in all."""
+        """Number of pictures added."""
         return sum(self.added.values())
 
 
@@ -31,48 +42,57 @@ def import_candidates(
     project: Project,
     candidates: Sequence[Candidate],
     class_name: str | None = None,
-    progress: Callable[[float, str], None] | None = None,
+    on_progress: Progress = SILENT,
     rejected: Sequence[Rejected] = (),
+    source: str = "",
 ) -> ImportReport:
-    """Decode and store pictures; the bad ones are told, the good ones are kept.
+    """Decode and store pictures; bad ones are reported and good ones are kept.
 
     Args:
-        candidates: What ``importers.scan`` found.
-        class_name: Put all of them here; ``None`` takes each one's own class.
-        progress: Called with the share done (0 to 1) and a text; may raise ``Cancelled``, and then
-            the project is as before.
-        rejected: What the scan refused already, for the report.
+        project: The project.
+        candidates: From ``importers.scan``.
+        class_name: Class of all of them; ``None``: each has its own.
+        on_progress: May raise ``Cancelled``; the project is then unchanged.
+        rejected: Files that the scan rejected, for the report.
+        source: Where they came from, for people.
 
     Raises:
-        StorageError: The disk is full; the project is as before.
+        StorageError: The disk is full; the project is unchanged.
     """
     refused = list(rejected)
-    spelling: dict[str, str] = {}  # “Scratch” and “scratch” of one drop are one class
+    spelling: dict[str, str] = {}  # “Scratch” and “scratch” in one import are one class
     with pictures.Staging(project) as staging:
         for number, candidate in enumerate(candidates):
-            if progress and number % 20 == 0:
-                progress(number / len(candidates), f"{number} of {len(candidates)} pictures read")
+            if number % 20 == 0:
+                text = message(
+                    "{done:,} of {total:,} pictures read", done=number, total=len(candidates)
+                )
+                on_progress(number / len(candidates), text)
             try:
                 name = class_name or candidate.class_name
                 if name is None:
                     raise PictureError(
-                        f"{candidate.name}: lies in no folder that names its class; "
-                        "choose a class for it, or put it into a folder."
+                        "{file} has no class folder; choose a class for it, or move it to a "
+                        "folder named after its class.",
+                        file=candidate.name,
                     )
                 name = clean_name(name)
                 name = spelling.setdefault(fold(name), name)
                 loaded = candidate.load()
-                staging.add(
-                    name, pictures.NewPicture(loaded.picture, candidate.name, candidate.group)
-                )
-            except (PictureError, ClassNameError) as exc:
-                refused.append(Rejected(candidate.name, str(exc)))
-        if progress:
-            progress(1.0, "storing")
-        results = staging.commit()
+                new = pictures.NewPicture(loaded.picture, candidate.name, candidate.group)
+                staging.add(name, new)
+            except PictureError as exc:
+                refused.append(Rejected(candidate.name, exc.message))
+            except ClassNameError as exc:
+                reason = message("{file}: {reason}", file=candidate.name, reason=exc.message)
+                refused.append(Rejected(candidate.name, reason))
+        on_progress(1.0, message("Storing the pictures"))
+        done = staging.commit(source=source, rejected=len(refused))
+    results = done.classes
     return ImportReport(
         {name: result.added for name, result in results.items()},
         {name: len(result.duplicates) for name, result in results.items() if result.duplicates},
         tuple(refused),
         len(dataset.find_conflicts(project)),
+        done.run,
     )

@@ -1,4 +1,4 @@
-"""The trained models of a project: what each was trained on, how good it is, whether it is stale.
+"""Trained models of a project: what each was trained on, its scores, whether it is out of date.
 
 models/<run>/model.safetensors model.json report.json curves.csv dataset.json
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,167 +14,288 @@ from typing import Any
 
 from wafer_core import files, names
 from wafer_core.data import dataset
+from wafer_core.data.members import FILE_NAME, MEGABYTE, Member
 from wafer_core.data.project import Project
-from wafer_core.errors import ModelError, ParameterError, ProjectError
+from wafer_core.data.reports import RunReport
+from wafer_core.errors import InputError, ModelError, ParameterError
+from wafer_core.json_fields import REQUIRED, Fields
+from wafer_core.messages import Message, message
+
+TRAIN_AGAIN = message("Delete the model and train again.")
+_MAX_DESCRIPTION, _MAX_REPORT, _MAX_CURVES = 16 * MEGABYTE, 64 * MEGABYTE, 16 * MEGABYTE
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What the list of models shows of ``model.json``; ``networks.checkpoint`` reads all of it.
+
+    Attributes:
+        network: Key of the network.
+        class_names: In class order.
+        temperature: Divisor of the logits, fitted on the validation split.
+        name: Display name; empty: that of the folder.
+        created: ISO 8601, UTC.
+        review_below: The chosen review threshold; ``None``: the default.
+    """
+
+    network: str
+    class_names: tuple[str, ...]
+    temperature: float | None
+    name: str
+    created: str
+    review_below: float | None
+
+    @classmethod
+    def from_json(cls, value: object) -> ModelDescription:
+        """Read ``model.json``.
+
+        Raises:
+            DataError: A value is missing, of the wrong type, or out of range.
+        """
+        fields = Fields(value)
+        extra = Fields(fields.free("extra", {}))
+        return cls(
+            fields.text("network"),
+            fields.texts("class_names", REQUIRED),
+            fields.optional_number("temperature", 0.01, 100),
+            names.visible(extra.text("name", "")),
+            extra.text("created", ""),
+            extra.optional_number("review_below", 0, 1),
+        )
+
+
+_FOLDER = rf"models/{FILE_NAME}"
+MEMBERS = (
+    Member(rf"{_FOLDER}/model\.json", ModelDescription.from_json, _MAX_DESCRIPTION),
+    Member(rf"{_FOLDER}/report\.json", RunReport.from_json, _MAX_REPORT),
+    Member(rf"{_FOLDER}/dataset\.json", dataset.Dataset.from_json, dataset.MAX_BYTES),
+    Member(rf"{_FOLDER}/curves\.csv", None, _MAX_CURVES),
+    Member(rf"{_FOLDER}/model\.safetensors", None, 2048 * MEGABYTE),
+)
 
 
 @dataclass(frozen=True)
 class ModelRun:
-    """One trained model, as the list of runs shows it."""
+    """One trained model, as the list of models shows it.
 
-    run: str  # folder
-    name: str  # display name
+    Attributes:
+        run: Its folder.
+        name: Display name.
+        network: Key of the network.
+        created: ISO 8601, UTC.
+        class_names: In class order.
+        macro_f1: On the test split, 0 to 1; ``None`` without test pictures.
+        accuracy: The same.
+        test_count: Number of test pictures.
+        train_count: Number of training pictures.
+        seconds: Time of the training.
+        damage: Why it cannot be used.
+        temperature: Divisor of the logits, fitted on the validation split.
+        review_below: The chosen review threshold; ``None``: the default.
+    """
+
+    run: str
+    name: str
     network: str
-    created: str  # ISO 8601, UTC
+    created: str
     class_names: tuple[str, ...]
-    macro_f1: float | None  # on the test part, 0 to 1; None where nothing could be tested
+    macro_f1: float | None
     accuracy: float | None
     test_count: int
     train_count: int
     seconds: float | None
-    damage: str | None = None
-    temperature: float | None = None  # divisor of the scores, fitted on the validation part
-    review_below: float | None = None  # the threshold chosen for this model; None: the usual one
+    damage: Message | None = None
+    temperature: float | None = None
+    review_below: float | None = None
 
 
 def model_folder(project: Project, run: str) -> Path:
-    """Folder of one run.
+    """Folder of one model.
 
     Raises:
-        ModelError: There is no such run.
+        ModelError: There is no such model.
     """
     folder = project.models_path / run
-    if not run or Path(run).name != run or run[0] == "." or not (folder / "model.json").exists():
-        raise ModelError(f"There is no model “{run[:60]}” in this project; train one, or choose.")
+    if not names.is_folder_name(run) or not (folder / "model.json").exists():
+        raise ModelError(
+            "There is no model “{name}” in this project; choose another one or train one.",
+            name=run[:60],
+        )
     return folder
 
 
+def runs(project: Project) -> list[str]:
+    """Folder names of all models, oldest first."""
+    try:
+        paths = list(project.models_path.iterdir())
+    except OSError:  # none was trained
+        return []
+    return sorted(p.name for p in paths if p.name[0] != "." and (p / "model.json").exists())
+
+
 def list_models(project: Project) -> tuple[ModelRun, ...]:
-    """All runs, the newest first; a damaged one says what is wrong with it."""
-    if not project.models_path.is_dir():
-        return ()
-    runs = []
-    for folder in project.models_path.iterdir():
-        if folder.name[0] != "." and (folder / "model.json").exists():
-            try:
-                runs.append(_read(folder))
-            except (ProjectError, KeyError, TypeError, ValueError) as exc:
-                runs.append(
-                    ModelRun(folder.name, folder.name, "", "", (), None, None, 0, 0, None, str(exc))
-                )
-    return tuple(sorted(runs, key=lambda r: r.run, reverse=True))
+    """All models, newest first; a damaged one says what is wrong with it."""
+    found = []
+    for run in reversed(runs(project)):
+        folder = project.models_path / run
+        try:
+            found.append(_read(folder))
+        except InputError as exc:
+            found.append(ModelRun(run, run, "", "", (), None, None, 0, 0, None, exc.message))
+    return tuple(found)
 
 
 def _read(folder: Path) -> ModelRun:
-    model = files.read_json(folder / "model.json")
-    report = files.read_json(folder / "report.json")
-    evaluation = report.get("evaluation") or {}
-    extra = model["extra"]
+    model = _read_description(folder)
+    report = _read_report(folder)
+    scores = report.evaluation
     return ModelRun(
         folder.name,
-        str(extra.get("name") or folder.name),
-        str(model["network"]),
-        str(extra.get("created", "")),
-        tuple(map(str, model["class_names"])),
-        evaluation.get("macro_f1"),
-        evaluation.get("accuracy"),
-        int(evaluation.get("count", 0)),
-        int(report.get("train_count", 0)),
-        report.get("seconds"),
-        temperature=model.get("temperature"),
-        review_below=_probability(extra.get("review_below")),
+        model.name or folder.name,
+        model.network,
+        model.created,
+        model.class_names,
+        scores.macro_f1 if scores else None,
+        scores.accuracy if scores else None,
+        scores.count if scores else 0,
+        report.train_count,
+        report.seconds,
+        temperature=model.temperature,
+        review_below=model.review_below,
     )
 
 
-def _probability(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value <= 1 else None
+def _read_description(folder: Path) -> ModelDescription:
+    return files.read_checked(
+        folder / "model.json",
+        ModelDescription.from_json,
+        error=ModelError,
+        remedy=TRAIN_AGAIN,
+        max_bytes=_MAX_DESCRIPTION,
+    )
+
+
+def _read_report(folder: Path) -> RunReport:
+    return files.read_checked(
+        folder / "report.json",
+        RunReport.from_json,
+        error=ModelError,
+        remedy=TRAIN_AGAIN,
+        max_bytes=_MAX_REPORT,
+    )
 
 
 def current_model(project: Project) -> str | None:
-    """The run that Predict uses: the chosen one, else the newest; ``None`` without models."""
+    """The model that Predict uses: the chosen one, else the newest; ``None`` without models."""
     chosen = project.settings.current_model
-    if chosen and (project.models_path / Path(chosen).name / "model.json").exists():
+    if chosen is not None and chosen in runs(project):
         return chosen
-    runs = list_models(project)
-    return next((r.run for r in runs if r.damage is None), None)
+    return next((r.run for r in list_models(project) if r.damage is None), None)
+
+
+def read_report(project: Project, run: str) -> RunReport:
+    """The report of a model.
+
+    Raises:
+        ModelError: There is no such model, or its report is damaged.
+    """
+    return _read_report(model_folder(project, run))
 
 
 def report(project: Project, run: str) -> dict[str, Any]:
-    """``report.json`` of a run.
+    """The report of a model as stored, with its types checked.
 
     Raises:
-        ModelError: No such run.
+        ModelError: There is no such model, or its report is damaged.
     """
-    value = files.read_json(model_folder(project, run) / "report.json")
-    if not isinstance(value, dict):
-        raise ModelError(f"The report of “{run}” is damaged; train again.")
-    return value
+    return dict(read_report(project, run).values)
 
 
 def curves(project: Project, run: str) -> list[dict[str, float | None]]:
-    """``curves.csv`` of a run: one row an epoch."""
+    """``curves.csv`` of a model: one row per epoch; empty if it is missing or damaged.
+
+    Raises:
+        ModelError: There is no such model.
+    """
     path = model_folder(project, run) / "curves.csv"
-    rows = csv.DictReader(io.StringIO(path.read_text("utf-8"))) if path.exists() else []
-    return [{k: _number(v) for k, v in row.items()} for row in rows]
-
-
-def _number(text: str | None) -> float | None:
     try:
-        return float(text or "")
+        if path.stat().st_size > _MAX_CURVES:
+            return []
+        text = path.read_text("utf-8")
+        rows = list(csv.DictReader(io.StringIO(text)))
+    except (OSError, ValueError, csv.Error):
+        return []
+    return [{str(k): _number(v) for k, v in row.items() if k} for row in rows]
+
+
+def _number(text: object) -> float | None:
+    try:
+        return float(str(text))
     except ValueError:
         return None
 
 
 def trained_on(project: Project, run: str) -> dataset.Dataset:
-    """The dataset that was frozen for a run."""
-    value = files.read_json(model_folder(project, run) / "dataset.json")
-    return dataset.Dataset.from_json(value)
+    """The dataset that was frozen for a model.
+
+    Raises:
+        ModelError: There is no such model, or its dataset is damaged.
+    """
+    return dataset.read(model_folder(project, run), TRAIN_AGAIN)
 
 
-def changes(project: Project, run: str) -> list[str]:
-    """What changed in the classes since a run was trained; empty if the model is up to date."""
+def changes(project: Project, run: str) -> list[Message]:
+    """What changed in the classes since a model was trained; empty if it is up to date.
+
+    Raises:
+        ModelError: There is no such model, or its dataset is damaged.
+        ProjectError: A class is damaged.
+    """
     return dataset.changes_since(trained_on(project, run), dataset.freeze(project))
 
 
 def rename_model(project: Project, run: str, name: str) -> None:
-    """Change a run's display name.
+    """Change a model's display name.
 
     Raises:
         ClassNameError: The name cannot be used.
+        ModelError: There is no such model.
     """
     _update_extra(project, run, name=names.clean_name(name, "run"))
 
 
 def set_review_below(project: Project, run: str, threshold: float) -> None:
-    """Choose below which probability this model's answers go to a person.
+    """Choose the review threshold of a model: less confident predictions need review.
 
     Raises:
-        ParameterError: The threshold is no probability.
-        ModelError: No such run.
+        ParameterError: The threshold is not a probability.
+        ModelError: There is no such model.
     """
-    if _probability(threshold) is None:
+    is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+    if not is_number or not 0 <= threshold <= 1:
         raise ParameterError(
-            f"The review threshold is {threshold!r}; give a probability from 0 to 1."
+            "The review threshold is {value}; use a probability from 0 to 1.",
+            value=repr(threshold),
         )
     _update_extra(project, run, review_below=float(threshold))
 
 
-def _update_extra(project: Project, run: str, **changes: Any) -> None:
+def _update_extra(project: Project, run: str, **changed: Any) -> None:
     with project.lock():
-        path = model_folder(project, run) / "model.json"
-        value = files.read_json(path)
-        extra: Mapping[str, Any] = value.get("extra", {})
-        files.write_json(path, {**value, "extra": {**extra, **changes}})
+        folder = model_folder(project, run)
+        _read_description(folder)
+        value: Mapping[str, Any] = files.read_json(folder / "model.json")
+        extra = {**(value.get("extra") or {}), **changed}
+        files.write_json(folder / "model.json", {**value, "extra": extra})
 
 
 def delete_model(project: Project, run: str) -> None:
-    """Delete a run for good (it can be trained again from its ``dataset.json``)."""
+    """Delete a model permanently.
+
+    Raises:
+        ModelError: There is no such model.
+    """
     with project.lock():
-        folder = model_folder(project, run)
-        hidden = folder.with_name(f"{files.TEMPORARY_PREFIX}{uuid.uuid4().hex}")
-        with files.storage_errors(folder):
-            folder.rename(hidden)
-        shutil.rmtree(hidden, ignore_errors=True)
+        files.remove_folder(model_folder(project, run))
         if project.settings.current_model == run:
             project.set_current_model(None)

@@ -1,4 +1,4 @@
-"""Originals of a class: what they are, and how they come, move and go.
+"""Originals of a class: adding, moving, deleting and restoring them.
 
 classes/<slug>/originals/<stem>-<sha8>.png     and manifest.json
 """
@@ -11,21 +11,33 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wafer_core import files, images
+from wafer_core import files, images, sampling
+from wafer_core.data import imports, trash
+from wafer_core.data.imports import ImportedClass
 from wafer_core.data.manifest import (
+    MAX_BYTES,
+    Manifest,
     PictureRecord,
     class_folder,
+    load,
     read_manifest,
     sync_batch,
     write_manifest,
 )
+from wafer_core.data.members import FILE_NAME, MEGABYTE, SLUG, Member
 from wafer_core.data.project import Project
-from wafer_core.data.split import assign_parts
+from wafer_core.data.split import assign_splits
 from wafer_core.errors import InputError, ProjectError
 from wafer_core.images import Picture
+
+MAX_PICTURE_BYTES = 64 * MEGABYTE
+MEMBERS = (
+    Member(rf"classes/{SLUG}/originals/manifest\.json", Manifest.from_json, MAX_BYTES),
+    Member(rf"classes/{SLUG}/originals/{FILE_NAME}\.png", None, MAX_PICTURE_BYTES),
+)
 
 
 @dataclass(frozen=True)
@@ -39,27 +51,64 @@ class NewPicture:
 
 @dataclass(frozen=True)
 class AddResult:
-    """What became of a batch."""
+    """The result of adding a batch of pictures.
+
+    Attributes:
+        added: Number of pictures added.
+        duplicates: Sources of the pictures that the class already has.
+    """
 
     added: int
-    duplicates: tuple[str, ...]  # sources whose picture the class has already
-
-
-# -- reading -------------------------------------------------------------------------------------
+    duplicates: tuple[str, ...]
 
 
 def originals(project: Project, slug: str) -> tuple[PictureRecord, ...]:
-    """Originals of a class in the order they came in."""
-    return read_manifest(class_folder(project, slug) / "originals")[0]
+    """Originals of a class in the order in which they were added.
+
+    Raises:
+        ProjectError: The manifest is damaged.
+    """
+    return read_manifest(class_folder(project, slug) / "originals").records
 
 
-# -- originals -----------------------------------------------------------------------------------
+def load_evenly(
+    project: Project, slug: str, sets: Sequence[tuple[Sequence[PictureRecord], int]]
+) -> list[list[Picture]]:
+    """Read at most so many originals of each set, spread evenly over their order.
+
+    Args:
+        project: The project.
+        slug: The class.
+        sets: Records, and how many of them to read; no file is read twice.
+    """
+    loaded: dict[str, Picture] = {}
+    found = []
+    for records, most in sets:
+        chosen = [records[i] for i in sampling.evenly_spaced(len(records), most)]
+        for record in chosen:
+            if record.file not in loaded:
+                loaded[record.file] = load(project, slug, record)
+        found.append([loaded[record.file] for record in chosen])
+    return found
+
+
+@dataclass(frozen=True)
+class CommitResult:
+    """The result of adding a batch of pictures to several classes.
+
+    Attributes:
+        classes: The result for each class name.
+        run: Id of the import, for ``imports.undo``; ``None`` if nothing was added.
+    """
+
+    classes: dict[str, AddResult]
+    run: str | None = None
 
 
 class Staging:
-    """Pictures on their way in: written aside without a lock, made visible all at once.
+    """Pictures about to be added: written to a temporary folder, then made visible together.
 
-    Use as a context manager; whatever is not committed is removed.
+    Use it as a context manager; what is not committed is removed.
     """
 
     def __init__(self, project: Project) -> None:
@@ -76,16 +125,16 @@ class Staging:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(self, class_name: str, new: NewPicture) -> None:
-        """Write one picture aside.
+        """Write one picture to the temporary folder.
 
         Raises:
-            PictureError: It is no picture.
+            PictureError: It cannot be stored.
             StorageError: The disk is full.
         """
         picture = images.check_picture(new.picture, new.source or "picture")
         waiting = self._waiting.setdefault(class_name, [])
         key = f"group:{new.group}" if new.group else f"content:{images.orbit_hash(picture)[:16]}"
-        # its part is decided in commit
+        # its split is assigned in commit
         record = PictureRecord.of(
             picture, _stem(new.source), key=key, group=new.group, source=new.source
         )
@@ -94,186 +143,202 @@ class Staging:
             files.write_bytes(path, images.encode_png(picture), sync=False)
         waiting.append(record)
 
-    def commit(self, slugs: Mapping[str, str] | None = None) -> dict[str, AddResult]:
-        """Make everything visible; classes that do not exist are added.
+    def commit(
+        self,
+        slugs: Mapping[str, str] | None = None,
+        source: str = "",
+        rejected: int = 0,
+    ) -> CommitResult:
+        """Make all pictures visible at one moment; missing classes are added.
 
         Args:
             slugs: Folder of each class name, where the caller knows it.
+            source: Where the pictures came from, for people.
+            rejected: Number of files that could not be read.
 
-        Returns:
-            The result for each class name.
+        Raises:
+            ProjectError: A class was deleted meanwhile.
+            ClassNameError: There are too many classes.
+            StorageError: The disk is full.
         """
         project = self._project
-        results: dict[str, AddResult] = {}
         with project.lock():
-            known = _known_parts(project)
-            settings = project.settings
-            folders: dict[str, Path] = {}
-            had: dict[str, list[PictureRecord]] = {}
+            # New classes are added in the order of their names, whatever the order of the files.
+            waiting = dict(sorted(self._waiting.items()))
+            known = dict(slugs or {})
+            planned = project.plan_classes(name for name in waiting if name not in known)
+            known |= {name: c.slug for name, (c, _) in planned.items()}
+            added = {name: c for name, (c, is_new) in planned.items() if is_new}
+            present: dict[str, tuple[PictureRecord, ...]] = {}
             new: dict[str, list[PictureRecord]] = {}
-            # New classes come in the order of their names, whatever order the files had.
-            for class_name, waiting in sorted(self._waiting.items()):
-                slug = (slugs or {}).get(class_name) or project.ensure_class(class_name).slug
-                if not (class_folder(project, slug) / "class.json").exists():
-                    raise ProjectError(
-                        f"The class “{class_name}” was deleted meanwhile; add it again."
-                    )
-                folders[class_name] = class_folder(project, slug) / "originals"
-                had[class_name] = list(originals(project, slug))
-                fresh, duplicates = _without_duplicates(waiting, {r.sha for r in had[class_name]})
-                new[class_name] = fresh
-                results[class_name] = AddResult(len(fresh), tuple(duplicates))
-            parts = assign_parts(
+            results: dict[str, AddResult] = {}
+            for name in waiting:
+                if name not in added:
+                    _check_class(project, known[name])
+                present[name] = originals(project, known[name])
+                new[name], duplicates = _without_duplicates(waiting[name], present[name])
+                results[name] = AddResult(len(new[name]), tuple(duplicates))
+            splits = assign_splits(
                 {name: [r.key for r in fresh] for name, fresh in new.items()},
-                known,
-                {name: Counter(r.part for r in have) for name, have in had.items()},
-                settings.fractions,
-                settings.split_seed,
+                _known_splits(project),
+                {name: Counter(r.split for r in records) for name, records in present.items()},
+                project.settings.fractions,
+                project.settings.split_seed,
             )
-            for class_name, folder in folders.items():
-                have = had[class_name]
-                taken = {r.file for r in have}
-                for record in new[class_name]:
-                    name = record.file if record.file not in taken else f"{record.sha}.png"
-                    taken.add(name)
-                    have.append(
-                        PictureRecord(**{**vars(record), "file": name, "part": parts[record.key]})
-                    )
-                    with files.storage_errors(folder):
-                        folder.mkdir(parents=True, exist_ok=True)
-                        shutil.copyfile(self._folder / f"{record.sha}.png", folder / name)
-            sync_batch()
-            for class_name, folder in folders.items():
-                write_manifest(folder, had[class_name])
-        return results
+            batch = []
+            for name, fresh in new.items():
+                taken = {r.file for r in present[name]}
+                records = tuple(
+                    replace(r, file=_free_file(r, taken), split=splits[r.key]) for r in fresh
+                )
+                count = len(results[name].duplicates)
+                batch.append(ImportedClass(known[name], name, records, count, added.get(name)))
+            if not any(c.records or c.new for c in batch):
+                return CommitResult(results)
+            run = imports.commit(project, self._folder, batch, source, rejected)
+        return CommitResult(results, run.id)
 
 
 def add_originals(project: Project, slug: str, pictures: Iterable[NewPicture]) -> AddResult:
     """Add pictures to one class.
 
     Raises:
-        PictureError: One of them is no picture; nothing is added.
-        StorageError: The disk is full; nothing is added.
+        PictureError: One of them cannot be stored; none is added.
+        StorageError: The disk is full; none is added.
     """
     with Staging(project) as staging:
         for picture in pictures:
             staging.add(slug, picture)
-        return staging.commit({slug: slug}).get(slug, AddResult(0, ()))
+        return staging.commit({slug: slug}).classes.get(slug, AddResult(0, ()))
 
 
 def delete_pictures(project: Project, slug: str, chosen: Iterable[str]) -> str:
     """Move originals to the trash.
 
     Args:
+        project: The project.
+        slug: The class.
         chosen: Their files.
 
     Returns:
         The id for ``restore_pictures``.
+
+    Raises:
+        InputError: None of the files exists.
     """
     wanted = set(chosen)
     with project.lock():
-        have = originals(project, slug)
-        gone = [r for r in have if r.file in wanted]
-        if not gone:
-            raise InputError("No picture is selected that is still there; reload the page.")
+        present = originals(project, slug)
+        deleted = [r for r in present if r.file in wanted]
+        if not deleted:
+            raise InputError("None of the selected pictures exists any more; reload the page.")
         source = class_folder(project, slug) / "originals"
-        entries = [asdict(r) for r in gone]
-        title = f"{len(gone)} of {_class_name(project, slug)}"
-        trash = project.new_trash("pictures", title, {"slug": slug, "pictures": entries})
-        with files.storage_errors(trash):
-            (trash / "pictures").mkdir()
-            for record in gone:
-                shutil.copyfile(source / record.file, trash / "pictures" / record.file)
-        write_manifest(source, [r for r in have if r.file not in wanted])
-        _remove_files(source, gone)
-    return trash.name
+        name = next((c.name for c in project.classes() if c.slug == slug), slug)
+        details = {"slug": slug, "pictures": [record.to_json() for record in deleted]}
+        title = f"{len(deleted)} × {name}"
+        folder = trash.new_folder(project.path, trash.PICTURES, title, details)
+        with files.storage_errors(folder):
+            (folder / trash.PICTURES).mkdir()
+            for record in deleted:
+                shutil.copyfile(source / record.file, folder / trash.PICTURES / record.file)
+        write_manifest(source, [r for r in present if r.file not in wanted])
+        _remove_files(source, deleted)
+    return folder.name
 
 
 def restore_pictures(project: Project, trash_id: str) -> int:
-    """Bring deleted originals back to their class, in the part they had.
+    """Restore deleted originals to their class, in the split they had.
 
     Returns:
-        How many came back.
+        The number of pictures restored.
 
     Raises:
-        ProjectError: They are no longer in the trash, or their class is not there.
+        ProjectError: They are no longer in the trash, or their class does not exist.
     """
     with project.lock():
-        trash = project.path / ".trash" / Path(trash_id).name
-        if not (trash / "pictures").is_dir():
-            raise ProjectError("This is no longer in the trash; it was restored or emptied.")
-        info = files.read_json(trash / "info.json")
-        slug = str(info["slug"])
+        folder = trash.find(project.path, trash_id, trash.PICTURES)
+        slug = trash.read(folder).slug
         if not (class_folder(project, slug) / "class.json").exists():
             raise ProjectError("The class of these pictures is deleted; restore the class first.")
-        records = [PictureRecord(**entry) for entry in info["pictures"]]
-        count = _receive(project, slug, records, trash / "pictures")
-        shutil.rmtree(trash, ignore_errors=True)
+        records = files.read_checked(folder / trash.LABEL, Manifest.from_json).records
+        count = _receive(project, slug, records, folder / trash.PICTURES)
+        shutil.rmtree(folder, ignore_errors=True)
     return count
 
 
 def move_pictures(project: Project, slug: str, chosen: Iterable[str], target: str) -> int:
-    """Move originals to another class; each keeps its part of the split.
+    """Move originals to another class; each keeps its split.
 
     Returns:
-        How many were moved (a picture the target has already is dropped from the source only).
+        The number of pictures moved; one that the target already has is only removed from here.
+
+    Raises:
+        InputError: No picture is selected, or the target is the same class.
+        ProjectError: The target was deleted meanwhile.
     """
     wanted = set(chosen)
     with project.lock():
-        have = originals(project, slug)
-        moving = [r for r in have if r.file in wanted]
+        present = originals(project, slug)
+        moving = [r for r in present if r.file in wanted]
         if target == slug or not moving:
             raise InputError("Select pictures, and another class to move them to.")
-        if not (class_folder(project, target) / "class.json").exists():
-            raise ProjectError("The class to move to was deleted meanwhile; reload the page.")
+        _check_class(project, target)
         source = class_folder(project, slug) / "originals"
         _receive(project, target, moving, source)
-        write_manifest(source, [r for r in have if r.file not in wanted])
+        write_manifest(source, [r for r in present if r.file not in wanted])
         _remove_files(source, moving)
     return len(moving)
 
 
+def _check_class(project: Project, slug: str) -> None:
+    if not (class_folder(project, slug) / "class.json").exists():
+        raise ProjectError("The class “{slug}” was deleted meanwhile; reload the page.", slug=slug)
+
+
 def _receive(project: Project, slug: str, records: Sequence[PictureRecord], source: Path) -> int:
-    """Copy records with their files into a class, skipping what it has."""
+    """Copy records with their files into a class, except those it already has."""
     folder = class_folder(project, slug) / "originals"
-    have = list(originals(project, slug))
-    fresh, _ = _without_duplicates(records, {r.sha for r in have})
-    taken = {r.file for r in have}
+    present = list(originals(project, slug))
+    fresh, _ = _without_duplicates(records, present)
+    taken = {r.file for r in present}
     with files.storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for record in fresh:
-            name = record.file if record.file not in taken else f"{record.sha}.png"
-            taken.add(name)
-            shutil.copyfile(source / record.file, folder / name)
-            have.append(PictureRecord(**{**vars(record), "file": name}))
+            file = _free_file(record, taken)
+            shutil.copyfile(source / record.file, folder / file)
+            present.append(replace(record, file=file))
     sync_batch()
-    write_manifest(folder, have)
+    write_manifest(folder, present)
     return len(fresh)
 
 
+def _free_file(record: PictureRecord, taken: set[str]) -> str:
+    """A file name for a record that no other one has; it is then taken."""
+    file = record.file if record.file not in taken else f"{record.sha}.png"
+    taken.add(file)
+    return file
+
+
 def _without_duplicates(
-    records: Sequence[PictureRecord], have: set[str]
+    records: Sequence[PictureRecord], present: Sequence[PictureRecord]
 ) -> tuple[list[PictureRecord], list[str]]:
-    seen, fresh, duplicates = set(have), [], []
+    """The records with new content, and the sources of the others."""
+    known, fresh, duplicates = {r.sha for r in present}, [], []
     for record in records:
-        if record.sha in seen:
+        if record.sha in known:
             duplicates.append(record.source)
         else:
-            seen.add(record.sha)
+            known.add(record.sha)
             fresh.append(record)
     return fresh, duplicates
 
 
-def _known_parts(project: Project) -> dict[str, str]:
-    return {r.key: r.part for c in project.classes() for r in originals(project, c.slug)}
-
-
-def _class_name(project: Project, slug: str) -> str:
-    return next((c.name for c in project.classes() if c.slug == slug), slug)
+def _known_splits(project: Project) -> dict[str, str]:
+    return {r.key: r.split for c in project.classes() for r in originals(project, c.slug)}
 
 
 def _remove_files(folder: Path, records: Iterable[PictureRecord]) -> None:
-    """Remove what no manifest names any more; a file that stays does no harm."""
+    """Remove files that no manifest lists any more; one that stays does no harm."""
     for record in records:
         with contextlib.suppress(OSError):
             (folder / record.file).unlink(missing_ok=True)

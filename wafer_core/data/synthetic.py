@@ -1,36 +1,67 @@
-"""Made pictures of a class: runs of augmented and generated ones.
+"""Synthetic pictures of a class: runs of augmented and generated ones, and their scores.
 
-classes/<slug>/augmented/<run>/…               and manifest.json
-classes/<slug>/generated/<run>/…               and manifest.json
+classes/<slug>/augmented/<run>/…      pictures, manifest.json and scores-<features>.json
+classes/<slug>/generated/<run>/…      the same
 """
 
 from __future__ import annotations
 
-import shutil
-import uuid
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wafer_core import files, images, names
+from wafer_core.data import scores
 from wafer_core.data.manifest import (
     MANIFEST,
+    MAX_BYTES,
+    Manifest,
     PictureRecord,
     class_folder,
     read_manifest,
     write_manifest,
 )
+from wafer_core.data.members import FILE_NAME, MEGABYTE, RUN, SLUG, Member
+from wafer_core.data.pictures import MAX_PICTURE_BYTES
 from wafer_core.data.project import Project
-from wafer_core.errors import InputError, ProjectError
+from wafer_core.data.provenance import Provenance
+from wafer_core.data.scores import RunScores
+from wafer_core.errors import DataError, InputError, ProjectError, WaferError
 from wafer_core.images import Picture
+from wafer_core.messages import Message, message
 
 ORIGINS = ("augmented", "generated")
+REMEDY = message("Delete the run and create it again.")
+StoredRun = tuple[str, str, str]  # class slug, origin, run
+
+
+def _run_manifest(value: object) -> Manifest:
+    """The manifest of a run, with its provenance checked."""
+    found = Manifest.from_json(value)
+    Provenance.from_json(found.info)
+    return found
+
+
+_FOLDER = rf"classes/{SLUG}/(augmented|generated)/{RUN}"
+MEMBERS = (
+    Member(rf"{_FOLDER}/manifest\.json", _run_manifest, MAX_BYTES),
+    Member(rf"{_FOLDER}/{FILE_NAME}\.png", None, MAX_PICTURE_BYTES),
+    Member(rf"{_FOLDER}/scores-[a-z0-9_-]{{1,60}}\.json", RunScores.from_json, 4 * MEGABYTE),
+)
 
 
 @dataclass(frozen=True)
-class MadePicture:
-    """A picture made from an original (augmented) or by a model (generated)."""
+class SyntheticPicture:
+    """A picture made from an original (augmented) or by a model (generated).
+
+    Attributes:
+        picture: The picture.
+        parent: File of the original, if there is one.
+        details: Provenance, JSON values.
+    """
 
     picture: Picture
     parent: str | None = None
@@ -38,58 +69,114 @@ class MadePicture:
 
 
 @dataclass(frozen=True)
-class MadeRun:
-    """One run of Augment or Generate in one class."""
+class SyntheticRun:
+    """One run of Augment or Generate in one class.
+
+    Attributes:
+        run: Its folder.
+        origin: ``augmented`` or ``generated``.
+        info: Provenance, see ``Provenance``.
+        records: Its pictures.
+        damage: Why it cannot be read; it then has no pictures.
+    """
 
     run: str
     origin: str
     info: Mapping[str, Any]
     records: tuple[PictureRecord, ...]
+    damage: Message | None = None
+
+    @property
+    def provenance(self) -> Provenance:
+        """``info`` with its types checked."""
+        return Provenance.from_json(self.info)
 
 
-def runs(project: Project, slug: str, origin: str) -> tuple[MadeRun, ...]:
-    """Runs of one origin (``augmented`` or ``generated``) in a class, oldest first."""
+def runs(project: Project, slug: str, origin: str) -> tuple[SyntheticRun, ...]:
+    """Runs of one origin in a class, oldest first; a damaged one says what is wrong with it."""
     folder = class_folder(project, slug) / origin
-    if not folder.is_dir():
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:  # the class has none
         return ()
     found = []
-    for path in sorted(folder.iterdir()):
-        if not path.name.startswith(".") and (path / MANIFEST).exists():
-            records, info = read_manifest(path)
-            found.append(MadeRun(path.name, origin, info, records))
+    for path in paths:
+        if (path / MANIFEST).exists():
+            try:
+                manifest = read_manifest(path, REMEDY)
+                Provenance.from_json(manifest.info)
+            except ProjectError as exc:
+                found.append(SyntheticRun(path.name, origin, {}, (), exc.message))
+            except DataError as exc:
+                damage = message(
+                    "{path} is damaged ({reason}). {remedy}",
+                    path=str(path / MANIFEST),
+                    reason=exc.message,
+                    remedy=REMEDY,
+                )
+                found.append(SyntheticRun(path.name, origin, {}, (), damage))
+            else:
+                found.append(SyntheticRun(path.name, origin, manifest.info, manifest.records))
     return tuple(found)
+
+
+def find_run(project: Project, slug: str, name: str | None) -> SyntheticRun:
+    """A run of synthetic pictures.
+
+    Args:
+        project: The project.
+        slug: The class.
+        name: Of the run; ``None``: the newest generated one, else the newest augmented one.
+
+    Raises:
+        InputError: There is no such run.
+    """
+    every = [run for origin in ORIGINS for run in runs(project, slug, origin)]
+    matching = [run for run in every if name is None or run.run == name]
+    if matching:
+        return matching[-1]
+    if not every:
+        raise InputError("This class has no synthetic pictures; generate some first.")
+    raise InputError(
+        "There is no run “{name}” in this class; its runs are: {known}.",
+        name=str(name)[:80],
+        known=", ".join(run.run for run in every),
+    )
 
 
 def add(
     project: Project,
     slug: str,
     origin: str,
-    pictures: Iterable[MadePicture],
+    pictures: Iterable[SyntheticPicture],
     info: Mapping[str, Any],
 ) -> str:
-    """Store one run of made pictures; they are used for training only.
+    """Store one run of synthetic pictures; they are used for training only.
 
     Args:
+        project: The project.
+        slug: The class.
         origin: ``augmented`` or ``generated``.
-        info: Provenance of the run: parameters, model, seed, threshold, quality figures.
+        pictures: The pictures.
+        info: Provenance of the run, JSON values: parameters, model, seed, quality figures.
 
     Returns:
         The run's name.
 
     Raises:
         ProjectError: The class was deleted meanwhile.
+        StorageError: The disk is full.
     """
-    if origin not in ORIGINS:
-        raise InputError(f"“{origin}” is not one of {', '.join(ORIGINS)}.")
     if not (class_folder(project, slug) / "class.json").exists():
         raise ProjectError("The class was deleted meanwhile; nothing was stored.")
     run = names.timestamp_name("run")
-    folder = class_folder(project, slug) / origin / run
-    folder.parent.mkdir(exist_ok=True)
+    folder = run_folder(project, slug, origin, run)
+    with files.storage_errors(folder):
+        folder.parent.mkdir(exist_ok=True)
     with files.new_folder(folder) as temporary:
         records = []
         for index, item in enumerate(pictures):
-            picture = images.check_picture(item.picture, f"{origin} picture {index}")
+            picture = images.check_picture(item.picture, f"{origin} {index}")
             record = PictureRecord.of(
                 picture, f"{origin[:3]}-{index:05d}", parent=item.parent, details=dict(item.details)
             )
@@ -100,12 +187,59 @@ def add(
 
 
 def delete(project: Project, slug: str, origin: str, run: str) -> None:
-    """Remove one run of made pictures (they can be made again)."""
-    if origin not in ORIGINS or not run or Path(run).name != run or run[0] == ".":
-        raise ProjectError(f"“{run}” names no run; reload the page.")
-    folder = class_folder(project, slug) / origin / run
-    hidden = folder.with_name(f"{files.TEMPORARY_PREFIX}{uuid.uuid4().hex}")
-    with project.lock(), files.storage_errors(folder):
-        if folder.exists():
-            folder.rename(hidden)  # gone at once, however long the removal takes
-        shutil.rmtree(hidden, ignore_errors=True)
+    """Delete one run of synthetic pictures; they can be created again."""
+    folder = run_folder(project, slug, origin, run)
+    with project.lock():
+        files.remove_folder(folder)
+
+
+def run_folder(project: Project, slug: str, origin: str, run: str) -> Path:
+    """Folder of one run.
+
+    Raises:
+        ProjectError: The origin or the run is not a plain known name.
+    """
+    if origin not in ORIGINS or not names.is_folder_name(run):
+        raise ProjectError("There is no run “{name}”; reload the page.", name=run[:80])
+    return class_folder(project, slug) / origin / run
+
+
+@contextmanager
+def rollback_on_error(project: Project) -> Iterator[list[StoredRun]]:
+    """Yield a list for the runs that are stored; all of them are deleted if the block raises."""
+    stored: list[StoredRun] = []
+    try:
+        yield stored
+    except BaseException:
+        for slug, origin, run in stored:
+            with contextlib.suppress(WaferError):  # report the first error
+                delete(project, slug, origin, run)
+        raise
+
+
+def write_scores(project: Project, slug: str, run: SyntheticRun, value: Mapping[str, Any]) -> None:
+    """Store the scores of a run beside its pictures; a run deleted meanwhile gets none.
+
+    Args:
+        project: The project.
+        slug: The class.
+        run: The run.
+        value: JSON of ``RunScores``.
+    """
+    folder = run_folder(project, slug, run.origin, run.run)
+    if folder.is_dir():
+        files.write_json(folder / scores.FILE.format(value["features"]), value)
+
+
+def stored_scores(project: Project, slug: str, run: SyntheticRun) -> dict[str, RunScores]:
+    """Scores of a run by feature network; empty if it was never scored. Damaged files are skipped.
+
+    Scoring the run again replaces a damaged file.
+    """
+    found = {}
+    folder = run_folder(project, slug, run.origin, run.run)
+    for path in sorted(folder.glob(scores.FILE.format("*"))):
+        with contextlib.suppress(ProjectError):
+            scored = files.read_checked(path, RunScores.from_json)
+            found[scored.features] = scored
+    return found

@@ -1,39 +1,43 @@
-"""All projects of one server: ``WAFER_HOME``, one folder a project, and a trash."""
+"""All projects of one server: ``WAFER_HOME``, with one folder per project and a trash."""
 
 from __future__ import annotations
 
-import io
+import contextlib
 import os
 import re
 import shutil
-import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
-from typing import IO
+from pathlib import Path
 
 from wafer_core import files, names
-from wafer_core.data import pictures
+from wafer_core.data import models, pictures
 from wafer_core.data.project import Project
-from wafer_core.errors import ArchiveError, ProjectError
+from wafer_core.data.project_zip import export_zip as export_zip
+from wafer_core.data.project_zip import import_zip as import_zip
+from wafer_core.data.project_zip import project_files
+from wafer_core.errors import InputError, ProjectError
+from wafer_core.messages import Message, message
 
-# What a project zip may hold; anything else in it is a stranger's.
-_MEMBER = re.compile(
-    r"project\.json"
-    r"|classes/[a-z0-9-]+/class\.json"
-    r"|classes/[a-z0-9-]+/originals/([A-Za-z0-9_-]+\.png|manifest\.json)"
-    r"|classes/[a-z0-9-]+/(augmented|generated)/run-[0-9-]+/([A-Za-z0-9_-]+\.png|manifest\.json)"
-    r"|models/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+\.(safetensors|json|csv)"
-    r"|presets/[a-z0-9-]+\.json"
-    r"|studies/[a-z0-9_]+-[0-9-]+/(study|dataset)\.json"
-)
-MAX_MEMBERS = 500_000
-MAX_BYTES = 20 * 2**30  # unpacked; a project of 100,000 maps with models is far below
+TRASH = ".trash"
 
 
 @dataclass(frozen=True)
 class ProjectInfo:
-    """What Home shows of a project."""
+    """What Home shows of a project.
+
+    Attributes:
+        folder: Its folder's name.
+        path: Its folder.
+        name: Display name; of a damaged project its folder's.
+        classes: Number of classes.
+        originals: Number of originals.
+        models: Number of models.
+        changed: When somebody last worked on it, UTC.
+        damage: Why it, or a part of it, cannot be read.
+        can_open: Whether it can be opened in spite of the damage.
+    """
 
     folder: str
     path: Path
@@ -41,8 +45,9 @@ class ProjectInfo:
     classes: int
     originals: int
     models: int
-    changed: datetime  # UTC
-    damage: str | None = None  # the sentence, if it cannot be opened
+    changed: datetime
+    damage: Message | None = None
+    can_open: bool = True
 
 
 def workspace_path() -> Path:
@@ -51,18 +56,25 @@ def workspace_path() -> Path:
 
 
 def project_folders(workspace: Path) -> list[Path]:
-    """Folders that are projects (damaged ones included)."""
-    if not workspace.is_dir():
+    """Folders that are projects, including those that are damaged or may not be read."""
+    try:
+        paths = sorted(path for path in workspace.iterdir() if not path.name.startswith("."))
+    except OSError:
         return []
-    return sorted(
-        path
-        for path in workspace.iterdir()
-        if not path.name.startswith(".") and (path / "project.json").exists()
-    )
+    return [path for path in paths if _is_project(path)]
+
+
+def _is_project(path: Path) -> bool:
+    try:
+        return (path / "project.json").exists()
+    except PermissionError:  # it is shown, so that somebody can correct the permission
+        return True
+    except OSError:
+        return False
 
 
 def list_projects(workspace: Path) -> list[ProjectInfo]:
-    """All projects, the one worked on last first."""
+    """All projects, the one worked on last first; a damaged one says what is wrong with it."""
     return sorted(map(_info, project_folders(workspace)), key=lambda p: p.changed, reverse=True)
 
 
@@ -70,42 +82,54 @@ def _info(path: Path) -> ProjectInfo:
     changed = _last_change(path)
     try:
         project = Project.open(path)
-        classes = project.classes()
-        count = sum(len(pictures.originals(project, c.slug)) for c in classes)
-        models = len(list_runs(project))
-        return ProjectInfo(path.name, path, project.name, len(classes), count, models, changed)
-    except ProjectError as exc:
-        return ProjectInfo(path.name, path, path.name, 0, 0, 0, changed, str(exc))
-
-
-def list_runs(project: Project) -> list[str]:
-    """Names of the model folders, oldest first."""
-    if not project.models_path.is_dir():
-        return []
-    return sorted(p.name for p in project.models_path.iterdir() if (p / "model.json").exists())
+        name, classes = project.name, project.classes()
+    except InputError as exc:
+        return ProjectInfo(path.name, path, path.name, 0, 0, 0, changed, exc.message, False)
+    except OSError as exc:
+        damage = message(
+            "{path} cannot be read ({reason}); ask for read permission.",
+            path=str(path),
+            reason=exc.strerror or str(exc),
+        )
+        return ProjectInfo(path.name, path, path.name, 0, 0, 0, changed, damage, False)
+    count = 0
+    part = next((c.damage for c in classes if c.damage), None)
+    for c in classes:
+        try:
+            count += len(pictures.originals(project, c.slug))
+        except InputError as exc:
+            part = part or exc.message
+    trained = len(models.runs(project))
+    return ProjectInfo(path.name, path, name, len(classes), count, trained, changed, part)
 
 
 def _last_change(path: Path) -> datetime:
     """When somebody last worked on a project: its classes, models, jobs or settings."""
     watched = [path / "project.json", path / "classes", path / "models", path / "jobs"]
-    watched += list(path.glob("classes/*/originals/manifest.json"))
-    times = [p.stat().st_mtime for p in watched if p.exists()]
-    return datetime.fromtimestamp(max(times, default=0.0), UTC)
+    with contextlib.suppress(OSError):
+        watched += list(path.glob("classes/*/originals/manifest.json"))
+    times = [0.0]
+    for place in watched:
+        with contextlib.suppress(OSError):
+            times.append(place.stat().st_mtime)
+    return datetime.fromtimestamp(max(times), UTC)
 
 
 def find_project(workspace: Path, folder: str) -> Project:
-    """Open a project by its folder's name, which may come from an address line.
+    """Open a project by the name of its folder, which may come from an address line.
 
     Raises:
-        ProjectError: There is none of this name.
+        ProjectError: There is none with this name.
     """
-    if not folder or Path(folder).name != folder or folder.startswith("."):
-        raise ProjectError(f"“{folder[:60]}” names no project; choose one on the home page.")
+    if not names.is_folder_name(folder):
+        raise ProjectError(
+            "There is no project “{name}”; choose one on the home page.", name=folder[:60]
+        )
     return Project.open(workspace / folder)
 
 
 def create_project(workspace: Path, name: str, seed: int = 0) -> Project:
-    """Make an empty project; its folder is named after it.
+    """Create an empty project; its folder is named after it.
 
     Raises:
         ClassNameError: The name cannot be used.
@@ -114,26 +138,22 @@ def create_project(workspace: Path, name: str, seed: int = 0) -> Project:
     with files.storage_errors(workspace):
         workspace.mkdir(parents=True, exist_ok=True)
     with files.lock(workspace / ".lock"):
-        return Project.create(_free_folder(workspace, names.slug(title)), title, seed)
+        return Project.create(files.free_folder(workspace, names.slug(title)), title, seed)
 
 
 def duplicate_project(workspace: Path, project: Project) -> Project:
-    """Copy a project with its pictures and models; jobs stay where they ran."""
+    """Copy a project with its pictures and models, without its jobs and trash."""
     name = names.clean_name(f"{project.name} (copy)"[: names.MAX_NAME_LENGTH], "project")
     with files.lock(workspace / ".lock"), project.lock():
-        target = _free_folder(workspace, names.slug(name))
+        target = files.free_folder(workspace, names.slug(name))
         with files.new_folder(target) as temporary:
-            shutil.copytree(
-                project.path,
-                temporary,
-                dirs_exist_ok=True,
-                ignore=shutil.ignore_patterns(
-                    "jobs", ".trash", ".lock", f"{files.TEMPORARY_PREFIX}*"
-                ),
-            )
-    copy = Project.open(target)
-    copy.rename(name)
-    return copy
+            for member, path in project_files(project):
+                copy = temporary / member
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+            Project(temporary).rename(name)
+            (temporary / ".lock").unlink(missing_ok=True)
+    return Project.open(target)
 
 
 def trash_project(workspace: Path, project: Project) -> str:
@@ -143,7 +163,7 @@ def trash_project(workspace: Path, project: Project) -> str:
         The id for ``restore_project``.
     """
     trash_id = names.timestamp_name(project.path.name)
-    target = workspace / ".trash" / trash_id
+    target = workspace / TRASH / trash_id
     with files.lock(workspace / ".lock"), files.storage_errors(target):
         target.parent.mkdir(exist_ok=True)
         project.path.rename(target)
@@ -151,136 +171,60 @@ def trash_project(workspace: Path, project: Project) -> str:
 
 
 def list_trash(workspace: Path) -> list[tuple[str, str]]:
-    """Deleted projects as (id, name), newest first."""
+    """Deleted projects as (id, name), newest first; a damaged one has the name of its folder."""
+    try:
+        paths = [path for path in (workspace / TRASH).iterdir() if _is_project(path)]
+    except OSError:
+        return []
     found = []
-    for path in (workspace / ".trash").glob("*/project.json"):
+    for path in paths:
         try:
-            name = Project(path.parent).name
+            name = Project(path).name
         except ProjectError:
-            name = path.parent.name
-        found.append((path.parent.name, name))
+            name = path.name
+        found.append((path.name, name))
     return sorted(found, key=lambda item: item[0][-22:], reverse=True)
 
 
 def restore_project(workspace: Path, trash_id: str) -> Project:
-    """Bring a deleted project back.
+    """Restore a deleted project.
 
     Raises:
-        ProjectError: It is no longer in the trash.
+        ProjectError: It is no longer in the trash, or damaged.
     """
-    source = workspace / ".trash" / Path(trash_id).name
+    source = workspace / TRASH / trash_id
     with files.lock(workspace / ".lock"):
-        if not (source / "project.json").exists():
+        if not names.is_folder_name(trash_id) or not _is_project(source):
             raise ProjectError("This project is no longer in the trash.")
         folder = re.sub(r"-\d{8}-\d{6}-\d{6}$", "", source.name)
-        target = _free_folder(workspace, folder)
+        target = files.free_folder(workspace, folder)
         with files.storage_errors(target):
             source.rename(target)
     return Project.open(target)
 
 
-def empty_trash(workspace: Path) -> None:
-    """Delete for good the projects in the trash."""
-    shutil.rmtree(workspace / ".trash", ignore_errors=True)
-
-
-def _free_folder(workspace: Path, base: str) -> Path:
-    path, number = workspace / base, 2
-    while path.exists():
-        path, number = workspace / f"{base}-{number}", number + 1
-    return path
-
-
-# -- zip -----------------------------------------------------------------------------------------
-
-
-def export_zip(project: Project, target: IO[bytes]) -> None:
-    """Write a project as a zip: classes, pictures and models, without jobs and trash.
-
-    Args:
-        target: A writable binary file.
-    """
-    with project.lock(), zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(project.path.rglob("*")):
-            member = path.relative_to(project.path).as_posix()
-            if path.is_file() and _MEMBER.fullmatch(member):
-                archive.write(path, f"{project.path.name}/{member}")
-
-
-def import_zip(workspace: Path, data: bytes | IO[bytes], name: str) -> Project:
-    """Bring in a project that ``export_zip`` wrote.
-
-    Args:
-        data: The zip.
-        name: Its file name, for messages.
-
-    Raises:
-        ArchiveError: It is broken, hostile or no project.
-        ProjectError: Its ``project.json`` is damaged.
-    """
-    stream = io.BytesIO(data) if isinstance(data, bytes) else data
-    try:
-        archive = zipfile.ZipFile(stream)
-    except (zipfile.BadZipFile, OSError, ValueError) as exc:
-        raise ArchiveError(f"{name}: not a zip, or broken; download the project again.") from exc
-    with archive:
-        members = _project_members(archive, name)
-        with files.storage_errors(workspace):
-            workspace.mkdir(parents=True, exist_ok=True)
-        top = next(iter(members)).parts[0]
-        with files.lock(workspace / ".lock"):
-            target = _free_folder(workspace, names.slug(top))
-            with files.new_folder(target) as temporary:
-                _extract(archive, members, temporary, name)
-                _ = Project.open(temporary).classes()
-    return Project.open(target)
-
-
-def _project_members(archive: zipfile.ZipFile, name: str) -> dict[PurePosixPath, zipfile.ZipInfo]:
-    """Members by path, all of them known kinds inside one folder."""
-    infos = [info for info in archive.infolist() if not info.is_dir()]
-    if len(infos) > MAX_MEMBERS or sum(info.file_size for info in infos) > MAX_BYTES:
-        raise ArchiveError(f"{name}: holds more than a project can; it is not unpacked.")
-    members: dict[PurePosixPath, zipfile.ZipInfo] = {}
-    for info in infos:
-        top, _, rest = info.filename.partition("/")
-        strange = (info.external_attr >> 16) & 0o170000 not in (0, 0o100000) or info.flag_bits & 1
-        if strange or not _MEMBER.fullmatch(rest) or top in ("", ".", ".."):
-            raise ArchiveError(
-                f"{name}: the member “{info.filename[:80]}” does not belong in a project; "
-                "use a zip downloaded from Teachable Wafer (pictures go to the Classes page)."
-            )
-        members[PurePosixPath(info.filename)] = info
-    tops = {path.parts[0] for path in members}
-    if len(tops) != 1 or not any(path.parts[1:] == ("project.json",) for path in members):
-        raise ArchiveError(
-            f"{name}: holds no project.json; use a zip downloaded from Teachable Wafer "
-            "(pictures go to the Classes page)."
-        )
-    return members
-
-
-def _extract(
-    archive: zipfile.ZipFile,
-    members: dict[PurePosixPath, zipfile.ZipInfo],
-    folder: Path,
-    name: str,
-) -> None:
-    for path, info in members.items():
-        target = folder.joinpath(*path.parts[1:])
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with archive.open(info) as source, target.open("wb") as out:
-                # zipfile stops at the declared size, which was summed above.
-                shutil.copyfileobj(source, out)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as exc:
-            raise ArchiveError(
-                f"{name}: the member “{info.filename[:80]}” is broken; download it again."
-            ) from exc
+def delete_from_trash(workspace: Path, trash_ids: Iterable[str]) -> None:
+    """Delete projects in the trash permanently; those that are gone already are skipped."""
+    for trash_id in trash_ids:
+        if names.is_folder_name(trash_id):
+            files.remove_folder(workspace / TRASH / trash_id)
 
 
 def disk_use(path: Path) -> tuple[int, int]:
     """Bytes used below ``path``, and bytes free on its disk. Slow for many files: cache it."""
-    used = sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())
     anchor = path if path.exists() else path.parent
-    return used, shutil.disk_usage(anchor).free
+    return sum(_sizes(path)), shutil.disk_usage(anchor).free
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Sizes of the files below a folder; files that disappear meanwhile are skipped."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        with contextlib.suppress(OSError):
+            if entry.is_dir(follow_symlinks=False):
+                yield from _sizes(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                yield entry.stat(follow_symlinks=False).st_size

@@ -1,6 +1,6 @@
-"""From whatever people have (pictures, folders, zips, arrays, tables) to pictures.
+"""Import of pictures, folders, zips, arrays and tables as pictures and wafer maps.
 
-Nothing here is trusted: files are checked before they are decoded, never unpickled, never executed,
+No file is trusted: files are checked before they are decoded, never unpickled and never executed,
 and their names are never used as paths.
 """
 
@@ -9,10 +9,9 @@ from __future__ import annotations
 from wafer_core.importers.colours import Colour, ColourTable, Role
 from wafer_core.importers.items import Candidate, Limits, Loaded, Rejected, Scan, Upload
 from wafer_core.importers.pictures import decode_picture
-from wafer_core.importers.scan import KNOWN_ENDINGS, sample, scan
+from wafer_core.importers.scan import sample, scan
 
 __all__ = [
-    "KNOWN_ENDINGS",
     "Candidate",
     "Colour",
     "ColourTable",

@@ -1,4 +1,4 @@
-"""Wafer data files: NumPy arrays and tables of die values. Nothing is ever unpickled."""
+"""Wafer data files: NumPy arrays and tables of die values. Pickles are never opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from wafer_core.errors import PictureError
-from wafer_core.images import from_die_codes
+from wafer_core.images import MIN_SIDE, from_die_codes
 from wafer_core.importers.archives import member_file, open_zip
 from wafer_core.importers.colours import Colour, Role
 from wafer_core.importers.items import (
@@ -36,7 +36,7 @@ MAX_TABLE_BYTES = 64 * MEGA
 
 
 class _Array:
-    """An array whose header is known and whose values are read once, when first needed."""
+    """An array whose header is read at once and whose values are read when first needed."""
 
     def __init__(self, file: SourceFile, limits: Limits) -> None:
         self.file, self.name, self._limits = file, file.name, limits
@@ -47,14 +47,19 @@ class _Array:
         items = math.prod(self.shape)
         if items * self.dtype.itemsize > limits.max_array_bytes:
             raise PictureError(
-                f"{self.name}: an array of shape {self.shape} takes more than "
-                f"{limits.max_array_bytes / MEGA:,.0f} MB; split it into smaller ones."
+                "{file}: an array of shape {shape} takes more than {most:,.0f} MB; split it into "
+                "smaller ones.",
+                file=self.name,
+                shape=str(self.shape),
+                most=limits.max_array_bytes / MEGA,
             )
-        # A short file with a long header would make room for what never comes.
+        # A false header must not allocate memory for values that the file does not have.
         if items * self.dtype.itemsize > file.size:
             raise PictureError(
-                f"{self.name}: the file is cut off, it is too short for its array of shape "
-                f"{self.shape}; save or copy it again."
+                "{file}: the file is cut off; it is too short for its array of shape {shape}. Save "
+                "or copy it again.",
+                file=self.name,
+                shape=str(self.shape),
             )
 
     def values(self) -> np.ndarray:
@@ -68,32 +73,38 @@ class _Array:
                     flat = np.frombuffer(data, self.dtype, count, offset=stream.tell())
                 except ValueError as exc:
                     raise PictureError(
-                        f"{self.name}: the file is cut off; save or copy it again."
+                        "{file}: the file is cut off; save or copy it again.", file=self.name
                     ) from exc
                 self._values = flat.reshape(self.shape, order="F" if self.fortran else "C")
             return self._values
 
 
 def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, order and type of a .npy file, read without touching its values."""
+    """Shape, order and type of a .npy file, without reading its values."""
     try:
         version = npy.read_magic(stream)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, dtype = read(stream)
-    except (ValueError, EOFError, OSError, SyntaxError, TypeError, RecursionError) as exc:
+    except PictureError:
+        raise
+    except Exception as exc:  # NumPy evaluates the header and may raise anything on damaged ones
         raise PictureError(
-            f"{name}: this is no NumPy array, or it is damaged; save it again with numpy.save."
+            "{file} is not a NumPy array, or it is damaged; save it again with numpy.save.",
+            file=name,
         ) from exc
     if dtype.hasobject:
         raise PictureError(
-            f"{name}: the array holds Python objects, which are never opened for safety; "
-            "save plain numbers of one shape (dtype uint8)."
+            "{file}: the array contains Python objects, which are not opened for security; save "
+            "plain numbers of one shape (dtype uint8).",
+            file=name,
         )
     if dtype.names is not None or dtype.subdtype is not None or any(side < 0 for side in shape):
         raise PictureError(
-            f"{name}: the array holds records ({dtype}), not numbers; save it as uint8."
+            "{file}: the array contains records ({dtype}) instead of numbers; save it as uint8.",
+            file=name,
+            dtype=str(dtype)[:80],
         )
-    return shape, fortran, dtype
+    return tuple(int(side) for side in shape), fortran, dtype
 
 
 def array_candidates(
@@ -102,11 +113,12 @@ def array_candidates(
     """The pictures of one .npy, .npz or .csv file.
 
     - .npy: (H, W) or (N, H, W), or colours (H, W, 3) or (N, H, W, 3) of uint8.
-    - .npz: ``dies``, ``offsets`` and ``shapes`` (one run of die values, cut into wafers), or arrays
-      as above. ``label`` or ``labels`` with ``classes`` give class names, ``group`` the lots.
-    - .csv: one table of the die values 0, 1 and 2 with comma, semicolon, tab or space.
+    - .npz: ``dies``, ``offsets`` and ``shapes`` (all die values in one array, divided into wafers),
+      or arrays as above. ``label`` or ``labels`` with ``classes`` give class names, ``group`` the
+      lots.
+    - .csv: one table of the die values 0, 1 and 2, separated by comma, semicolon, tab or space.
 
-    Arrays of an .npz that cannot be used are listed as rejected, beside those that can.
+    Arrays of an .npz that cannot be used are rejected one by one.
 
     Raises:
         PictureError: The file cannot be used.
@@ -114,12 +126,13 @@ def array_candidates(
     """
     ending = file.name.lower().rpartition(".")[2]
     if not file.size:
-        raise PictureError(f"{file.name}: the file is empty (0 bytes); export it again.")
+        raise PictureError("{file}: the file is empty (0 bytes); export it again.", file=file.name)
     if ending == "csv":
         return Scan([Candidate(file.name, file.class_name, None, partial(_load_table, file))])
-    if ending == "npy":
-        return Scan(_pictures_of(_Array(file, limits), [file.class_name], None, colours))
-    return _npz(file, limits, colours)
+    if ending == "npz":
+        return _npz(file, limits, colours)
+    array = _Array(file, limits)
+    return Scan(_pictures_of(array, [file.class_name], None, colours, limits))
 
 
 def _npz(file: SourceFile, limits: Limits, colours: Mapping[Colour, Role] | None) -> Scan:
@@ -131,7 +144,7 @@ def _npz(file: SourceFile, limits: Limits, colours: Mapping[Colour, Role] | None
         try:
             arrays[key] = _Array(member_file(archive, member, f"{file.name}:{key}", None), limits)
         except PictureError as exc:
-            scan.rejected.append(Rejected(f"{file.name}:{key}", str(exc)))
+            scan.rejected.append(Rejected(f"{file.name}:{key}", exc.message))
     labels = next((arrays.pop(k) for k in _LABEL_KEYS if k in arrays), None)
     classes = arrays.pop("classes", None)
     groups = next((arrays.pop(k) for k in _GROUP_KEYS if k in arrays), None)
@@ -152,22 +165,27 @@ def _npz(file: SourceFile, limits: Limits, colours: Mapping[Colour, Role] | None
         ]
         return scan
     if not arrays and not scan.rejected:
-        raise PictureError(f"{file.name}: it holds no array with pictures; save some in it.")
+        raise PictureError(
+            "{file} contains no array of pictures; save at least one.", file=file.name
+        )
     for array in arrays.values():
         count = array.shape[0] if len(array.shape) > 2 else 1
-        mine = labels is not None and labels.shape == (count,)
-        if labels is not None and not mine and len(arrays) == 1:
+        has_labels = labels is not None and labels.shape == (count,)
+        if labels is not None and not has_labels and len(arrays) == 1:
             raise PictureError(
-                f"{file.name}: {count} pictures do not fit labels of shape {labels.shape}; "
-                "give one label for each picture."
+                "{file}: there are {count:,} pictures and labels of shape {shape}; give one label "
+                "per picture.",
+                file=file.name,
+                count=count,
+                shape=str(labels.shape),
             )
-        names = _class_names(file, labels if mine else None, classes, count)
-        same = groups is not None and groups.shape == (count,)
-        lots = _group_names(file, groups if same else None, count)
+        names = _class_names(file, labels if has_labels else None, classes, count)
+        has_groups = groups is not None and groups.shape == (count,)
+        lots = _group_names(file, groups if has_groups else None, count)
         try:
-            scan.candidates += _pictures_of(array, names, lots, colours)
+            scan.candidates += _pictures_of(array, names, lots, colours, limits)
         except PictureError as exc:
-            scan.rejected.append(Rejected(array.name, str(exc)))
+            scan.rejected.append(Rejected(array.name, exc.message))
     return scan
 
 
@@ -179,8 +197,12 @@ def _class_names(
     values = labels.values()
     if values.shape != (count,) or values.dtype.kind not in "uiUS":
         raise PictureError(
-            f"{labels.name}: labels are {values.dtype} of shape {values.shape}; give {count} "
-            "numbers or names, one for each picture."
+            "{file}: the labels are {dtype} of shape {shape}; give {count:,} numbers or names, one "
+            "per picture.",
+            file=labels.name,
+            dtype=str(values.dtype),
+            shape=str(values.shape),
+            count=count,
         )
     if classes is None:
         return [_text(value) for value in values]
@@ -189,8 +211,12 @@ def _class_names(
         return [_text(value) for value in values]
     if count and not (values.min() >= 0 and values.max() < len(known)):
         raise PictureError(
-            f"{labels.name}: labels from {values.min()} to {values.max()} do not fit the "
-            f"{len(known)} names in classes; number them from 0."
+            "{file}: the labels {low} to {high} do not match the {count} names in “classes”; "
+            "number them from 0.",
+            file=labels.name,
+            low=int(values.min()),
+            high=int(values.max()),
+            count=len(known),
         )
     return [known[value] for value in values.tolist()]
 
@@ -200,14 +226,18 @@ def _text(value: object) -> str:
 
 
 def _group_names(file: SourceFile, groups: _Array | None, count: int) -> list[str | None] | None:
-    """Lots carry the name of their file: lot 2 of another file is another lot."""
+    """Lot names start with the name of their file: lot 2 of another file is another lot."""
     if groups is None:
         return None
     values = groups.values()
     if values.shape != (count,) or values.dtype.kind not in "uiUS":
         raise PictureError(
-            f"{groups.name}: groups are {values.dtype} of shape {values.shape}; give {count} "
-            "numbers or names, one for each wafer."
+            "{file}: the groups are {dtype} of shape {shape}; give {count:,} numbers or names, one "
+            "per wafer.",
+            file=groups.name,
+            dtype=str(values.dtype),
+            shape=str(values.shape),
+            count=count,
         )
     stem = file.name.rpartition("/")[2].rpartition(".")[0]
     return [f"{stem}:{_text(value)}" for value in values.tolist()]
@@ -216,7 +246,7 @@ def _group_names(file: SourceFile, groups: _Array | None, count: int) -> list[st
 def _check_packed(
     file: SourceFile, arrays: Mapping[str, _Array]
 ) -> tuple[list[int], list[list[int]]]:
-    """Offsets (N + 1) and shapes (N, 2) of wafers in one run of die values, if they fit it."""
+    """Offsets (N + 1) and shapes (N, 2) of the wafers in one array of die values."""
     dies, offsets, shapes = (arrays[key] for key in ("dies", "offsets", "shapes"))
     starts, sizes = offsets.values(), shapes.values()
     fits = (
@@ -232,14 +262,15 @@ def _check_packed(
         fits = bool(
             starts[0] == 0
             and (sizes > 0).all()
-            and (sizes <= dies.shape[0]).all()  # else their product may overflow
+            and (sizes <= dies.shape[0]).all()  # otherwise their product may overflow
             and (np.diff(starts) == sizes[:, 0] * sizes[:, 1]).all()
             and starts[-1] <= dies.shape[0]
         )
     if not fits:
         raise PictureError(
-            f"{file.name}: dies, offsets and shapes do not fit together; wafer i must be "
-            "dies[offsets[i]:offsets[i + 1]] with shape shapes[i]."
+            "{file}: dies, offsets and shapes do not match; wafer i must be "
+            "dies[offsets[i]:offsets[i + 1]] with shape shapes[i].",
+            file=file.name,
         )
     return starts.tolist(), sizes.tolist()
 
@@ -255,22 +286,48 @@ def _pictures_of(
     names: list[str | None],
     lots: list[str | None] | None,
     colours: Mapping[Colour, Role] | None,
+    limits: Limits,
 ) -> list[Candidate]:
     shape = array.shape
     colour = len(shape) in (3, 4) and shape[-1] in (3, 4) and array.dtype == np.uint8
     plain = len(shape) - colour
     if plain not in (2, 3):
         raise PictureError(
-            f"{array.name}: an array of shape {shape} holds no pictures; give (height, width) or "
-            "(pictures, height, width)."
+            "{file}: an array of shape {shape} contains no pictures; give (height, width) or "
+            "(pictures, height, width).",
+            file=array.name,
+            shape=str(shape),
         )
     if array.dtype.kind not in "buif":
         raise PictureError(
-            f"{array.name}: the array holds {array.dtype}, not numbers; save it as uint8."
+            "{file}: the array contains {dtype} instead of numbers; save it as uint8.",
+            file=array.name,
+            dtype=str(array.dtype),
         )
     if 0 in shape:
-        raise PictureError(f"{array.name}: the array is empty, shape {shape}; save it again.")
+        raise PictureError(
+            "{file}: the array is empty, shape {shape}; save it again.",
+            file=array.name,
+            shape=str(shape),
+        )
     count = shape[0] if plain == 3 else 1
+    if count > limits.max_pictures:
+        raise PictureError(
+            "{file}: the array contains {count:,} pictures; split it into arrays of at most "
+            "{most:,}.",
+            file=array.name,
+            count=count,
+            most=limits.max_pictures,
+        )
+    if plain == 3 and min(shape[1:3]) < MIN_SIDE:  # do not list millions that cannot be stored
+        raise PictureError(
+            "{file}: pictures of {height}×{width} pixels are too small; each side needs at least "
+            "{least}.",
+            file=array.name,
+            height=shape[1],
+            width=shape[2],
+            least=MIN_SIDE,
+        )
     if len(names) != count:
         names = names[:1] * count
     return [
@@ -302,7 +359,7 @@ def _load_table(file: SourceFile) -> Loaded:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise PictureError(
-            f"{file.name}: this is no text, whatever its name says; export the table as CSV."
+            "{file} is not a text file; export the table as CSV.", file=file.name
         ) from exc
     rows: list[list[int]] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -312,12 +369,16 @@ def _load_table(file: SourceFile) -> Loaded:
         row = [_die_value(cell, number, file.name) for cell in cells]
         if rows and len(row) != len(rows[0]):
             raise PictureError(
-                f"{file.name}: row {number} has {len(row)} values and the first has "
-                f"{len(rows[0])}; give a rectangle of 0 (no die), 1 (pass) and 2 (fail)."
+                "{file}: row {row} has {count} values and the first row has {first}; give a "
+                "rectangular table of 0 (no die), 1 (pass) and 2 (fail).",
+                file=file.name,
+                row=number,
+                count=len(row),
+                first=len(rows[0]),
             )
         rows.append(row)
     if not rows:
-        raise PictureError(f"{file.name}: the table is empty; export it again.")
+        raise PictureError("{file}: the table is empty; export it again.", file=file.name)
     return Loaded(storable(from_die_codes(np.array(rows, np.int64), file.name), file.name))
 
 
@@ -330,7 +391,10 @@ def _die_value(cell: str, number: int, name: str) -> int:
         value = math.nan
     if value not in (0, 1, 2):
         raise PictureError(
-            f"{name}: row {number} holds “{cell[:20]}”; give a table of 0 (no die), 1 (pass) and "
-            "2 (fail) without headings."
+            "{file}: row {row} contains “{cell}”; give a table of 0 (no die), 1 (pass) and 2 "
+            "(fail) without headings.",
+            file=name,
+            row=number,
+            cell=cell[:20],
         )
     return int(value)

@@ -1,7 +1,7 @@
-"""Colour renderings of wafer maps: which flat colour is no die, pass or fail.
+"""Colour renderings of wafer maps: which flat colour means no die, pass or fail.
 
-The guess is made from where a colour lies (the corners hold no die) and from habits (red fails,
-green passes, most dies pass). It is a guess: the user sees the table and can change it.
+The guess uses the position of a colour (there are no dies in the corners) and conventions (red
+fails, green passes, most dies pass). The user sees the resulting table and can change it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from wafer_core.images import FAIL, NO_DIE, PASS, Picture
 Colour = tuple[int, int, int]  # red, green, blue, 0 to 255
 Pixels = npt.NDArray[np.uint8]  # (H, W, 3)
 
-MAX_COLOURS = 12  # more flat colours than bins of a usual map: not a map
-_SAMPLE = 1_000_000  # pixels that are looked at to find the flat colours
+MAX_COLOURS = 12  # a picture with more flat colours is not a rendering of a map
+_SAMPLE = 1_000_000  # pixels used to find the flat colours
 
 
 class Role(StrEnum):
@@ -36,24 +36,34 @@ ROLE_VALUES = {Role.NO_DIE: NO_DIE, Role.PASS: PASS, Role.FAIL: FAIL}
 
 @dataclass(frozen=True)
 class ColourTable:
-    """The flat colours of one rendering, the most frequent first."""
+    """The flat colours of one rendering, the most frequent first.
+
+    Attributes:
+        roles: Meaning of each colour.
+        shares: Share of all pixels, 0 to 1.
+    """
 
     roles: dict[Colour, Role]
-    shares: dict[Colour, float]  # of all pixels, 0 to 1
+    shares: dict[Colour, float]
 
 
 @dataclass(frozen=True)
 class FlatColours:
-    """The flat colours of a picture."""
+    """The flat colours of a picture.
 
-    shares: dict[Colour, float]  # of all pixels, the most frequent first
-    exact: bool  # no noise: every pixel has one of the colours exactly
+    Attributes:
+        shares: Share of all pixels, 0 to 1, the most frequent colour first.
+        exact: Whether every pixel has exactly one of the colours, without noise.
+    """
+
+    shares: dict[Colour, float]
+    exact: bool
 
 
 def flat_colours(pixels: Pixels) -> FlatColours | None:
-    """The few flat colours of a rendering; ``None`` for anything else.
+    """The few flat colours of a rendering; ``None`` for any other picture.
 
-    Noise of JPEG and soft borders between colours are tolerated.
+    JPEG noise and soft borders between colours are tolerated.
 
     Args:
         pixels: (H, W, 3).
@@ -66,14 +76,14 @@ def flat_colours(pixels: Pixels) -> FlatColours | None:
     colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1).astype(np.int64)
     shares = counts / counts.sum()
     exact = len(codes) <= 2 * MAX_COLOURS
-    if not exact:  # noise spreads one colour over many: look at small boxes of colours
+    if not exact:  # noise spreads one colour over many, so group them in small boxes
         boxes = (colours // 8) @ np.array([1024, 32, 1])
         _, box = np.unique(boxes, return_inverse=True)
         totals = np.bincount(box, weights=shares)
         means = [np.bincount(box, weights=shares * colours[:, c]) / totals for c in range(3)]
         colours, shares = np.rint(np.stack(means, axis=1)).astype(np.int64), totals
     order = np.argsort(-shares, kind="stable")
-    # Exact pictures have no noise: what differs at all may be meant. Noisy ones need distance.
+    # Without noise a small difference may be meaningful; with noise colours must be further apart.
     apart, rarest = (20, 0.0) if exact else (45, 0.003)
     centres: list[npt.NDArray[np.int64]] = []
     for index in order[:4096]:
@@ -89,7 +99,7 @@ def flat_colours(pixels: Pixels) -> FlatColours | None:
     distances = np.abs(colours[:, None] - np.array(centres)[None]).max(axis=2)
     nearest, distance = distances.argmin(axis=1), distances.min(axis=1)
     if not exact:
-        # A photograph also has its frequent colours, but others are as frequent.
+        # A photograph also has frequent colours, but similar ones are almost as frequent.
         blend = np.minimum(_blend_distance(colours, centres), distance)
         if shares[distance <= 12].sum() < 0.5 or shares[blend <= 30].sum() < 0.95:
             return None
@@ -107,7 +117,7 @@ def flat_colours(pixels: Pixels) -> FlatColours | None:
 def _blend_distance(
     colours: npt.NDArray[np.int64], centres: Sequence[npt.NDArray[np.int64]]
 ) -> npt.NDArray[np.float64]:
-    """How far each colour (N, 3) is from the nearest blend of two of the centres."""
+    """Distance of each colour (N, 3) from the nearest blend of two of the centres."""
     best = np.full(len(colours), np.inf)
     for i, first in enumerate(centres):
         for second in centres[:i]:
@@ -121,12 +131,12 @@ def _blend_distance(
 def guess(
     shares: Mapping[Colour, float], corners: Sequence[Colour], transparent: bool = False
 ) -> dict[Colour, Role]:
-    """Which colour is what.
+    """Guess the meaning of each colour.
 
     Args:
         shares: The flat colours and their shares.
-        corners: Colours of the corners of the picture: a round wafer does not reach them.
-        transparent: Whether a transparent part has taken the place of no die already.
+        corners: Colours in the corners of the picture, which a round wafer does not reach.
+        transparent: Whether transparent pixels already stand for no die.
     """
     ranked = sorted(shares, key=lambda colour: -shares[colour])
     roles: dict[Colour, Role] = {}
@@ -139,31 +149,31 @@ def guess(
     dies = [colour for colour in ranked if colour not in roles]
     coloured = [colour for colour in dies if max(colour) - min(colour) >= 32]
     if len(coloured) >= 2:
-        # Grey, black and white beside coloured dies are rims, lines and letters.
+        # Beside coloured dies, grey, black and white are rims, lines and text.
         roles |= dict.fromkeys([c for c in dies if c not in coloured], Role.NO_DIE)
         dies = coloured
     greys = all(max(colour) - min(colour) < 16 for colour in ranked)
     if len(dies) == 1:
         passing = None if _alarm(dies[0]) >= 0.5 else dies[0]
     elif greys and len(dies) == 2:
-        # Grey renderings count up or down: no die, pass, fail. The one beside no die is pass.
+        # Grey renderings rise or fall: no die, pass, fail. The level next to no die is pass.
         ground_level = next((c[0] for c in roles), 0)
         dies.sort(key=lambda colour: abs(colour[0] - ground_level))
         passing = dies[0]
     else:
         passing = min(dies, key=lambda colour: (_alarm(colour), -shares[colour]), default=None)
         if passing is not None and _alarm(dies[0]) - _alarm(passing) < 0.3:
-            passing = dies[0]  # no colour tells: most dies pass
+            passing = dies[0]  # the colours do not differ enough: most dies pass
     for colour in dies:
         roles[colour] = Role.PASS if colour == passing else Role.FAIL
     return {colour: roles[colour] for colour in ranked}
 
 
 def _alarm(colour: Colour) -> float:
-    """How much a colour looks like a failed die, −1 (green) to 1 (red)."""
+    """How strongly a colour suggests a failed die, −1 (green) to 1 (red)."""
     hue, saturation, value = colorsys.rgb_to_hsv(*(c / 255 for c in colour))
     if saturation < 0.2 or value < 0.2:
-        return -0.1  # grey, black and white tell little
+        return -0.1  # grey, black and white suggest little
     degrees = hue * 360
     # red, orange, yellow, yellow-green, green, cyan, blue, purple, magenta, red
     table = [0, 30, 55, 80, 120, 180, 225, 270, 310, 360]
@@ -176,7 +186,7 @@ def override(
     guessed: Mapping[Colour, Role],
     chosen: Mapping[Colour, Role] | None,
 ) -> dict[Colour, Role]:
-    """The guess, with the user's choice where one of the chosen colours is near."""
+    """The guess, replaced by the user's choice where one of the chosen colours is near."""
     roles = dict(guessed)
     for colour in shares if chosen else ():
         gaps = {c: max(abs(a - b) for a, b in zip(c, colour, strict=True)) for c in chosen or ()}
@@ -187,7 +197,7 @@ def override(
 
 
 def nearest_colour(colours: Sequence[Colour]) -> npt.NDArray[np.uint8]:
-    """For each of 32 × 32 × 32 colours (five bits a channel) the index of the nearest one."""
+    """For each of 32 × 32 × 32 colours (five bits per channel) the index of the nearest one."""
     levels = np.arange(32) * 8 + 4
     grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 1, 3)
     distance = ((grid - np.array(colours)[None]) ** 2).sum(axis=2)  # (32768, colours)
@@ -195,28 +205,28 @@ def nearest_colour(colours: Sequence[Colour]) -> npt.NDArray[np.uint8]:
 
 
 def paint(pixels: Pixels, roles: Mapping[Colour, Role]) -> Picture:
-    """The map (H, W) of a rendering (H, W, 3): each pixel takes the role of its nearest colour."""
+    """The map (H, W) of a rendering (H, W, 3): each pixel gets the role of the nearest colour."""
     colours = list(roles)
     table = np.array([ROLE_VALUES[roles[c]] for c in colours], np.uint8)[nearest_colour(colours)]
     fine = pixels.astype(np.uint16) >> 3
     return np.asarray(table[fine[:, :, 0] << 10 | fine[:, :, 1] << 5 | fine[:, :, 2]])
 
 
-def own_resolution(picture: Picture, exact: bool) -> Picture:
-    """Undo the enlargement of a map: back to one pixel a die.
+def die_resolution(picture: Picture, exact: bool) -> Picture:
+    """Undo the enlargement of a map, to one pixel per die.
 
-    The coarsest grid that explains every change from one pixel to the next is the grid of dies. A
-    map that is not enlarged at least twice comes back as it is.
+    The die grid is the coarsest grid that explains every change between neighbouring pixels. A map
+    that is not enlarged at least twice is returned unchanged.
 
     Args:
         picture: (H, W), three values.
-        exact: ``False`` tolerates a little noise in where the changes lie.
+        exact: ``False`` tolerates some noise in the positions of the changes.
     """
     rows = _grid(picture, exact)
     columns = None if rows is None else _grid(picture.T, exact)
     if rows is None or columns is None:
         return picture
-    # Every die takes the value of most of its pixels.
+    # Every die gets the value of most of its pixels.
     votes = [
         np.add.reduceat(
             np.add.reduceat(picture == v, rows, axis=0, dtype=np.int64), columns, axis=1
@@ -239,7 +249,7 @@ def _grid(picture: Picture, exact: bool) -> npt.NDArray[np.int64] | None:
     for count in range(8, H // smallest_die + 1):
         slack = 0 if exact else int(H / count / 5)
         dies = np.arange(count)
-        # The two ways in which programs round when they enlarge.
+        # The two ways in which programs round when they enlarge a picture.
         for starts in ((dies * H + count - 1) // count, (2 * dies * H + count) // (2 * count)):
             explained = np.zeros(H + 1, bool)
             for shift in range(-slack, slack + 1):

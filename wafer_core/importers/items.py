@@ -1,4 +1,4 @@
-"""What goes into an import and what comes out of its scan."""
+"""Input of an import, its limits, and the result of its scan."""
 
 from __future__ import annotations
 
@@ -10,35 +10,45 @@ from typing import IO
 from wafer_core.errors import PictureError
 from wafer_core.images import Picture
 from wafer_core.importers.colours import ColourTable
+from wafer_core.messages import Message
 
 MEGA = 2**20
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused, so that no upload can fill the memory or the disk of the server."""
+    """Limits that keep an upload from filling the memory or the disk of the server.
 
-    # One picture, before it is decoded: 5,600 × 5,600, a few hundred MB while it is converted.
+    Attributes:
+        max_pixels: Of one picture, before it is decoded. The default is 5,600 × 5,600, which takes
+            a few hundred MB during conversion.
+        max_file_bytes: Of one picture or table on the disk.
+        max_array_bytes: Of one array after unpacking; all of WM-811K takes about 1.3 GB with one
+            byte per die.
+        max_pictures: In one array; each takes some memory before it is decoded.
+        max_members: Files in one zip.
+        max_unpacked_bytes: Of all files in one zip.
+        max_ratio: Unpacked over packed size. Pictures reach 2, tables of dies 50, zip bombs 1000.
+        ratio_from_bytes: Smaller files may have any ratio.
+    """
+
     max_pixels: int = 32_000_000
-    # One picture or table as it lies on the disk.
     max_file_bytes: int = 256 * MEGA
-    # One array after unpacking; all of WM-811K takes about 1.3 GB as one byte a die.
     max_array_bytes: int = 2048 * MEGA
-    # Members of one zip. More takes long to list and longer to look at.
+    max_pictures: int = 2_000_000
     max_members: int = 20_000
-    # All members of one zip, unpacked.
     max_unpacked_bytes: int = 4096 * MEGA
-    # Unpacked over packed size. Pictures reach 2, tables of dies 50, bombs 1000.
     max_ratio: float = 200.0
-    # Members below this size may have any ratio: they cannot hurt.
     ratio_from_bytes: int = MEGA
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that came through the browser.
+    """A file from the browser.
 
-    The name may hold ``/``. It is shown and gives class names, and is never used as a path.
+    Attributes:
+        name: May contain ``/``. It is displayed and gives class names, but is never used as a path.
+        data: The content.
     """
 
     name: str
@@ -47,38 +57,47 @@ class Upload:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A picture that was read, and what was decided on the way."""
+    """A picture that was read, and what was decided about it.
+
+    Attributes:
+        picture: The picture.
+        colours: Roles of its flat colours if it is a colour rendering; the user can change them.
+        notes: For the user, such as that only the first frame was imported.
+    """
 
     picture: Picture
-    # The roles of its flat colours, if it was a colour rendering; to be shown and changed.
     colours: ColourTable | None = None
-    # Sentences for the user, such as that only the first frame was taken.
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One picture that may be imported; nothing of it is decoded before ``load()``."""
+    """One picture that can be imported; it is not decoded before ``load()``.
+
+    Attributes:
+        name: Of the file, and of the picture in it.
+        class_name: ``None`` if it is unknown.
+        group: Lot; wafers of one group stay in one split. ``None`` if it is unknown.
+        load: Decodes it; raises ``PictureError`` if it is damaged.
+    """
 
     name: str
     class_name: str | None
-    # Wafers of one group (a lot) must stay in one part of the split; ``None`` if unknown.
     group: str | None
-    # Raises PictureError with a sentence if the picture is bad.
     load: Callable[[], Loaded] = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file that cannot be imported, and the sentence that says why and what to do."""
+    """A file that cannot be imported, and a sentence that says why and what to do."""
 
     name: str
-    reason: str
+    reason: Message
 
 
 @dataclass
 class Scan:
-    """What an import found."""
+    """The result of looking through files."""
 
     candidates: list[Candidate] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
@@ -86,13 +105,29 @@ class Scan:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file wherever it lies: on the disk, in a zip, in memory."""
+    """One file on the disk, in a zip, or in memory.
+
+    Attributes:
+        name: For people.
+        class_name: From its folder; ``None`` if it is unknown.
+        size: Bytes.
+        open: Opens it for reading.
+        path: On the disk, if it is a file of its own.
+    """
 
     name: str
     class_name: str | None
     size: int
     open: Callable[[], IO[bytes]] = field(repr=False)
-    path: Path | None = None  # where it lies, if it is a file of its own
+    path: Path | None = None
+
+    def head(self, count: int) -> bytes:
+        """The first bytes of the file; empty if it cannot be read."""
+        try:
+            with self.open() as stream:
+                return stream.read(min(count, self.size))
+        except (OSError, PictureError):
+            return b""
 
     def read(self, limit: int) -> bytes:
         """All bytes of the file.
@@ -101,20 +136,23 @@ class SourceFile:
             PictureError: It is larger than ``limit`` bytes, or cannot be read.
         """
         too_large = PictureError(
-            f"{self.name}: the file is larger than {limit / MEGA:.0f} MB; shrink or split it first."
+            "{file}: the file is larger than {limit:.0f} MB; reduce or split it.",
+            file=self.name,
+            limit=limit / MEGA,
         )
         if self.size > limit:
             raise too_large
         try:
             with self.open() as stream:
-                # as much as it should hold: what is asked for is set aside, read or not
+                # read() allocates what is requested, so request no more than the file has
                 data = stream.read(self.size + 1)
                 if len(data) > self.size:  # it grew
                     data += stream.read(limit + 1 - len(data))
         except OSError as exc:
             raise PictureError(
-                f"{self.name}: the file cannot be read ({exc.strerror or exc}); "
-                "check it and add it again."
+                "{file}: the file cannot be read ({reason}); check it and add it again.",
+                file=self.name,
+                reason=exc.strerror or str(exc),
             ) from exc
         if len(data) > limit:
             raise too_large

@@ -1,18 +1,23 @@
-"""Look through files, folders, zips and uploads for pictures, without decoding any."""
+"""Search files, folders, zips and uploads for pictures, without decoding them.
+
+``READERS`` maps each format to its reader. The file name extension chooses the reader, and the
+first bytes of the file where the extension is unknown.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 import numpy as np
 
-from wafer_core.errors import InputError
+from wafer_core.errors import ArchiveError, InputError, PictureError
 from wafer_core.importers.archives import member_file, open_zip
 from wafer_core.importers.arrays import ARRAY_ENDINGS, array_candidates
 from wafer_core.importers.colours import Colour, Role
@@ -25,11 +30,11 @@ from wafer_core.importers.items import (
     SourceFile,
     Upload,
 )
-from wafer_core.importers.pictures import PICTURE_ENDINGS, decode_picture
+from wafer_core.importers.pictures import PICTURE_ENDINGS, PICTURE_MAGICS, decode_picture
+from wafer_core.messages import message
 
 _DEFAULT_LIMITS = Limits()
 _JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
-KNOWN_ENDINGS = PICTURE_ENDINGS | ARRAY_ENDINGS | {".zip"}
 
 
 def scan(
@@ -38,15 +43,15 @@ def scan(
     limits: Limits = _DEFAULT_LIMITS,
     colours: Mapping[Colour, Role] | None = None,
 ) -> Scan:
-    """List every picture in the sources; bad files are rejected and the good ones kept.
+    """List every picture in the sources; bad files are rejected and good ones kept.
 
-    The class of a picture is the folder that it lies in directly, inside of its source: a folder,
-    a zip, or all uploads of one drop. One folder around everything is not a class if it has
-    folders in it. A data file with labels of its own knows its classes better.
+    The class of a picture is the name of its folder within the source: a folder, a zip, or all
+    uploads of one drop. One folder around everything is not a class if it has subfolders. Labels
+    in a data file take precedence.
 
     Args:
         sources: Files and folders on this machine, or uploads.
-        limits: What is refused.
+        limits: Limits of the import.
         colours: Roles of colours of renderings that replace the guess where they match.
     """
     found = Scan()
@@ -61,7 +66,11 @@ def scan(
         elif source.is_file():
             _scan_file(_disk_file(source, source.name, None), found, limits, colours)
         else:
-            reason = f"{source.name}: there is no such file or folder; check the path {source}."
+            reason = message(
+                "{file}: there is no such file or folder; check the path {path}.",
+                file=source.name,
+                path=str(source),
+            )
             found.rejected.append(Rejected(source.name, reason))
     classes = folder_classes([name for name, _ in uploads])
     for (name, upload), class_name in zip(uploads, classes, strict=True):
@@ -74,12 +83,12 @@ def scan(
 def sample(
     candidates: Sequence[Candidate], limit_per_class: int | None, seed: int
 ) -> list[Candidate]:
-    """At most ``limit_per_class`` candidates a class, chosen evenly; their order stays.
+    """At most ``limit_per_class`` random candidates per class, in their order.
 
     Args:
-        candidates: What was found.
+        candidates: From ``scan``.
         limit_per_class: ``None`` keeps all.
-        seed: The same seed chooses the same ones.
+        seed: The same seed chooses the same candidates.
     """
     if limit_per_class is None:
         return list(candidates)
@@ -88,7 +97,7 @@ def sample(
         members.setdefault(candidate.class_name, []).append(index)
     kept: list[int] = []
     for name, indices in members.items():
-        # A stream of its own for each class: one class more does not change the others.
+        # Each class has its own random stream, so that another class does not change the choice.
         rng = np.random.default_rng([seed, zlib.crc32((name or "").encode("utf-8"))])
         count = min(max(limit_per_class, 0), len(indices))
         kept += rng.choice(indices, count, replace=False).tolist()
@@ -96,7 +105,7 @@ def sample(
 
 
 def folder_classes(names: Sequence[str]) -> list[str | None]:
-    """For each path with ``/`` the folder that names its class."""
+    """The folder that names the class of each path; ``None`` without one."""
     parts = [PurePosixPath(name).parts for name in names]
     tops = {part[0] if len(part) > 1 else None for part in parts}
     wrapped = len(tops) == 1 and None not in tops and any(len(part) > 2 for part in parts)
@@ -105,7 +114,7 @@ def folder_classes(names: Sequence[str]) -> list[str | None]:
 
 
 def _is_junk(name: str) -> bool:
-    """Whether a path is what computers leave behind: hidden files, previews, resource forks."""
+    """Whether a path is a hidden file, a preview cache or a resource fork."""
     return any(
         (part.startswith(".") and part != "..") or part.lower() in _JUNK
         for part in PurePosixPath(name).parts
@@ -116,12 +125,14 @@ def _disk_file(path: Path, name: str, class_name: str | None) -> SourceFile:
     try:
         size = path.stat().st_size
     except OSError:
-        size = 0  # gone meanwhile; reading it says so
+        size = 0  # deleted meanwhile; reading it reports the error
 
     def open_file() -> IO[bytes]:
         return path.open("rb")
 
-    return SourceFile(name, class_name, size, open_file, path)
+    # bytes that are not UTF-8 are lone surrogates here, which no file of ours can store
+    shown = name.encode("utf-8", "replace").decode()
+    return SourceFile(shown, class_name, size, open_file, path)
 
 
 def _scan_folder(
@@ -147,37 +158,35 @@ def _scan_file(
     colours: Mapping[Colour, Role] | None,
     inside: bool = False,
 ) -> None:
-    """Sort one file by its ending. ``inside``: it is a member of a zip."""
-    ending = PurePosixPath(file.name).suffix.lower()
+    """Hand one file to the reader of its format. ``inside``: it is a member of a zip."""
     try:
-        if ending in PICTURE_ENDINGS:
-            load = partial(_load_picture, file, limits, colours)
-            found.candidates.append(Candidate(file.name, file.class_name, None, load))
-        elif ending in ARRAY_ENDINGS:
-            arrays = array_candidates(file, limits, colours)
-            found.candidates += arrays.candidates
-            found.rejected += arrays.rejected
-        elif ending == ".zip" and inside:
-            reason = f"{file.name}: a zip inside of a zip is not opened; unpack it first."
-            found.rejected.append(Rejected(file.name, reason))
-        elif ending == ".zip":
-            _scan_zip(file, found, limits, colours)
-        else:
-            reason = (
-                f"{file.name}: files of this kind are not read; give PNG, JPEG, BMP, TIFF or GIF "
-                "pictures, .npy, .npz or .csv wafer data, or a .zip of them."
+        reader = _find_reader(file)
+        if reader is None:
+            raise PictureError(
+                "{file}: files of this kind cannot be imported; use PNG, JPEG, BMP, TIFF or GIF "
+                "pictures, .npy, .npz or .csv wafer data, or a .zip of them.",
+                file=file.name,
             )
-            found.rejected.append(Rejected(file.name, reason))
+        if inside and reader.is_archive:
+            raise ArchiveError(
+                "{file}: a zip inside a zip is not opened; unpack it first.", file=file.name
+            )
+        result = reader.scan(file, limits, colours)
+        found.candidates += result.candidates
+        found.rejected += result.rejected
     except InputError as exc:
-        found.rejected.append(Rejected(file.name, str(exc)))
+        found.rejected.append(Rejected(file.name, exc.message))
     except OSError as exc:
-        reason = f"{file.name}: the file cannot be read ({exc.strerror or exc}); check it."
+        reason = message(
+            "{file}: the file cannot be read ({reason}); check it.",
+            file=file.name,
+            reason=exc.strerror or str(exc),
+        )
         found.rejected.append(Rejected(file.name, reason))
 
 
-def _scan_zip(
-    file: SourceFile, found: Scan, limits: Limits, colours: Mapping[Colour, Role] | None
-) -> None:
+def _scan_zip(file: SourceFile, limits: Limits, colours: Mapping[Colour, Role] | None) -> Scan:
+    found = Scan()
     archive, members = open_zip(file, limits)
     useful = [member for member in members if not _is_junk(member.filename)]
     classes = folder_classes([member.filename for member in useful])
@@ -185,9 +194,49 @@ def _scan_zip(
         name = f"{PurePosixPath(file.name).name}/{member.filename}"
         inner = member_file(archive, member, name, class_name or file.class_name)
         _scan_file(inner, found, limits, colours, inside=True)
+    return found
+
+
+def _scan_picture(file: SourceFile, limits: Limits, colours: Mapping[Colour, Role] | None) -> Scan:
+    load = partial(_load_picture, file, limits, colours)
+    return Scan([Candidate(file.name, file.class_name, None, load)])
 
 
 def _load_picture(
     file: SourceFile, limits: Limits, colours: Mapping[Colour, Role] | None
 ) -> Loaded:
     return decode_picture(file.read(limits.max_file_bytes), file.name, colours, limits)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How files of one format are read.
+
+    Attributes:
+        endings: File name extensions, in lower case and with the dot.
+        magics: First bytes of its files, for files with another extension.
+        scan: Lists the pictures of one file.
+        is_archive: Whether a file contains other files.
+    """
+
+    endings: frozenset[str]
+    magics: tuple[bytes, ...]
+    scan: Callable[[SourceFile, Limits, Mapping[Colour, Role] | None], Scan]
+    is_archive: bool = False
+
+
+READERS = {
+    "picture": Reader(PICTURE_ENDINGS, PICTURE_MAGICS, _scan_picture),
+    "array": Reader(ARRAY_ENDINGS, (b"\x93NUMPY",), array_candidates),
+    "zip": Reader(frozenset((".zip",)), (), _scan_zip, is_archive=True),
+}
+
+
+def _find_reader(file: SourceFile) -> Reader | None:
+    """The reader of a file by its extension, else by its first bytes."""
+    ending = PurePosixPath(file.name).suffix.lower()
+    for reader in READERS.values():
+        if ending in reader.endings:
+            return reader
+    head = file.head(16)
+    return next((r for r in READERS.values() if head.startswith(r.magics) and r.magics), None)
