@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.shared import downloads, forms, layout, loaders
+from pages.shared import downloads, layout, loaders
+from pages.shared.charts import chart
 from pages.shared.words import chart_text, t, t_raw, tn
+from pages.train import settings
 from wafer_core import plots
 from wafer_core.data import manifest
 from wafer_core.data.models import ModelRun
@@ -16,8 +18,6 @@ from wafer_core.data.project import Project
 from wafer_core.data.run_comparison import RunComparison, Wafer
 from wafer_core.messages import counted
 from wafer_core.metrics.paired import Difference
-from wafer_core.parameters import parameters_of
-from wafer_core.tasks.classification.config import TrainConfig
 
 _MAX_SHOWN = 24  # wafers of each side
 
@@ -48,7 +48,7 @@ def _scores(found: RunComparison, first: ModelRun, second: ModelRun) -> None:
     titles = (t("Macro-F1"), t("Accuracy"))
     values = (found.macro_f1, found.accuracy)
     gaps = (found.macro_f1_difference, found.accuracy_difference)
-    for column, run, k in zip(st.columns(2, gap="medium"), (first, second), (0, 1), strict=True):
+    for k, column in enumerate(st.columns(2, gap="medium")):
         with column:
             for cell, title, value, gap in zip(st.columns(2), titles, values, gaps, strict=True):
                 cell.metric(
@@ -59,8 +59,6 @@ def _scores(found: RunComparison, first: ModelRun, second: ModelRun) -> None:
                 )
             if k:
                 st.caption(_sentence(found.macro_f1_difference))
-            else:
-                st.caption(t("“{name}”", name=run.name))
 
 
 def _is_clear(gap: Difference) -> bool:
@@ -84,10 +82,9 @@ def _matrices(found: RunComparison, first: ModelRun, second: ModelRun) -> None:
         with column:
             st.markdown(t("**{name}**", name=run.name))
             figure = plots.confusion(matrix, names, text=layout.text_colour())
-            st.plotly_chart(
+            chart(
                 figure.update_layout(height=max(260, 30 * len(names) + 110)),
-                key=f"train_compare_matrix_{run.run}",
-                config={"displayModeBar": False},
+                f"train_compare_matrix_{run.run}",
             )
 
 
@@ -126,13 +123,14 @@ def _per_class(found: RunComparison, first: ModelRun, second: ModelRun) -> None:
 
 def _settings(found: RunComparison, first: ModelRun, second: ModelRun) -> None:
     """The settings that differ."""
-    specs = parameters_of(TrainConfig)
+    names = [name for name, _, _ in found.settings]
+    one, two = ({row[0]: row[k] for row in found.settings} for k in (1, 2))
     rows = [
-        (t_raw(specs[key].title), forms.value_text(one, specs[key]),
-         forms.value_text(two, specs[key]))
-        for key, one, two in found.settings
-        if key in specs
-    ]  # fmt: skip
+        (title, value, other)
+        for (title, value), (_, other) in zip(
+            settings.texts(one, names), settings.texts(two, names), strict=True
+        )
+    ]
     if first.train_count != second.train_count:
         counts = f"{first.train_count:,}", f"{second.train_count:,}"
         rows.append((t_raw("training wafers"), *counts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.shared import guards
+from pages.shared.charts import chart
 from pages.shared.loaders import StoredEvaluation
 from pages.shared.words import t, t_raw
 from wafer_core import metrics, plots
@@ -52,15 +53,14 @@ def _reliability(evaluated: StoredEvaluation, shown: ModelRun) -> None:
         ),
     )
     bins = metrics.reliability(evaluated.labels, evaluated.probabilities)
-    st.plotly_chart(
+    chart(
         plots.reliability(
             [b.confidence for b in bins],
             [b.accuracy for b in bins],
             [b.accuracy_interval() for b in bins],
             [b.count for b in bins],
         ),
-        key="train_reliability",
-        config={"displayModeBar": False},
+        "train_reliability",
     )
     st.caption(
         t(
@@ -96,7 +96,7 @@ def _thresholds(project: Project, evaluated: StoredEvaluation, shown: ModelRun) 
     steps = metrics.outcomes(evaluated.labels, evaluated.probabilities, _STEPS, index)
     here = metrics.outcomes(evaluated.labels, evaluated.probabilities, [threshold], index)[0]
     _outcome(here, index is None)
-    st.plotly_chart(
+    chart(
         plots.threshold_curves(
             _STEPS,
             {
@@ -106,8 +106,7 @@ def _thresholds(project: Project, evaluated: StoredEvaluation, shown: ModelRun) 
             },
             threshold,
         ),
-        key="train_thresholds",
-        config={"displayModeBar": False},
+        "train_thresholds",
     )
     _choose(project, shown, threshold, used)
     _hints(evaluated)

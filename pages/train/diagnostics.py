@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import guards, loaders
+from pages.shared.charts import chart
 from pages.shared.words import chart_text, t, t_raw
 from wafer_core import plots
 from wafer_core.data import dataset, models
@@ -280,7 +281,8 @@ def _bars(
             names, values, hover, grey, chart_text(each.name), y_title,
             max(0.05, 1.05 * max(heights)), percent=key == "inactive",
         )  # fmt: skip
-        column.plotly_chart(figure, key=f"train_{key}_{run.run}_{each.place}")
+        with column:
+            chart(figure, f"train_{key}_{run.run}_{each.place}")
 
 
 def _curvature(run: ModelRun, shown: Sequence[Shown]) -> None:
@@ -294,7 +296,7 @@ def _curvature(run: ModelRun, shown: Sequence[Shown]) -> None:
     if not clouds:
         st.info(t("This takes twelve different validation wafers; add wafers and train again."))
         return
-    st.plotly_chart(plots.distances(clouds), key=f"train_curvature_{run.run}")
+    chart(plots.distances(clouds), f"train_curvature_{run.run}")
 
 
 def _layers(run: ModelRun) -> None:

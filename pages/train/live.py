@@ -8,11 +8,12 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import jobs_panel, times
+from pages.shared.charts import chart
 from pages.shared.words import t, t_raw
 from wafer_core import plots
 from wafer_core.data.project import Project
+from wafer_core.data.reports import TrainingStep
 from wafer_core.jobs import JobState
-from wafer_core.messages import Message
 
 
 def panel(project: Project) -> bool:
@@ -27,7 +28,8 @@ def panel(project: Project) -> bool:
 def _live(state: JobState) -> None:
     if not state.is_active:
         return
-    done, epochs = state.metric("step"), state.metric("epoch")
+    done = [TrainingStep.from_json(step) for step in state.metric("step")]
+    epochs = state.metric("epoch")
     if len(epochs) < 2:  # one point is no curve
         steps(done, state)
         return
@@ -39,20 +41,16 @@ def _live(state: JobState) -> None:
         curves(epochs, _best(epochs), "train_live", state.id)
 
 
-def steps(done: Sequence[Mapping[str, Any]], state: JobState | None = None) -> None:
+def steps(done: Sequence[TrainingStep], state: JobState | None = None) -> None:
     """The steps of a training, one line each, with their times.
 
     Args:
-        done: With ``title`` and ``seconds``.
+        done: Those that have ended.
         state: The job, if it still runs: its current step is added.
     """
     lines = [
         ":green[:material/check_circle:] "
-        + t(
-            "{step} · {time}",
-            step=Message.from_json(step["title"]),
-            time=_duration(step["seconds"]),
-        )
+        + t("{step} · {time}", step=step.title, time=_duration(step.seconds))
         for step in done
     ]
     if state is not None and state.status == "running" and state.text.template:
@@ -93,30 +91,21 @@ def curves(
     """
     epochs = [row["epoch"] or 0 for row in rows]
     left, right = st.columns(2, gap="medium")
-    left.plotly_chart(
-        plots.curves(
-            epochs,
-            {
-                t_raw("training"): [row.get("train_loss") for row in rows],
-                t_raw("validation"): [row.get("validation_loss") for row in rows],
-            },
-            t_raw("Loss"),
-            t_raw("loss (lower is better)"),
-            best_epoch=best_epoch,
-        ),
-        key=f"{page}_loss_{name}",
-    )
-    right.plotly_chart(
-        plots.curves(
-            epochs,
-            {
-                t_raw("macro-F1"): [row.get("macro_f1") for row in rows],
-                t_raw("accuracy"): [row.get("accuracy") for row in rows],
-            },
-            t_raw("On validation wafers"),
-            t_raw("score (higher is better)"),
-            (0, 1),
-            best_epoch,
-        ),
-        key=f"{page}_score_{name}",
-    )
+    with left:
+        loss = {
+            t_raw("training"): [row.get("train_loss") for row in rows],
+            t_raw("validation"): [row.get("validation_loss") for row in rows],
+        }
+        axis = t_raw("loss (lower is better)")
+        chart(
+            plots.curves(epochs, loss, t_raw("Loss"), axis, best_epoch=best_epoch),
+            f"{page}_loss_{name}",
+        )
+    with right:
+        scores = {
+            t_raw("macro-F1"): [row.get("macro_f1") for row in rows],
+            t_raw("accuracy"): [row.get("accuracy") for row in rows],
+        }
+        axis = t_raw("score (higher is better)")
+        title = t_raw("On validation wafers")
+        chart(plots.curves(epochs, scores, title, axis, (0, 1), best_epoch), f"{page}_score_{name}")

@@ -38,7 +38,7 @@ def panel(project: Project, evaluated: StoredEvaluation, shown: ModelRun) -> Non
         return
     order = metrics.worst_first(evaluated.labels, evaluated.probabilities)
     mistakes = [report.predictions[i] for i in order]
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = st.columns([4, 5], gap="medium")
     with left:
         pair = _choose_pair(pairs, report.class_names, len(mistakes) / len(evaluated.labels), shown)
     if pair is not None:
@@ -76,8 +76,10 @@ def _choose_pair(
     st.markdown(t("**Confused classes** · select a row"))
     table = pd.DataFrame(
         {
-            "label": [t_raw("all mistakes"), *(names[p.truth] for p in pairs)],
-            "predicted": ["", *(names[p.answer] for p in pairs)],
+            "pair": [
+                t_raw("all mistakes"),
+                *(f"{names[p.truth]} → {names[p.answer]}" for p in pairs),
+            ],
             "wafers": [sum(p.count for p in pairs), *(p.count for p in pairs)],
             "share": [100 * wrong, *(100 * p.share for p in pairs)],
         }
@@ -91,11 +93,13 @@ def _choose_pair(
         selection_mode="single-row-required",
         selection_default={"selection": {"rows": [0]}},
         column_config={
-            "label": st.column_config.TextColumn(t_raw("label")),
-            "predicted": st.column_config.TextColumn(t_raw("predicted")),
-            "wafers": st.column_config.NumberColumn(t_raw("wafers")),
+            "pair": st.column_config.TextColumn(t_raw("label → prediction")),
+            "wafers": st.column_config.NumberColumn(t_raw("wafers"), width=60),
             "share": st.column_config.NumberColumn(
-                t_raw("share"), format="%.0f%%", help=t("Of the test wafers of this class.")
+                t_raw("share"),
+                format="%.0f%%",
+                width=60,
+                help=t("Of the test wafers of this class."),
             ),
         },
     )

@@ -7,16 +7,17 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.shared import figures, guards, layout, loaders, times
+from pages.shared.charts import chart
 from pages.shared.loaders import StoredEvaluation
 from pages.shared.tabs import open_tab, tabs
 from pages.shared.words import chart_text, t, t_raw
-from pages.train import confidence, diagnostics, form, live, mistakes, runs, wafers
+from pages.train import confidence, diagnostics, form, live, mistakes, runs, settings, wafers
 from wafer_core import plots
 from wafer_core.data import models
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
 from wafer_core.errors import InputError
-from wafer_core.messages import N_, Message
+from wafer_core.messages import N_, Message, counted
 
 TABS = {
     "scores": N_("Scores"),
@@ -138,15 +139,7 @@ def _scores(project: Project, evaluated: StoredEvaluation, shown: ModelRun) -> N
     left, right = st.columns([2, 3], gap="medium")
     with left:
         with st.container(key="train_score"):
-            figures.macro_f1(evaluation, ends)
-        if ends.macro_f1 is not None:
-            st.caption(
-                t(
-                    "With other test wafers, macro-F1 would be between {low:.2f} and {high:.2f}.",
-                    low=ends.macro_f1[0],
-                    high=ends.macro_f1[1],
-                )
-            )
+            figures.macro_f1(evaluation, ends, in_words=True)
         one, two = st.columns(2)
         with one:
             figures.accuracy(evaluation, ends)
@@ -181,12 +174,11 @@ def _confusion(evaluated: StoredEvaluation, shown: ModelRun) -> tuple[int, int] 
         )
     names = [chart_text(name) for name in evaluated.report.class_names]
     figure = plots.confusion(evaluation.confusion, names, unit == "row %", layout.text_colour())
-    event = st.plotly_chart(
+    event = chart(
         figure.update_layout(height=max(280, 36 * len(names) + 110)),
-        key=f"train_confusion_{shown.run}_{unit}",
+        f"train_confusion_{shown.run}_{unit}",
         on_select="rerun",
         selection_mode="points",
-        config={"displayModeBar": False},
     )
     points = event["selection"]["points"]
     return (int(points[0]["y"]), int(points[0]["x"])) if points else None
@@ -198,14 +190,14 @@ def _training(project: Project, evaluated: StoredEvaluation, shown: ModelRun) ->
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(t("**Steps**"))
-        live.steps(report.values.get("steps", []))
+        live.steps(report.steps)
         st.caption(
             t(
-                "{train:,} training and {validation:,} validation wafers · {epochs} epochs, best "
-                "epoch {best} · {time} on {device}",
+                "{train:,} training and {validation:,} validation wafers · {epochs}, best: {best} "
+                "· {time} on {device}",
                 train=report.train_count,
                 validation=report.validation_count,
-                epochs=report.epochs,
+                epochs=counted("{count:,} epoch", "{count:,} epochs", report.epochs),
                 best=str(report.best_epoch or "–"),
                 time=times.duration(report.seconds),
                 device=report.device or "–",
@@ -213,7 +205,7 @@ def _training(project: Project, evaluated: StoredEvaluation, shown: ModelRun) ->
         )
     with right:
         st.markdown(t("**Settings**"))
-        runs.settings_table(report.config, shown.run)
+        settings.table(report.config, shown.run)
     rows = models.curves(project, shown.run)
     if len(rows) > 1:
         live.curves(rows, report.best_epoch, "train_result", shown.run)

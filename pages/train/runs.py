@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from pages.shared import downloads, forms, guards, loaders, times
+from pages.shared import downloads, guards, loaders, times
 from pages.shared.words import t, t_raw
-from pages.train import comparison
+from pages.train import comparison, settings
 from wafer_core.data import models
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
-from wafer_core.networks import registry
-from wafer_core.parameters import parameters_of
-from wafer_core.tasks.classification.config import TrainConfig
 
 SHOWN = "train_run"  # session state: the run in the box
 _NEWEST = "train_newest"  # session state: the newest run of which project the page has shown
@@ -156,12 +152,12 @@ def _table(every: Sequence[ModelRun], current: str | None) -> None:
             "name": [run.name for run in every],
             "macro-F1": [run.macro_f1 for run in every],
             "accuracy": [run.accuracy for run in every],
-            "tested on": [run.test_count for run in every],
-            "trained on": [run.train_count for run in every],
-            "classes": [len(run.class_names) for run in every],
-            "network": [network_title(run.network) for run in every],
-            "time": [times.duration(run.seconds) for run in every],
             "created": [times.local(run.created) for run in every],
+            "network": [settings.network_title(run.network) for run in every],
+            "time": [times.duration(run.seconds) for run in every],
+            "trained on": [run.train_count for run in every],
+            "tested on": [run.test_count for run in every],
+            "classes": [len(run.class_names) for run in every],
         }
     )
     text, number = st.column_config.TextColumn, st.column_config.NumberColumn
@@ -171,15 +167,17 @@ def _table(every: Sequence[ModelRun], current: str | None) -> None:
         hide_index=True,
         height="content" if len(every) <= 6 else 260,
         column_config={
-            "in use": text(t_raw("in use"), width="small"),
+            "in use": text(t_raw("in use"), width=50),
             "name": text(t_raw("name")),
             "macro-F1": number(
                 t_raw("macro-F1"),
+                width=70,
                 format="%.3f",
                 help=t("Mean F1 of the classes, each with equal weight; higher is better."),
             ),
             "accuracy": number(
                 t_raw("accuracy"),
+                width=70,
                 format="%.3f",
                 help=t("Share of the test wafers that are predicted correctly."),
             ),
@@ -195,35 +193,3 @@ def _table(every: Sequence[ModelRun], current: str | None) -> None:
         },
     )
     downloads.csv(table, "runs.csv", "train_runs_csv")
-
-
-def network_title(network: str) -> str:
-    """The title of a network without its explanation; for tables."""
-    info = registry.NETWORKS.get(network)
-    return t_raw(info.title).partition(" (")[0] if info else network
-
-
-def settings_table(config: Mapping[str, Any], name: str) -> None:
-    """The settings of a training, by their titles.
-
-    Args:
-        config: As stored in the report.
-        name: End of the widget's key.
-    """
-    specs = parameters_of(TrainConfig)
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "setting": [t_raw(specs[key].title) for key in config if key in specs],
-                "value": [forms.value_text(config[key], specs[key]) for key in config
-                          if key in specs],
-            }
-        ),
-        key=f"train_settings_{name}",
-        hide_index=True,
-        height=280,
-        column_config={
-            "setting": st.column_config.TextColumn(t_raw("setting")),
-            "value": st.column_config.TextColumn(t_raw("value")),
-        },
-    )  # fmt: skip

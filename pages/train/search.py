@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import downloads, forms, guards, jobs_panel, times
+from pages.shared.charts import chart
 from pages.shared.words import chart_text, t, t_raw
 from pages.train import presets
 from wafer_core import plots
@@ -112,14 +113,14 @@ def _trials(state: JobState) -> None:
         trial for trial in trials if trial["score"] is not None and trial["kind"] != settings.CHECK
     ]
     if scored:
-        st.plotly_chart(
+        chart(
             plots.trials(
                 [trial["number"] for trial in scored],
                 [trial["score"] for trial in scored],
                 [_hover(trial) for trial in scored],
                 scored[0]["score"],
             ),
-            key=f"search_trials_{state.id}",
+            f"search_trials_{state.id}",
         )
     if candidates := state.metric("candidate"):
         st.caption(_density_matching(candidates))

@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.shared import gallery, guards, loaders
+from pages.shared.charts import chart
 from pages.shared.words import chart_text, t, t_raw, tn
 from wafer_core.data import manifest, pictures
 from wafer_core.data.project import Project
@@ -105,14 +106,13 @@ def sheet(
     )
     hover = [_hover(p, names) for p in shown]
     version = f"{key}_{hash(paths)}_{st.session_state.get(f'{key}_round', 0)}"
-    event = st.plotly_chart(
+    event = chart(
         gallery.sheet_figure(
             loaders.sheet(paths, columns, _CELL, captions), len(shown), hover, columns, _CELL + 14
         ),
-        key=f"{version}_sheet",
+        f"{version}_sheet",
         on_select="rerun",
         selection_mode=("points", "box"),
-        config={"displayModeBar": False},
     )
     chosen = [shown[i] for i in sorted(set(event["selection"]["point_indices"])) if i < len(shown)]
     if chosen:
