@@ -174,7 +174,7 @@ def test_augment_of_an_empty_class_undoes_the_class_before(
     project.add_class("Empty")
     code, _, err = call(capsys, "augment", "--project", project.path, "--count", 2)
     assert code == 2
-    assert "“Empty” has no pictures" in err
+    assert "“Empty” has no training wafers" in err
     assert synthetic.runs(project, "center", "augmented") == ()
     assert [state.status for state in list_jobs(project.path)] == ["failed"]
 
@@ -221,7 +221,7 @@ def test_an_interrupt_cancels_cleanly(
     monkeypatch.setattr(synthetic, "add", interrupted)
     code, out, err = call(capsys, "augment", "--project", project.path, "--count", 2)
     assert (code, out) == (130, "")
-    assert "as it was before" in err
+    assert "project is unchanged" in err
     assert [state.status for state in list_jobs(project.path)] == ["cancelled"]
 
 
@@ -323,8 +323,8 @@ def test_the_class_list_may_be_a_file(
         ("@nowhere.json", "nowhere.json"),
         ("{}", "classes must be a list"),
         ("[]", "classes must be a list"),
-        ("[1]", "is no class"),
-        ('[{"name": 5}]', "is no class"),
+        ("[1]", "is not a class"),
+        ('[{"name": 5}]', "is not a class"),
         ('[{"name": "Center", "ai_use": "yes"}]', "give true or false"),
         ('[{"name": "Center", "magic": 1}]', "magic"),
         ('[{"name": "Center", "count": 0}]', "count"),
@@ -349,7 +349,7 @@ def test_a_wrong_class_list_leaves_no_job(
     [
         ('[{"name": "Donut"}]', "no class “Donut”"),
         ('[{"name": "Center"}, {"name": "CENTER"}]', "twice"),
-        ('[{"name": "none", "ai_use": false}, {"name": "One"}]', "“One” has 1 picture"),
+        ('[{"name": "none", "ai_use": false}, {"name": "One"}]', "“One” has 1 training wafer"),
     ],
 )
 def test_classes_that_cannot_be_made_are_told_before_any_work(

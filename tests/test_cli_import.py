@@ -110,8 +110,8 @@ def test_wafer_data_brings_its_classes_and_groups(
     ("arguments", "word"),
     [
         (["nowhere"], "nowhere does not exist"),
-        (["wafers", "--class", ".."], "cannot be a class name"),
-        (["wafers", "--limit-per-class", "0"], "limit per class"),
+        (["wafers", "--class", ".."], "reserved name"),
+        (["wafers", "--limit-per-class", "0"], "limit_per_class is 0"),
         (["wafers", "--seed", "-1"], "seed"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_project_folder_that_holds_something_else_is_left_alone(
 ) -> None:
     code, _, err = call(capsys, "import", "--project", wafers, wafers)
     assert code == 2
-    assert "already holds something" in err
+    assert "is not empty" in err
     assert sorted(path.name for path in wafers.iterdir()) == ["Center", "긁힘"]
 
 
@@ -200,5 +200,5 @@ def test_colours_are_checked(tmp_path: Path, colours: object) -> None:
 
 def test_an_unknown_parameter_is_refused(tmp_path: Path) -> None:
     project = Project.create(tmp_path / "demo")
-    with pytest.raises(InputError, match="no parameter “magic”"):
+    with pytest.raises(InputError, match="no setting 'magic'"):
         create_job(project.path, "import", {"magic": 1})

@@ -20,7 +20,6 @@ from wafer_core.jobs.context import JobContext
 from wafer_core.simulator import PATTERNS, simulate_many
 from wafer_core.workflows.runner import run_job
 from wafer_core.workflows.submit import create_job
-from wafer_core.workflows.train import trainable
 
 FAST = {"epochs": 2, "average_turns": False}
 CLASSES = ("Center", "Near-full", "none")
@@ -68,7 +67,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
 
 
 @pytest.mark.parametrize("joint", [True, False])
-def test_wafers_are_laid_on_each_other_for_a_class_named_so(
+def test_wafers_are_overlaid_for_a_class_that_combines_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, joint: bool
 ) -> None:
     monkeypatch.setenv("WAFER_LOCKS", str(tmp_path / "locks"))
@@ -79,8 +78,8 @@ def test_wafers_are_laid_on_each_other_for_a_class_named_so(
         pictures.add_originals(project, project.add_class(name).slug, new)
     config = {"network": "wafer_cnn", **FAST, "joint": joint}
     result = run_job(create_job(project.path, "train", {"config": config}, "cpu"))
-    told = "Wafers of other classes were laid on each other for “Center + Scratch” to learn from"
-    assert any(told in note for note in result["notes"]) == joint
+    text = "Wafers of other classes were overlaid to train “Center + Scratch”."
+    assert (text in map(str, result["notes"])) == joint
 
 
 def test_a_run_is_whole_and_current(trained: tuple[Project, dict[str, Any]]) -> None:
@@ -100,7 +99,7 @@ def test_a_run_is_whole_and_current(trained: tuple[Project, dict[str, Any]]) -> 
 def test_the_report_agrees_with_the_test_part(trained: tuple[Project, dict[str, Any]]) -> None:
     project, result = trained
     report = models.report(project, result["run"])
-    entries = dataset.freeze(project).part("test")
+    entries = dataset.freeze(project).subset("test")
     told = report["test_pictures"]
     assert [(p["slug"], p["file"]) for p in told] == [(e.slug, e.file) for e in entries]
     slugs = [c.slug for c in project.classes()]
@@ -116,7 +115,7 @@ def test_the_report_agrees_with_the_test_part(trained: tuple[Project, dict[str, 
     assert low <= report["evaluation"]["macro_f1"] <= high
     assert set(report["evaluation"]["intervals"]["per_class"]) == set(report["class_names"])
     assert (models.list_models(project)[0].temperature or 0) > 0
-    assert any(note.startswith("Too few test wafers") for note in result["notes"])
+    assert any(str(note).startswith("Fewer than") for note in result["notes"])
     assert report["evaluation"]["count"] == len(entries)
     assert (
         result["macro_f1"]
@@ -153,7 +152,7 @@ def test_train_on_the_command_line(project: Project, capsys: pytest.CaptureFixtu
         5,
     ]
     assert models.list_models(project)[0].name == "둘째"
-    assert project.settings.current_model == result["run"]
+    assert (project.settings.current_model == result["run"]) == result["is_current"]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +164,7 @@ def test_train_on_the_command_line(project: Project, capsys: pytest.CaptureFixtu
         (["--batch-size", "0"], "batch_size"),
         (["--model", "gpt"], "gpt"),
         (["--seed", "-1"], "seed"),
-        (["--name", ".."], "cannot be a run name"),
+        (["--name", ".."], "reserved name"),
         (["--device", "abacus"], "abacus"),
     ],
 )
@@ -198,11 +197,13 @@ def test_training_needs_two_classes(
     assert models.list_models(project) == ()
 
 
-def test_an_empty_class_is_left_out_and_told(project: Project) -> None:
+def test_an_empty_class_is_left_out_and_reported(project: Project) -> None:
     project.add_class("Empty")
-    used, notes = trainable(dataset.freeze(project))
+    used, notes = dataset.trainable(dataset.freeze(project))
     assert used.class_names == CLASSES
-    assert notes == ["The class “Empty” has no pictures to train on and was left out."]
+    assert [str(note) for note in notes] == [
+        "The class “Empty” has no training wafers and was left out."
+    ]
 
 
 def test_classes_of_one_picture_train_without_validation_and_test(
@@ -233,7 +234,7 @@ def test_stop_keeps_the_best_epoch_so_far(
     monkeypatch.setattr(JobContext, "metric", metric)
     result = run_job(folder)
     assert result["epochs"] == 1
-    assert "Stopped by you after epoch 1" in result["notes"][0]
+    assert "Stopped by you after epoch 1" in str(result["notes"][0])
     assert models.list_models(project)[0].name == "Stopped"
 
 
@@ -245,7 +246,7 @@ def test_cancel_leaves_no_run(project: Project, monkeypatch: pytest.MonkeyPatch)
     def metric(self: JobContext, name: str, **values: Any) -> None:
         real(self, name, **values)
         cancel(folder)
-        time.sleep(0.11)  # a job looks for a wish ten times a second
+        time.sleep(0.11)  # a job looks for requests ten times a second
 
     monkeypatch.setattr(JobContext, "metric", metric)
     with pytest.raises(Cancelled):
@@ -259,7 +260,7 @@ def test_cancel_leaves_no_run(project: Project, monkeypatch: pytest.MonkeyPatch)
     "parameters",
     [{"config": {"epochs": 0}}, {"config": {"magic": 1}}, {"config": []}, {"magic": 1}],
 )
-def test_wrong_parameters_are_told_before_there_is_a_job(
+def test_wrong_parameters_are_reported_before_there_is_a_job(
     project: Project, parameters: dict[str, Any]
 ) -> None:
     with pytest.raises(ParameterError):
@@ -279,7 +280,7 @@ def wafers(tmp_path: Path) -> Path:
     return folder
 
 
-def test_predict_names_files_and_folders(
+def test_predict_takes_files_and_folders(
     project: Project, wafers: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = call(
@@ -298,7 +299,7 @@ def test_predict_names_files_and_folders(
     assert first == pytest.approx(again, abs=1e-5)
 
 
-def test_a_bad_picture_is_told_and_the_others_are_named(
+def test_a_bad_picture_is_reported_and_the_others_are_predicted(
     project: Project, wafers: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (wafers / "1.png").write_text("no picture")
@@ -323,7 +324,7 @@ def test_exit_code_2_if_no_picture_can_be_read(
     (wafers / "empty").mkdir()
     code, out, err = call(capsys, "predict", "--project", project.path, wafers / "empty")
     assert (code, out) == (2, "")
-    assert "no picture to name" in err
+    assert "no pictures to predict" in err
 
 
 @pytest.mark.parametrize(
@@ -332,7 +333,7 @@ def test_exit_code_2_if_no_picture_can_be_read(
         (["--model", "none", "."], "no model “none”"),
         (["--model", "../..", "."], "no model"),
         (["nowhere.png"], "nowhere.png does not exist"),
-        (["--review-below", "2", "."], "probability from 0 to 1"),
+        (["--review-below", "2", "."], "review_below is 2.0"),
     ],
 )
 def test_wrong_calls_of_predict(
@@ -343,7 +344,7 @@ def test_wrong_calls_of_predict(
     assert word in err
 
 
-def test_before_anything_is_trained_the_shipped_model_answers(
+def test_before_anything_is_trained_the_included_model_predicts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = Project.create(tmp_path / "fresh")
@@ -357,7 +358,7 @@ def test_before_anything_is_trained_the_shipped_model_answers(
         [entry] = json.loads(out.splitlines()[-1])
         assert entry["label"] == "Near-full"
         assert tuple(entry["probabilities"]) == PATTERNS
-        assert ("Nothing is trained yet" in err) == (not model)
+        assert ("No model is trained yet" in err) == (not model)
 
 
 def test_a_model_is_found_by_its_name(

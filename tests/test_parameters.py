@@ -91,7 +91,7 @@ def test_what_fits_becomes_a_plain_value(
         (RANGE, [2, 1], "it runs from 2 down to 1; swap the two."),
         (LIST, "12", "it is '12'; give a list of numbers."),
         (LIST, [1], "it is 1; give a whole number between 2 and 50."),
-        (SEED, -1, "it is -1; give a whole number between 0 and 9.22337e+18."),
+        (SEED, -1, "it is -1; give a whole number between 0 and 9,223,372,036,854,775,807."),
         (Text("Name", "Of it."), 5, "it is 5; give a text."),
         (Text("Name", "Of it.", required=True), None, "it is None; give a text."),
         (Text("Name", "Of it.", is_list=True), "x", "it is 'x'; give a list of texts."),

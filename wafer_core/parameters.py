@@ -147,12 +147,17 @@ class Parameter:
             or not self.minimum <= cast(float, value) <= self.maximum
         ):
             template = (
-                N_("{name} is {value}; give a whole number between {low:g} and {high:g}.")
+                N_("{name} is {value}; give a whole number between {low:,} and {high:,}.")
                 if whole
                 else N_("{name} is {value}; give a number between {low:g} and {high:g}.")
             )
+            kind = int if whole else float
             raise ParameterError(
-                template, name=name, value=_shown(value), low=self.minimum, high=self.maximum
+                template,
+                name=name,
+                value=_shown(value),
+                low=kind(self.minimum),
+                high=kind(self.maximum),
             )
         number = cast(float, value)
         return int(number) if whole else float(number)

@@ -97,7 +97,7 @@ def augmented_wafers(
     records = [r for r in pictures.originals(project, slug) if r.split == "train"]
     if not records:
         raise InputError(
-            "The class “{name}” has no wafers to train on; add some first.", name=wafer_class.name
+            "The class “{name}” has no training wafers; add some first.", name=wafer_class.name
         )
     originals = [manifest.load(project, slug, record) for record in records]
     for picture, index, drawn in offline.augment(originals, count, config, seed):

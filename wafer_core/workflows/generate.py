@@ -15,7 +15,7 @@ from wafer_core.data.manifest import PictureRecord
 from wafer_core.data.project import Project, WaferClass
 from wafer_core.data.synthetic import rollback_on_error
 from wafer_core.errors import InputError, ParameterError
-from wafer_core.messages import N_, Message, message
+from wafer_core.messages import N_, Message, counted, message
 from wafer_core.parameters import SEED, Parameter, Settings, declare, nested, read_by
 from wafer_core.progress import Progress
 from wafer_core.simulator.factorial import Level
@@ -148,11 +148,15 @@ def _look_up(project: Project, entry: ClassToGenerate) -> ClassWork:
     needed = MIN_PICTURES if entry.mode == GAN else 1
     if len(records) < needed:
         raise InputError(
-            "The class “{name}” has {count:,} wafers to learn from and needs at least {needed:,}; "
-            "add some.",
-            name=wafer_class.name,
-            count=len(records),
-            needed=needed,
+            counted(
+                "The class “{name}” has {count:,} training wafer and needs at least {needed:,}; "
+                "add some.",
+                "The class “{name}” has {count:,} training wafers and needs at least {needed:,}; "
+                "add some.",
+                len(records),
+                name=wafer_class.name,
+                needed=needed,
+            )
         )
     return ClassWork(wafer_class, records, entry)
 

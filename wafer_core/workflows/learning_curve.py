@@ -40,7 +40,13 @@ class CurveParameters(Settings):
     """Which class to examine, and how."""
 
     class_name: str = declare(
-        Text(N_("Class"), N_("The class to examine."), required=True, option="class"), key="class"
+        Text(
+            N_("Class"),
+            N_("Which class to find the needed number of originals for."),
+            required=True,
+            option="class",
+        ),
+        key="class",
     )
     config: CurveConfig = nested(CurveConfig)
 

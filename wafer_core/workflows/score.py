@@ -39,7 +39,13 @@ class ScoreParameters(Settings):
     """Which run to score, and with which features."""
 
     class_name: str = declare(
-        Text(N_("Class"), N_("The class of the run."), required=True, option="class"), key="class"
+        Text(
+            N_("Class"),
+            N_("Which class the synthetic wafers were made for."),
+            required=True,
+            option="class",
+        ),
+        key="class",
     )
     run: str | None = declare(
         Text(N_("Run"), N_("The run to score. Without it, the newest of the class."))

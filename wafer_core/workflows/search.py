@@ -51,7 +51,7 @@ class SearchParameters(Settings):
     name: str | None = declare(
         Text(
             N_("Name"),
-            N_("Name of the preset for training. Without it, Search and a number."),
+            N_("How the preset is listed for training. Without it, Search and a number."),
             names="preset",
         )
     )

@@ -8,8 +8,8 @@ split is never used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,7 @@ class SearchData:
         synthetic_pictures: Made from training originals and used for training only. They are not
             used with folds, where their original may be in the held-out fold.
         synthetic_labels: Their class indices.
+        combinations: See ``TrainData``.
     """
 
     class_names: tuple[str, ...]
@@ -55,6 +56,7 @@ class SearchData:
     is_validation: npt.NDArray[np.bool_]
     synthetic_pictures: Sequence[Picture]
     synthetic_labels: Integers
+    combinations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def check(self) -> SearchData:
         """Return self if a search can run on it.
@@ -150,6 +152,7 @@ def make_round(data: SearchData, train_on: Integers, held_out: Integers) -> Roun
             [data.pictures[i] for i in held_out],
             data.labels[held_out],
             [data.groups[i] for i in train_on],
+            combinations=data.combinations,
         ),
         held_out,
     )
@@ -195,12 +198,10 @@ def run_trial(
         probabilities = last.best_classifier().predict_proba(training.data.validation_pictures)
         predicted = probabilities.argmax(1).astype(np.int64)
         done.append((training.held_out, training.data.validation_labels, predicted))
-        score = _macro_f1(
-            *(np.concatenate(each) for each in list(zip(*done, strict=True))[1:]), names
-        )
+        held_out, labels, predictions = (np.concatenate(each) for each in zip(*done, strict=True))
+        score = _macro_f1(labels, predictions, names)
         if len(trainings) > 1:
             on_score(number, score)
-    held_out, labels, predictions = (np.concatenate(each) for each in zip(*done, strict=True))
     return Evaluation(held_out, labels, predictions, score)
 
 

@@ -90,14 +90,14 @@ class CurveConfig(Settings):
     sizes: tuple[int, ...] = declare(
         Parameter(
             N_("Numbers of originals"),
-            N_("Numbers of originals to train with. Leave empty to choose them automatically."),
+            N_("How many originals to train with, one number after another. Empty: automatic."),
             (), 2, _MAX_SIZE, 1, is_list=True, kind=int,
         )
     )  # fmt: skip
     made: tuple[int, ...] = declare(
         Parameter(
             N_("Numbers of synthetic wafers"),
-            N_("Numbers of synthetic wafers to add; 0 is always included."),
+            N_("How many synthetic wafers to add, one number after another; 0 is always included."),
             SYNTHETIC, 0, _MAX_SIZE, 1, is_list=True, kind=int,
         )
     )  # fmt: skip
