@@ -1,14 +1,15 @@
-"""What a benchmark ran on, and where its results go."""
+"""The machine that a benchmark runs on, and the files of its results."""
 
 from __future__ import annotations
 
 import json
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects as go
 import torch
 
 import wafer_core
@@ -18,7 +19,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def describe_machine() -> str:
-    """Processor, cores, and the versions that matter for speed."""
+    """Processor, cores, and the versions that affect the speed."""
     return (
         f"{_processor()}, {available_cores()} cores, torch {torch.__version__.split('+')[0]}, "
         f"Python {platform.python_version()}, Teachable Wafer {wafer_core.__version__}"
@@ -26,21 +27,22 @@ def describe_machine() -> str:
 
 
 def write_results(
-    name: str, rows: list[dict[str, Any]], markdown: str, others: Mapping[str, str] | None = None
+    name: str, rows: Sequence[dict[str, Any]], markdown: str, figure: go.Figure | None = None
 ) -> None:
     """Write ``<name>-<processor>-<version>.json`` and ``.md`` to ``benchmarks/results``.
 
-    ``others`` are more texts by the ending of their file.
+    A figure is written as ``.plotly.json``, for ``plotly.io.read_json``.
     """
     hardware = re.sub(r"[^A-Za-z0-9]+", "-", f"{_processor()} {available_cores()} cores").strip("-")
-    path = RESULTS / f"{name}-{hardware}-{wafer_core.__version__}"
+    stem = f"{name}-{hardware}-{wafer_core.__version__}"
+    content = json.dumps({"machine": describe_machine(), "rows": rows}, indent=1)
+    texts = {".json": content, ".md": markdown.rstrip()}
+    if figure is not None:
+        texts[".plotly.json"] = figure.to_json()
     RESULTS.mkdir(exist_ok=True)
-    content = {"machine": describe_machine(), "rows": rows}
-    path.with_name(path.name + ".json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-    path.with_name(path.name + ".md").write_text(markdown.rstrip() + "\n", "utf-8")
-    for ending, text in (others or {}).items():
-        path.with_name(path.name + ending).write_text(text, "utf-8")
-    print(f"written: benchmarks/results/{path.name}.md")
+    for ending, text in texts.items():
+        (RESULTS / f"{stem}{ending}").write_text(text + "\n", "utf-8")
+    print(f"written: benchmarks/results/{stem}.md")
 
 
 def _processor() -> str:

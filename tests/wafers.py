@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from wafer_core.data import pictures
 from wafer_core.data.project import Project
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
+from wafer_core.simulator import PATTERNS
 
 
 def disc(size: int = 20) -> Picture:
@@ -44,3 +46,19 @@ def small_project(path: Path, counts: dict[str, int]) -> Project:
     for number, (name, count) in enumerate(counts.items()):
         fill(project, name, count, start=1000 * number)
     return project
+
+
+def data_file(path: Path, count: int, lots: Sequence[int], size: int = 12) -> Path:
+    """A wafer data file of ``count`` different wafers of the nine patterns in turn."""
+    wafers = [marked(k, size) for k in range(count)]
+    codes = [np.searchsorted([NO_DIE, PASS, FAIL], p).astype(np.uint8).ravel() for p in wafers]
+    np.savez(
+        path,
+        dies=np.concatenate(codes),
+        offsets=np.arange(count + 1) * size**2,
+        shapes=np.full((count, 2), size),
+        label=np.arange(count) % len(PATTERNS),
+        classes=np.array(PATTERNS),
+        group=np.array(lots),
+    )
+    return path

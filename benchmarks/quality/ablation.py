@@ -1,25 +1,26 @@
-"""Do made wafers help? Ten originals a class, with and without what is made of them.
+"""Do synthetic wafers help? Ten originals per class, with and without synthetic wafers.
 
     python -m wafer_core.pretraining.wafernet --output HALF.safetensors --data DATA.npz \\
         --leave-groups-out 0.5
-    python -m benchmarks.quality.ablation DATA.npz [--weights HALF.safetensors] [--networks
-        wafer_cnn]
-        [--originals 10] [--made 100] [--seeds 0 1 2 3 4] [--judged 300] [--looks 20000]
-        [--keep FOLDER]
+    python -m benchmarks.quality.ablation DATA.npz [--weights HALF.safetensors]
+        [--networks wafer_cnn] [--originals 10] [--synthetic 100] [--seeds 0 1 2 3 4]
+        [--test-per-class 300] [--samples 20000] [--keep FOLDER]
 
-Only lots that the generator's teaching left out are used. Each seed splits them once more: from one
-part come the originals (and a third as many to choose the epoch by), the other part judges. Each
-seed is another draw of originals, of lots and of luck; the interval of a difference is Student's t
-over the seeds. The arms, their training and their judging are those of ``wafer_core benefit``.
+Only lots that were left out of the generator's pretraining are used. Each seed splits them once
+more: the originals (and a third as many validation wafers) come from one half, the test wafers from
+the other. Each seed draws other originals, lots and initial weights; the interval of a difference
+is Student's t over the seeds. The conditions, their training and their test are those of
+``wafer_core benefit``.
 
-``wafer_cnn`` learns from nothing and turns no wafer while it learns, in any arm, so that “none” has
-no augmentation. ``wafernet`` has its real settings; it needs weights that did not see those lots.
+``wafer_cnn`` is trained from scratch without augmentation, in every condition, so that “none” has
+no augmentation at all. ``wafernet`` has its usual settings; it needs weights of a pretraining that
+left these lots out.
 
-More pictures are trained on for longer, as in the program. ``--looks`` gives every arm the same
-work instead: so many pictures looked at in all.
+More pictures are trained on for longer, as in the program. ``--samples`` gives every condition the
+same number of training samples instead.
 
-A row is written as soon as it is done, and one that is there already is not done again. With
-``--keep`` what was made stays in a folder and is not made again either.
+A row is written as soon as it is done, and finished rows are not repeated. With ``--keep`` the
+synthetic wafers are stored in a folder and used again.
 """
 
 from __future__ import annotations
@@ -27,283 +28,277 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import shutil
-import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from scipy.special import stdtrit
 
+from benchmarks.classifiers import use_weights
 from benchmarks.machine import RESULTS, describe_machine, write_results
+from benchmarks.tables import Row, grouped, mean, mean_by_class, number, table
+from benchmarks.wafers import Labels, draw_few, left_out, read_labelled
 from wafer_core.device import CoreWatch, choose_device
 from wafer_core.images import Picture
-from wafer_core.importers import Candidate, scan
+from wafer_core.importers import Candidate
 from wafer_core.metrics import evaluate
-from wafer_core.networks import checkpoint, registry
+from wafer_core.networks import checkpoint
 from wafer_core.networks.registry import NETWORKS, WEIGHTS
-from wafer_core.pretraining.dies import lots_left_out
+from wafer_core.progress import SILENT
 from wafer_core.simulator import PATTERNS
-from wafer_core.tasks.classification.config import TrainData
-from wafer_core.tasks.generation.diffusion import shipped
-from wafer_core.tasks.studies.ablation_config import BenefitConfig
-from wafer_core.tasks.studies.conditions import ARMS, MAKERS, Order, StudyData, by_class, train_arm
+from wafer_core.tasks.classification.train_data import TrainData
+from wafer_core.tasks.studies.ablation import AblationConfig
+from wafer_core.tasks.studies.conditions import (
+    CONDITIONS,
+    SYNTHESIZERS,
+    StudyData,
+    SynthesisRequest,
+    by_class,
+    train_condition,
+)
 
-Labels = npt.NDArray[np.int64]
-KEY = ("network", "seed", "arm", "originals", "made", "looks")
-GOALS = {"none": 3.0, "transforms": 1.0}  # points that generated is to be above, from scratch
+KEY = ("network", "seed", "condition", "originals", "synthetic", "samples")
+CELL = ("network", "originals", "synthetic", "samples")
+GOALS = {"none": 3.0, "transforms": 1.0}  # points that generated should be above, from scratch
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("data", type=Path, help="wafer data file with labels and groups")
+    parser.add_argument("data", type=Path, help="wafer data file with labels and lots")
     parser.add_argument("--weights", type=Path, help="of WaferNet, with half of the lots left out")
     parser.add_argument("--networks", nargs="+", default=["wafer_cnn", "wafernet"])
-    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS), choices=CONDITIONS)
     parser.add_argument("--originals", type=int, default=10)
-    parser.add_argument("--made", type=int, default=100, help="of a class and kind")
-    parser.add_argument("--judged", type=int, default=300, help="wafers of a class at most")
+    parser.add_argument("--synthetic", type=int, default=100, help="per class and kind")
+    parser.add_argument("--test-per-class", type=int, default=300, help="wafers at most")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--looks", type=int, help="pictures looked at, the same in all arms")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what is made")
+    parser.add_argument("--samples", type=int, help="per training, the same in all conditions")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for synthetic wafers")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--name", default="benefit", help="of the table (benefit)")
+    parser.add_argument("--name", default="benefit", help="of the results (benefit)")
     given = parser.parse_args()
     if given.weights is None and "wafernet" in given.networks:
-        parser.error("wafernet needs --weights that did not see the lots that judge")
+        parser.error("wafernet needs --weights of a pretraining that left the test lots out")
     if given.weights is not None:
-        registry.WEIGHTS = in_place_of_shipped(given.weights)
+        use_weights(given.weights)
     device = choose_device(given.device)
-    candidates = unseen(scan([given.data]).candidates)
-    rows = done_before(given.name)
-    known = {tuple(row[k] for k in KEY) for row in rows}
-    settings = {"originals": given.originals, "made": given.made, "looks": given.looks}
+    generator = checkpoint.read_description(WEIGHTS, "wafergen")["config"]
+    candidates = left_out(read_labelled(given.data), generator)
+    rows = finished_rows(given.name)
+    finished = {tuple(row[key] for key in KEY) for row in rows}
+    settings = {key: getattr(given, key) for key in ("originals", "synthetic", "samples")}
     for seed in given.seeds:
         data: StudyData | None = None
         for network in given.networks:
-            for arm in given.arms:
-                row = {"network": network, "seed": seed, "arm": arm, **settings}
-                if tuple(row[k] for k in KEY) in known:
+            for condition in given.conditions:
+                row = {"network": network, "seed": seed, "condition": condition, **settings}
+                if tuple(row[key] for key in KEY) in finished:
                     continue
                 if data is None:
                     data = draw(candidates, given, seed, device)
-                row |= one(data, network, arm, device, seed, given.looks)
+                row |= train_row(data, network, condition, device, seed, given.samples)
                 print(json.dumps({k: v for k, v in row.items() if k != "f1"}), flush=True)
                 rows.append(row)
-                write_results(given.name, rows, table(rows))
-
-
-def in_place_of_shipped(weights: Path) -> Path:
-    """A folder in which these weights have the name of those that ship."""
-    folder = Path(tempfile.mkdtemp(prefix="weights-"))
-    for ending in (".safetensors", ".json", "-names.safetensors", "-names.json"):
-        source = weights.with_name(weights.stem + ending)
-        shutil.copyfile(source, folder / f"wafernet{ending}")
-    return folder
-
-
-def unseen(candidates: list[Candidate]) -> list[Candidate]:
-    """Wafers of the lots that the generator that ships was not taught with."""
-    taught = checkpoint.read_description(WEIGHTS, shipped.NAME)["config"]
-    number = {group: k for k, group in enumerate(dict.fromkeys(c.group for c in candidates))}
-    group = np.array([number[c.group] for c in candidates])
-    out = lots_left_out(group, taught["leave_groups_out"], taught["seed"])
-    return [c for c, is_out in zip(candidates, out, strict=True) if is_out]
+                write_results(given.name, rows, markdown(rows))
 
 
 def draw(
-    candidates: list[Candidate], given: argparse.Namespace, seed: int, device: torch.device
+    candidates: Sequence[Candidate], given: argparse.Namespace, seed: int, device: torch.device
 ) -> StudyData:
-    """Originals of some lots with what is made of them, and wafers of other lots to judge."""
-    generator = np.random.default_rng([seed, 71])
-    lots = generator.permutation(sorted({str(c.group) for c in candidates}))
-    known = set(lots[: len(lots) // 2].tolist())
-    parts: dict[str, tuple[list[Candidate], list[int]]] = {
-        part: ([], []) for part in ("train", "validation", "test")
+    """Originals of some lots with their synthetic wafers, and test wafers of other lots."""
+    rng = np.random.default_rng([seed, 71])
+    drawn = draw_few(candidates, given.originals, given.test_per_class, rng)
+    kinds = {kind for condition in given.conditions for kind in CONDITIONS[condition].adds}
+    synthetic = {
+        kind: stored_or_synthesized(kind, drawn.data, given, seed, device)
+        for kind in SYNTHESIZERS
+        if kind in kinds
     }
-    spare = max(1, given.originals // 3)
-    for label, name in enumerate(PATTERNS):
-        mine = [c for c in candidates if c.class_name == name]
-        inside = [c for c in mine if str(c.group) in known]
-        outside = [c for c in mine if str(c.group) not in known]
-        order = generator.permutation(len(inside))
-        chosen = {
-            "train": [inside[k] for k in order[: given.originals]],
-            "validation": [inside[k] for k in order[given.originals : given.originals + spare]],
-            "test": [outside[k] for k in generator.permutation(len(outside))[: given.judged]],
-        }
-        for part, found in chosen.items():
-            parts[part][0].extend(found)
-            parts[part][1].extend([label] * len(found))
-    pictures = {part: [c.load().picture for c in found] for part, (found, _) in parts.items()}
-    labels = {part: np.array(found, np.int64) for part, (_, found) in parts.items()}
-    originals = TrainData(
-        PATTERNS, pictures["train"], labels["train"], pictures["validation"], labels["validation"],
-        [str(c.group) for c in parts["train"][0]],
-    )  # fmt: skip
-    kinds = {kind for arm in given.arms for kind in ARMS[arm].adds}
-    made = {kind: kept(kind, originals, given, seed, device) for kind in MAKERS if kind in kinds}
-    test_lots = [str(c.group) for c in parts["test"][0]]
-    return StudyData(originals, made, pictures["test"], labels["test"], test_lots)
+    return StudyData(drawn.data, synthetic, drawn.pictures, drawn.labels, drawn.lots)
 
 
-def kept(
+def stored_or_synthesized(
     kind: str, originals: TrainData, given: argparse.Namespace, seed: int, device: torch.device
 ) -> tuple[list[Picture], Labels]:
-    """What was made before and kept, else what is made now."""
+    """Synthetic wafers from the folder, or newly made ones."""
     if given.keep is None:
-        return make(kind, originals, given.made, seed, device)
+        return synthesize(kind, originals, given.synthetic, seed, device)
     digest = hashlib.sha256(b"".join(p.tobytes() for p in originals.train_pictures)).hexdigest()[:8]
-    path = given.keep / f"{kind}-{given.originals}-{given.made}-{seed}-{digest}.npz"
+    path = given.keep / f"{kind}-{given.originals}-{given.synthetic}-{seed}-{digest}.npz"
     if not path.exists():
-        pictures, labels = make(kind, originals, given.made, seed, device)
+        pictures, labels = synthesize(kind, originals, given.synthetic, seed, device)
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(path, *pictures, labels=labels)
-    with np.load(path) as found:
-        labels = found["labels"]
-        return [found[f"arr_{k}"] for k in range(len(labels))], labels
+    with np.load(path) as arrays:
+        labels = arrays["labels"]
+        return [arrays[f"arr_{k}"] for k in range(len(labels))], labels
 
 
-def make(
+def synthesize(
     kind: str, originals: TrainData, count: int, seed: int, device: torch.device
 ) -> tuple[list[Picture], Labels]:
-    """So many pictures of each class, from its training originals."""
-    made: list[Picture] = []
-    labels: list[int] = []
-    began = time.perf_counter()
-    learned = by_class(originals)
-    for label, (name, mine) in enumerate(learned.items()):
-        others = {other: each for other, each in learned.items() if other != name}
-        made += MAKERS[kind](Order(mine, count, seed, others), device, lambda share: None)
-        labels += [label] * count
-    print(f"seed {seed}: {len(made)} by {kind} in {time.perf_counter() - began:.0f} s", flush=True)
-    return made, np.array(labels, np.int64)
+    """``count`` synthetic wafers of each class, from its training originals."""
+    pictures: list[Picture] = []
+    start = time.perf_counter()
+    classes = by_class(originals)
+    for name, own in classes.items():
+        others = {other: each for other, each in classes.items() if other != name}
+        pictures += SYNTHESIZERS[kind](SynthesisRequest(own, count, seed, others), device, SILENT)
+    seconds = time.perf_counter() - start
+    print(f"seed {seed}: {len(pictures)} wafers ({kind}) in {seconds:.0f} s", flush=True)
+    return pictures, np.repeat(np.arange(len(classes)), count)
 
 
-def one(
-    data: StudyData, network: str, arm: str, device: torch.device, seed: int, looks: int | None
-) -> dict[str, Any]:
-    """Train an arm and judge it."""
-    count = len(data.learning(arm).train_pictures)
-    config = BenefitConfig(
+def train_row(
+    data: StudyData,
+    network: str,
+    condition: str,
+    device: torch.device,
+    seed: int,
+    samples: int | None,
+) -> Row:
+    """Train and test one condition."""
+    count = len(data.train_data(condition).train_pictures)
+    config = AblationConfig(
         network=network,
         turns=NETWORKS[network].weights is not None,
-        epochs=looks and max(1, round(looks / count)),
+        epochs=samples and max(1, round(samples / count)),
         seed=seed,
     ).training(0)
     watch = CoreWatch()
 
-    def adapt(_share: float) -> None:
+    def on_progress(_share: float) -> None:
         watch.adapt()
 
-    done = train_arm(data, arm, config, device, adapt)
+    done = train_condition(data, condition, config, device, on_progress)
     names = data.originals.class_names
-    found = evaluate(data.test_labels, np.eye(len(names))[done.called], names)
+    found = evaluate(data.test_labels, np.eye(len(names))[done.predicted], names)
     return {
         "pictures": done.pictures, "epochs": done.epochs, "seconds": done.seconds,
-        "judged": found.count, "lots": len(set(data.test_lots)), "macro_f1": found.macro_f1,
+        "tested": found.count, "lots": len(set(data.test_lots)), "macro_f1": found.macro_f1,
         "accuracy": found.accuracy, "f1": {name: s.f1 for name, s in found.per_class.items()},
     }  # fmt: skip
 
 
-def done_before(name: str) -> list[dict[str, Any]]:
-    """Rows of an earlier start on a machine like this one."""
+def finished_rows(name: str) -> list[Row]:
+    """Rows of an earlier run on a machine like this one."""
     for path in sorted(RESULTS.glob(f"{name}-*.json")):
         content = json.loads(path.read_text("utf-8"))
-        rows = [{"looks": None, **row} for row in content.get("rows", [])]
+        rows: list[Row] = content.get("rows", [])
         if content.get("machine") == describe_machine() and all(set(KEY) <= set(r) for r in rows):
             return rows
     return []
 
 
-def difference(rows: list[dict[str, Any]], arm: str, against: str) -> tuple[float, float, int]:
-    """Mean difference of macro-F1 in points, half of its 95 % interval, and over how many seeds.
+class Gap(NamedTuple):
+    """A difference of macro-F1 in points, half of its 95% interval, and the number of seeds."""
 
-    Args:
-        rows: Of one cell of the table.
-        arm: The first.
-        against: Is taken from it.
-    """
-    from scipy.special import stdtrit
+    points: float
+    half: float
+    seeds: int
 
-    first, other = (
-        {r["seed"]: r["macro_f1"] for r in rows if r["arm"] == which} for which in (arm, against)
+    def __str__(self) -> str:
+        if not self.seeds:
+            return "–"
+        return f"{self.points:+.1f}" if self.seeds < 2 else f"{self.points:+.1f} ± {self.half:.1f}"
+
+
+def difference(rows: Sequence[Row], first: str, second: str) -> Gap:
+    """The first condition minus the second, over the seeds that both have."""
+    one, other = (
+        {r["seed"]: r["macro_f1"] for r in rows if r["condition"] == name}
+        for name in (first, second)
     )
-    gaps = np.array([100 * (first[s] - other[s]) for s in sorted(set(first) & set(other))])
+    gaps = np.array([100 * (one[s] - other[s]) for s in sorted(set(one) & set(other))])
     if len(gaps) < 2:
-        return (float(gaps[0]) if len(gaps) else float("nan")), float("nan"), len(gaps)
+        return Gap(float(gaps[0]) if len(gaps) else float("nan"), float("nan"), len(gaps))
     half = stdtrit(len(gaps) - 1, 0.975) * gaps.std(ddof=1) / len(gaps) ** 0.5
-    return float(gaps.mean()), float(half), len(gaps)
+    return Gap(float(gaps.mean()), float(half), len(gaps))
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown."""
-    judged = sorted({r["judged"] for r in rows})
-    lines = [
-        f"# Do made wafers help a classifier? {describe_machine()}",
-        "",
-        "Originals, judging wafers and what the generator was taught with are of different lots. "
-        f"{judged[0]:,} to {judged[-1]:,} wafers judge, all of them real. Each seed is another "
-        "draw of originals and lots. Differences in points of macro-F1, with Student's 95 % "
-        "interval over the seeds. *wafer_cnn* learns from nothing, without turning wafers while it "
-        "learns; *wafernet* has its real settings. *Looks*: pictures looked at in training, the "
-        "same in all arms; as usual: by their number, as in the program.",
-        "",
-        "| network | originals | made | looks | arm | seeds | macro-F1 | lowest | less none "
-        "| less transforms | train (s) |",
-        "|" + "---|" * 11,
-    ]
-    classes = [
-        "",
-        "F1 of each class:",
-        "",
-        "| network | made | looks | arm | " + " | ".join(PATTERNS) + " |",
-        "|" + "---|" * (4 + len(PATTERNS)),
-    ]
-    verdicts = [""]
-    cells = ("network", "originals", "made", "looks")
-    for cell in dict.fromkeys(tuple(r[k] for k in cells) for r in rows):
-        mine = [r for r in rows if tuple(r[k] for k in cells) == cell]
-        network, originals, made, looks = cell
-        work = f"{looks:,}" if looks else "as usual"
-        for arm in (arm for arm in ARMS if any(r["arm"] == arm for r in mine)):
-            own = [r for r in mine if r["arm"] == arm]
-            macro = [r["macro_f1"] for r in own]
-            gaps = [text(difference(mine, arm, a)) if arm != a else "" for a in GOALS]
-            lines.append(
-                f"| {network} | {originals} | {made} | {work} | {arm} | {len(own)} | "
-                f"{np.mean(macro):.3f} | {min(macro):.3f} | {gaps[0]} | "
-                f"{gaps[1] if arm != 'none' else ''} | {np.mean([r['seconds'] for r in own]):.0f} |"
-            )
-            f1 = [f"{np.mean([r['f1'][name] for r in own]):.2f}" for name in PATTERNS]
-            classes.append(f"| {network} | {made} | {work} | {arm} | {' | '.join(f1)} |")
-        verdicts += verdict(mine, f"{network}, {made} made, looks {work}")
-    return "\n".join([*lines, *verdicts, *classes])
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """For each network, settings and condition the mean scores and the differences to others."""
+    found = []
+    for cell, of_cell in grouped(rows, CELL).items():
+        for condition in (c for c in CONDITIONS if any(r["condition"] == c for r in of_cell)):
+            own = [r for r in of_cell if r["condition"] == condition]
+            found.append({
+                **dict(zip(CELL, cell, strict=True)), "condition": condition, "seeds": len(own),
+                "macro_f1": mean(own, "macro_f1"), "lowest": min(r["macro_f1"] for r in own),
+                "seconds": mean(own, "seconds"), "f1": mean_by_class(own),
+                "gaps": {
+                    other: difference(of_cell, condition, other)
+                    for other in GOALS if condition not in (other, "none")
+                },
+            })  # fmt: skip
+    return found
 
 
-def verdict(rows: list[dict[str, Any]], title: str) -> list[str]:
-    """Whether the goal is reached, in a line."""
-    if not {"none", "transforms", "generated"} <= {r["arm"] for r in rows}:
-        return []
-    told = []
-    for against, goal in GOALS.items():
-        value, half, seeds = difference(rows, "generated", against)
-        if NETWORKS[rows[0]["network"]].weights is None:
-            reached = "reached" if value >= goal else "not reached"
-            told.append(f"{value:+.1f} points against {against}, goal +{goal:.0f}: {reached}")
+def verdict(summary: Row) -> list[str]:
+    """Whether generated wafers reach their goals, from the summary of this condition."""
+    is_pretrained = NETWORKS[summary["network"]].weights is not None
+    sentences = []
+    for other, goal in GOALS.items():
+        gap: Gap = summary["gaps"][other]
+        if not gap.seeds:
+            continue
+        if not is_pretrained:
+            reached = "reached" if gap.points >= goal else "not reached"
+            result = f"goal +{goal:.0f} {reached}"
+        elif gap.seeds < 2:
+            result = "one seed gives no interval"
         else:
-            below = "significantly below" if value + half < 0 else "not significantly below"
-            below = below if seeds > 1 else "one seed cannot tell how sure that is"
-            told.append(f"{value:+.1f} points against {against}: {below}")
-    return [f"- {title}, {seeds} seed{'s' * (seeds != 1)}: generated is {'; '.join(told)}."]
+            is_below = gap.points + gap.half < 0
+            result = "significantly below" if is_below else "not significantly below"
+        sentences.append(f"{gap.points:+.1f} points from {other}: {result}")
+    return sentences
 
 
-def text(told: tuple[float, float, int]) -> str:
-    """A difference with its interval."""
-    value, half, seeds = told
-    return f"{value:+.1f}" if seeds < 2 else f"{value:+.1f} ± {half:.1f}"
+def markdown(rows: Sequence[Row]) -> str:
+    """The table, the verdicts, and the F1 of each class."""
+    tested = sorted({r["tested"] for r in rows})
+    found = summarise(rows)
+
+    def samples(row: Row) -> str:
+        return f"{row['samples']:,}" if row["samples"] else "automatic"
+
+    scores = [
+        [r["network"], r["originals"], r["synthetic"], samples(r), r["condition"], r["seeds"],
+         number(r["macro_f1"]), number(r["lowest"]), *(r["gaps"].get(other, "") for other in GOALS),
+         number(r["seconds"], 0)]
+        for r in found
+    ]  # fmt: skip
+    classes = [
+        [r["network"], r["synthetic"], samples(r), r["condition"],
+         *(number(r["f1"][name], 2) for name in PATTERNS)]
+        for r in found
+    ]  # fmt: skip
+    verdicts = [
+        f"- {r['network']}, {r['synthetic']} synthetic, samples {samples(r)}, seeds {r['seeds']}: "
+        f"generated is {'; '.join(verdict(r))}."
+        for r in found
+        if r["condition"] == "generated" and verdict(r)
+    ]
+    return "\n".join(
+        [
+            f"# Do synthetic wafers help a classifier? {describe_machine()}", "",
+            "Originals, test wafers and wafers of the generator's pretraining come from different "
+            f"lots. {tested[0]:,} to {tested[-1]:,} real test wafers. Each seed draws other "
+            "originals and lots. Differences in points of macro-F1 with Student's 95% interval "
+            "over the seeds. *wafer_cnn* is trained from scratch without augmentation; *wafernet* "
+            "has its usual settings. *Samples*: training samples, the same in all conditions; "
+            "automatic: by the number of pictures, as in the program.", "",
+            *table(["network", "originals", "synthetic", "samples", "condition", "seeds",
+                    "macro-F1", "lowest", *(f"minus {other}" for other in GOALS), "training (s)"],
+                   scores), "",
+            *verdicts, "",
+            "F1 of each class:", "",
+            *table(["network", "synthetic", "samples", "condition", *PATTERNS], classes),
+        ]
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

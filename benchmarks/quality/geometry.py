@@ -1,8 +1,8 @@
-"""Wafers drawn with ruler and compasses: a simulator that nothing here has learned from.
+"""Wafers drawn from geometric shapes: a simulator that is never used for pretraining.
 
-WaferNet is taught with a simulator of the program, so its wafers say little about those of anyone
-else. These are drawn by other rules on purpose: shapes of plain geometry with sharp borders,
-all of whose dies fail equally often. For benchmarks alone: nothing may learn from it beforehand.
+WaferNet is pretrained with the simulator of the program, so its wafers are no test for those of
+other sources. These are drawn by different rules on purpose: geometric shapes with sharp borders,
+whose dies all fail equally often. For benchmarks only: never pretrain with it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
 
-SIDE = 52  # dies a side, as in MixedWM38
-_NOISE = (0.01, 0.08)  # share of dies that fail besides
+SIDE = 52  # dies per side, as in MixedWM38
+_NOISE = (0.01, 0.08)  # share of other dies that fail
 _STRENGTH = (0.7, 1.0)  # share of dies of a shape that fail
 
 Inside = npt.NDArray[np.bool_]
@@ -25,7 +25,7 @@ Inside = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class _Plane:
-    """Where the dies of one wafer are, its radius 1, and where chance comes from."""
+    """Positions of the dies of a wafer with radius 1, and random numbers."""
 
     x: npt.NDArray[np.float64]  # (H, W)
     y: npt.NDArray[np.float64]
@@ -37,11 +37,15 @@ class _Plane:
     def radius(self) -> npt.NDArray[np.float64]:
         return np.hypot(self.x, self.y)
 
-    def disc(self, away: float, radius: float) -> Inside:
-        """A disc whose middle lies so far from the wafer's, in any direction."""
+    def from_point(self, distance: float) -> npt.NDArray[np.float64]:
+        """Distance from a random point, which has some distance from the centre of the wafer."""
         direction = self.between(0, 2 * math.pi)
-        x, y = away * math.cos(direction), away * math.sin(direction)
-        return np.asarray(np.hypot(self.x - x, self.y - y) < radius)
+        x, y = distance * math.cos(direction), distance * math.sin(direction)
+        return np.hypot(self.x - x, self.y - y)
+
+    def disc(self, distance: float, radius: float) -> Inside:
+        """A disc whose centre has some distance from that of the wafer."""
+        return np.asarray(self.from_point(distance) < radius)
 
 
 def _center(p: _Plane) -> Inside:
@@ -50,16 +54,14 @@ def _center(p: _Plane) -> Inside:
 
 def _donut(p: _Plane) -> Inside:
     inner = p.between(0.2, 0.4)
-    away = p.between(0, 0.08)
-    direction = p.between(0, 2 * math.pi)
-    radius = np.hypot(p.x - away * math.cos(direction), p.y - away * math.sin(direction))
+    radius = p.from_point(p.between(0, 0.08))
     return np.asarray((radius > inner) & (radius < inner + p.between(0.12, 0.3)))
 
 
 def _edge_loc(p: _Plane) -> Inside:
     middle, half = p.between(-math.pi, math.pi), math.radians(p.between(15, 50))
-    away = np.abs((np.arctan2(p.y, p.x) - middle + math.pi) % (2 * math.pi) - math.pi)
-    return np.asarray((away < half) & (p.radius() > 1 - p.between(0.1, 0.3)))
+    angle = np.abs((np.arctan2(p.y, p.x) - middle + math.pi) % (2 * math.pi) - math.pi)
+    return np.asarray((angle < half) & (p.radius() > 1 - p.between(0.1, 0.3)))
 
 
 def _edge_ring(p: _Plane) -> Inside:
@@ -75,7 +77,7 @@ def _near_full(p: _Plane) -> Inside:
 
 
 def _scratch(p: _Plane) -> Inside:
-    """A piece of a straight line, one or two dies wide."""
+    """A straight line, one or two dies wide."""
     heading, half = p.between(0, math.pi), p.between(0.3, 0.7)
     x, y = p.rng.uniform(-0.4, 0.4, 2)
     along = (p.x - x) * math.cos(heading) + (p.y - y) * math.sin(heading)
@@ -95,14 +97,14 @@ _SHAPES: dict[str, Callable[[_Plane], Inside]] = {
 
 
 def draw(patterns: tuple[str, ...], rng: np.random.Generator) -> Picture:
-    """A wafer that carries these patterns; none of them: noise alone.
+    """A wafer with some patterns; without any: only noise.
 
     Args:
-        patterns: Of the nine; ``Random`` only by itself.
-        rng: Where chance comes from; it moves on.
+        patterns: From ``simulator.PATTERNS``; ``Random`` only alone.
+        rng: Random numbers.
 
     Returns:
-        (52, 52), one pixel a die: no die, pass, fail.
+        (52, 52), one pixel per die: no die, pass, fail.
     """
     line = (2 * np.arange(SIDE) + 1) / SIDE - 1
     plane = _Plane(*np.meshgrid(line, line), rng=rng)

@@ -1,138 +1,138 @@
-"""The wafers of the study: split by lots, thinned, and multiplied before or after a split."""
+"""The wafers of the study: split by lots, thinned, and augmented before or after the split."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from wafer_core.data.split import DEFAULT_FRACTIONS, PARTS, assign_parts
+from benchmarks.wafers import Labels, load
+from wafer_core.data.split import DEFAULT_FRACTIONS, SPLITS, assign_splits
 from wafer_core.images import Picture
 from wafer_core.importers import Candidate
 from wafer_core.simulator import PATTERNS
 from wafer_core.tasks.augmentation.offline import AugmentConfig, augment
 
-Labels = np.ndarray[tuple[int], np.dtype[np.int64]]
-
 
 @dataclass(frozen=True, eq=False)
 class Wafers:
-    """Pictures, the index of each one's class (N,), and its lot (N,)."""
+    """N pictures, their class indices (N,) and their lots (N,)."""
 
     pictures: Sequence[Picture]
     labels: Labels
-    groups: np.ndarray[tuple[int], np.dtype[np.str_]]
+    lots: np.ndarray[tuple[int], np.dtype[np.str_]]
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, chosen: np.ndarray[Any, Any]) -> Wafers:
-        """Those of some indices or a mask."""
+    def select(self, chosen: np.ndarray[Any, Any]) -> Wafers:
+        """The wafers with some indices, or of a mask."""
         indices = np.arange(len(self))[chosen]
-        return Wafers(
-            [self.pictures[i] for i in indices], self.labels[indices], self.groups[indices]
-        )
+        return Wafers([self.pictures[i] for i in indices], self.labels[indices], self.lots[indices])
 
     def __add__(self, other: Wafers) -> Wafers:
         return Wafers(
             [*self.pictures, *other.pictures],
             np.concatenate([self.labels, other.labels]),
-            np.concatenate([self.groups, other.groups]),
+            np.concatenate([self.lots, other.lots]),
         )
 
-    def counts(self, classes: int) -> list[int]:
-        """Wafers of each class."""
+    def counts(self, classes: int = len(PATTERNS)) -> list[int]:
+        """Number of wafers of each class."""
         return [int(n) for n in np.bincount(self.labels, minlength=classes)]
 
 
-def load(candidates: Sequence[Candidate]) -> Wafers:
+Splits = dict[str, Wafers]
+
+
+def read_wafers(candidates: Sequence[Candidate]) -> Wafers:
     """Pictures, classes and lots of labelled wafers of the nine patterns."""
     return Wafers(
-        [c.load().picture for c in candidates],
-        np.array([PATTERNS.index(str(c.class_name)) for c in candidates]),
+        load(candidates),
+        np.array([PATTERNS.index(str(c.class_name)) for c in candidates], np.int64),
         np.array([str(c.group) for c in candidates]),
     )
 
 
-def by_lots(wafers: Wafers, fractions: dict[str, float], seed: int) -> dict[str, Wafers]:
-    """Whole lots to each part; rare classes choose first.
+def split_by_lots(wafers: Wafers, fractions: Mapping[str, float], seed: int) -> Splits:
+    """Whole lots in each split, stratified over the classes as in an import.
 
     Args:
         wafers: To split.
-        fractions: Share of train, validation and test, sum 1.
-        seed: Draws the lots.
+        fractions: Share of each split; they add up to 1.
+        seed: Of the split.
     """
-    known: dict[str, str] = {}
-    for label in np.argsort(np.bincount(wafers.labels), kind="stable"):
-        keys = wafers.groups[wafers.labels == label].tolist()
-        # what lots that were given away hold of this class is counted within
-        known |= assign_parts({str(label): keys}, known, {}, fractions, seed)
-    part = np.array([known[group] for group in wafers.groups.tolist()])
-    return {name: wafers.take(part == name) for name in PARTS}
+    keys = {
+        str(label): wafers.lots[wafers.labels == label].tolist()
+        for label in np.unique(wafers.labels)
+    }
+    split_of = assign_splits(keys, {}, {}, fractions, seed)
+    splits = np.array([split_of[lot] for lot in wafers.lots.tolist()])
+    return {name: wafers.select(splits == name) for name in SPLITS}
 
 
-def at_random(wafers: Wafers, fractions: dict[str, float], seed: int) -> dict[str, Wafers]:
-    """Pictures to each part by chance, whatever their lot or original: where copies may leak."""
+def split_at_random(wafers: Wafers, fractions: Mapping[str, float], seed: int) -> Splits:
+    """Pictures at random in each split, whatever their lot or original, so that copies leak."""
     order = np.random.default_rng([seed, 7]).permutation(len(wafers))
-    ends = np.round(np.cumsum([fractions[part] for part in PARTS]) * len(wafers)).astype(int)
+    ends = np.round(np.cumsum([fractions[name] for name in SPLITS]) * len(wafers)).astype(int)
     return {
-        part: wafers.take(chosen)
-        for part, chosen in zip(PARTS, np.split(order, ends[:-1]), strict=True)
+        name: wafers.select(chosen)
+        for name, chosen in zip(SPLITS, np.split(order, ends[:-1]), strict=True)
     }
 
 
 def thin(wafers: Wafers, share: float, seed: int) -> Wafers:
-    """A share of each class, one wafer at least, from all its lots.
+    """A share of each class, at least one wafer, from all its lots.
 
-    Whole lots would be nearer to a smaller file, but a lot holds mostly one or two classes: with
-    few lots whole classes are missing. Wafers have fewer neighbours of their lot beside them now,
-    so what leaks through lots is rather under- than overstated.
+    Whole lots would be closer to a smaller file, but most lots hold one or two classes: with few
+    lots, whole classes are missing. Wafers keep fewer neighbours of their lot, so the leak through
+    lots is underestimated rather than overestimated.
     """
     kept = []
     for label in np.unique(wafers.labels):
-        mine = np.flatnonzero(wafers.labels == label)
-        order = np.random.default_rng([seed, int(label)]).permutation(len(mine))
-        kept.append(mine[order[: max(1, round(share * len(mine)))]])
-    return wafers.take(np.sort(np.concatenate(kept)))
+        own = np.flatnonzero(wafers.labels == label)
+        order = np.random.default_rng([seed, int(label)]).permutation(len(own))
+        kept.append(own[order[: max(1, round(share * len(own)))]])
+    return wafers.select(np.sort(np.concatenate(kept)))
 
 
 def natural(wafers: Wafers, seed: int) -> Wafers:
-    """As they come."""
+    """Unchanged."""
     return wafers
 
 
 def augmented(wafers: Wafers, seed: int) -> Wafers:
-    """To each wafer one copy, turned, mirrored and sheared by the defaults of Augment."""
-    made = wafers
+    """One rotated, mirrored and sheared copy for each wafer, with the default transforms."""
+    found = wafers
     for label in np.unique(wafers.labels):
-        mine = wafers.take(wafers.labels == label)
-        made += _copies(mine, len(mine), [seed, int(label)])
-    return made
+        own = wafers.select(wafers.labels == label)
+        found += _copies(own, len(own), [seed, int(label)])
+    return found
 
 
 def balanced(wafers: Wafers, seed: int) -> Wafers:
-    """The same number of each class and as many in all: some left out, or filled with copies."""
+    """The same number of each class and about as many in all: subsampled or filled with copies."""
     labels = np.unique(wafers.labels)
     wanted = round(len(wafers) / len(labels))
-    parts = []
+    found = []
     for label in labels:
-        mine = wafers.take(wafers.labels == label)
-        if len(mine) >= wanted:
-            order = np.random.default_rng([seed, int(label)]).permutation(len(mine))
-            parts.append(mine.take(order[:wanted]))
+        own = wafers.select(wafers.labels == label)
+        if len(own) >= wanted:
+            order = np.random.default_rng([seed, int(label)]).permutation(len(own))
+            found.append(own.select(order[:wanted]))
         else:
-            parts.append(mine + _copies(mine, wanted - len(mine), [seed, int(label)]))
-    return sum(parts[1:], parts[0])
+            found.append(own + _copies(own, wanted - len(own), [seed, int(label)]))
+    return sum(found[1:], found[0])
 
 
-def _copies(mine: Wafers, count: int, seed: list[int]) -> Wafers:
-    """Some copies of wafers of one class, of all as often."""
+def _copies(wafers: Wafers, count: int, seed: list[int]) -> Wafers:
+    """Augmented copies of wafers of one class, equally many of each."""
     number = int(np.random.default_rng(seed).integers(2**31))
-    made = [(p, i) for p, i, _ in augment(mine.pictures, count, AugmentConfig(), number)]
-    origin = np.array([i for _, i in made])
-    return Wafers([p for p, _ in made], mine.labels[origin], mine.groups[origin])
+    copies = [(p, i) for p, i, _ in augment(wafers.pictures, count, AugmentConfig(), number)]
+    origin = np.array([i for _, i in copies])
+    return Wafers([p for p, _ in copies], wafers.labels[origin], wafers.lots[origin])
 
 
 @dataclass(frozen=True)
@@ -140,47 +140,46 @@ class Treatment:
     """What is done about few and rare wafers.
 
     Attributes:
-        words: For the table.
-        apply: To the part that it may touch, with a seed.
-        config: Settings of training that differ from the program's.
+        title: For the table.
+        apply: To the wafers that it may change, with a seed.
+        config: Settings of the training that differ from the defaults.
     """
 
-    words: str
+    title: str
     apply: Callable[[Wafers, int], Wafers]
     config: dict[str, Any]
 
 
-# What is done to pictures while training would blur what is done before; the last one is what the
-# program does by itself.
+# Augmentation during training would blur the effect of what is done before; only “defaults” has it.
 _PLAIN = {
     "balancing": "natural", "turns": False, "rotation_share": 0.0, "average_turns": False,
 }  # fmt: skip
 TREATMENTS: dict[str, Treatment] = {
-    "balanced": Treatment("over- and under-sampled to the same number a class", balanced, _PLAIN),
-    "natural": Treatment("as they come", natural, _PLAIN),
+    "balanced": Treatment("over- and undersampled to the same number per class", balanced, _PLAIN),
+    "natural": Treatment("unchanged", natural, _PLAIN),
     "defaults": Treatment(
-        "as they come, trained with the program's defaults (turned anew each epoch, rare classes "
-        "weigh more)", natural, {},
+        "unchanged, trained with the default settings (rotated during training, rare classes with "
+        "a higher weight)", natural, {},
     ),
-    "augmented": Treatment("each wafer joined by one turned and sheared copy", augmented, _PLAIN),
+    "augmented": Treatment("with one rotated and sheared copy of each wafer", augmented, _PLAIN),
 }  # fmt: skip
 
 
-def lots_first(pool: dict[str, Wafers], treatment: Treatment, seed: int) -> dict[str, Wafers]:
-    """Split by lots, then multiply inside the training part; the test part are lots held out."""
-    return {**pool, "train": treatment.apply(pool["train"], seed)}
+def lots_first(splits: Splits, treatment: Treatment, seed: int) -> Splits:
+    """Augment within the training split only; the test split are the held-out lots."""
+    return {**splits, "train": treatment.apply(splits["train"], seed)}
 
 
-def copies_first(pool: dict[str, Wafers], treatment: Treatment, seed: int) -> dict[str, Wafers]:
-    """Multiply what there is, then split the pictures at random: copies and lots are on all sides.
+def copies_first(splits: Splits, treatment: Treatment, seed: int) -> Splits:
+    """Augment, then split the pictures at random: copies and lots are in all splits.
 
-    The held-out lots are kept away from this, so that they can tell what it is worth.
+    The held-out lots are not used, so that the result can be tested on them.
     """
-    made = treatment.apply(pool["train"] + pool["validation"], seed)
-    return at_random(made, DEFAULT_FRACTIONS, seed)
+    wafers = treatment.apply(splits["train"] + splits["validation"], seed)
+    return split_at_random(wafers, DEFAULT_FRACTIONS, seed)
 
 
-PROTOCOLS: dict[str, Callable[[dict[str, Wafers], Treatment, int], dict[str, Wafers]]] = {
+PROTOCOLS: dict[str, Callable[[Splits, Treatment, int], Splits]] = {
     "lots first": lots_first,
     "copies first": copies_first,
 }

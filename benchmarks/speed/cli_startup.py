@@ -1,4 +1,4 @@
-"""How fast the command line answers: ``--help`` has to come in under half a second.
+"""Start-up time of the command line: ``--help`` must take less than half a second.
 
 python -m benchmarks.speed.cli_startup
 """
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from benchmarks.machine import describe_machine, write_results
+from benchmarks.tables import table
 from wafer_core.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,13 +21,13 @@ RUNS = 10
 
 
 def seconds_of(*arguments: str, runs: int = RUNS) -> list[float]:
-    """Wall times of a command, after one run that warms the disk cache."""
+    """Wall times of a command, after one run to warm the disk cache."""
     command = [sys.executable, "-m", "wafer_core", *arguments]
     times = []
     for _ in range(runs + 1):
-        began = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - start)
     return times[1:]
 
 
@@ -42,10 +43,13 @@ def main() -> int:
     lines = [
         f"# Command line start-up on {describe_machine()}",
         "",
-        "| command | seconds |",
-        "|---|---|",
-        f"| --help, median of {RUNS} (limit {LIMIT_SECONDS}) | {row['help_median_seconds']} |",
-        *(f"| {name} --help | {seconds} |" for name, seconds in commands.items()),
+        *table(
+            ["command", "seconds"],
+            [
+                [f"--help, median of {RUNS} (limit {LIMIT_SECONDS})", row["help_median_seconds"]],
+                *([f"{name} --help", seconds] for name, seconds in commands.items()),
+            ],
+        ),
     ]
     print("\n".join(lines))
     write_results("cli_startup", [row], "\n".join(lines))

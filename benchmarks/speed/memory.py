@@ -1,10 +1,10 @@
-"""How much memory the commands take at their peak.
+"""Peak memory of the commands.
 
     python -m benchmarks.speed.memory [--per-class 50]
 
-Simulated wafers of nine classes go the way of a user: ``import``, ``train`` with its defaults,
-``predict`` of all of them, ``generate`` of 100 for a class. The resident memory of a command and of
-the processes it started is read twenty times a second; what libraries share counts in each.
+Simulated wafers of nine classes: ``import``, ``train`` with its defaults, ``predict`` of all of
+them, and ``generate`` of 100 for one class. The resident memory of a command and of its child
+processes is read twenty times a second; shared libraries count in each process.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import psutil
 
 from benchmarks.machine import describe_machine, write_results
 from benchmarks.speed.predict_speed import write_wafers
+from benchmarks.tables import table
 from wafer_core.simulator import PATTERNS
 
 
@@ -35,30 +36,31 @@ def main() -> None:
             pattern = source / file.stem.rpartition("-")[0]
             pattern.mkdir(exist_ok=True)
             file.rename(pattern / file.name)
-        asked = f'[{{"name": "{PATTERNS[0]}", "ai_use": true}}]'
+        classes = f'[{{"name": "{PATTERNS[0]}", "ai_use": true}}]'
         commands = {
             "import": [str(source)],
             "train": [],
             "predict": [str(source)],
-            "generate": ["--class-list", asked, "--count", "100"],
+            "generate": ["--class-list", classes, "--count", "100"],
         }
         for name, arguments in commands.items():
             row = {"command": name, **peak([name, "--project", str(project), *arguments])}
             print(row, flush=True)
             rows.append(row)
     lines = [
-        f"# Memory at its peak, {given.per_class} wafers a class, on {describe_machine()}",
+        f"# Peak memory, {given.per_class} wafers per class, on {describe_machine()}",
         "",
-        "| command | MB | seconds |",
-        "|---|---|---|",
-        *(f"| `{r['command']}` | {r['megabytes']:,.0f} | {r['seconds']:.0f} |" for r in rows),
+        *table(
+            ["command", "MB", "seconds"],
+            [[r["command"], f"{r['megabytes']:,.0f}", f"{r['seconds']:.0f}"] for r in rows],
+        ),
     ]
     write_results("memory", rows, "\n".join(lines))
 
 
 def peak(arguments: list[str]) -> dict[str, float]:
-    """Run a command and watch it."""
-    started, most = time.perf_counter(), 0
+    """Peak memory and wall time of a command."""
+    start, most = time.perf_counter(), 0
     process = psutil.Popen(
         [sys.executable, "-m", "wafer_core", *arguments],
         stdout=subprocess.DEVNULL,
@@ -68,12 +70,12 @@ def peak(arguments: list[str]) -> dict[str, float]:
         try:
             family = [process, *process.children(recursive=True)]
             most = max(most, sum(member.memory_info().rss for member in family))
-        except psutil.NoSuchProcess:  # ended meanwhile
+        except psutil.NoSuchProcess:  # it has just ended
             continue
         time.sleep(0.05)
     if process.returncode:
         raise SystemExit(f"{arguments} ended with {process.returncode}")
-    return {"megabytes": most / 2**20, "seconds": time.perf_counter() - started}
+    return {"megabytes": most / 2**20, "seconds": time.perf_counter() - start}
 
 
 if __name__ == "__main__":

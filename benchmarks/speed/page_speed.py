@@ -1,11 +1,11 @@
-"""How fast the pages are in a real browser, with 10,000 pictures in the project.
+"""Speed of the pages in a real browser, with 10,000 pictures in the project.
 
     python -m benchmarks.speed.page_speed [--pictures 10000] [--rounds 10]
 
-Makes a project of simulated wafers in a temporary workspace, starts the server, and measures the
-first page, then changes of page: from the click until the new heading stands, and until the script
-has ended and all of the page is there. Needs chromium (Debian: apt-get install chromium) and
-requirements-dev.txt.
+Creates a project of simulated wafers in a temporary workspace, starts the server, and measures the
+time to the first page, then of page changes: from the click until the new heading is shown, and
+until the script has ended and the page is complete. Needs requirements-dev.txt and chromium
+(Debian: apt-get install chromium).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.machine import describe_machine, write_results
+from benchmarks.tables import number, table
 from wafer_core import simulator
 from wafer_core.data import pictures, workspace
 
@@ -35,23 +36,23 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-sync", "--disable-background-networking", "--disable-component-update",
 ]  # fmt: skip
-# Clicks a link and watches from inside the page, frame by frame: nothing of the driver is timed.
+# Clicks a link and watches the page frame by frame, so that the time of the driver does not count.
 CHANGE = """([link, title]) => new Promise(done => {
   const links = [...document.querySelectorAll('section[data-testid=stSidebar] a')];
-  const begun = performance.now();
-  let stands;
+  const start = performance.now();
+  let shown;
   links.find(a => a.textContent.trim().endsWith(link)).click();
   const look = () => {
     const heading = document.querySelector('h1');
     const app = document.querySelector('[data-testid=stApp]');
     const ended = app.getAttribute('data-test-script-state') === 'notRunning';
-    if (heading && heading.textContent.trim() === title) stands ??= performance.now() - begun;
-    if (stands !== undefined && ended) done([stands, performance.now() - begun]);
+    if (heading && heading.textContent.trim() === title) shown ??= performance.now() - start;
+    if (shown !== undefined && ended) done([shown, performance.now() - start]);
     else requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
 })"""
-# Streamlit tells on its root element whether the script of the page has ended.
+# Streamlit marks on its root element whether the script of the page has ended.
 ENDED = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
@@ -82,7 +83,7 @@ def start_server(home: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 
 def wait_for_port(address: str) -> None:
-    """Until the server takes connections."""
+    """Wait until the server accepts connections."""
     host, port = address.removeprefix("http://").split(":")
     end = time.monotonic() + 60
     while time.monotonic() < end:
@@ -94,19 +95,19 @@ def wait_for_port(address: str) -> None:
 
 
 def change_page(page: Page, link: str) -> tuple[float, float]:
-    """Seconds from a click on a page's link until its heading stands, and until all is there."""
+    """Seconds from a click until the heading of the new page is shown, and until it is complete."""
     page.locator("section[data-testid=stSidebar]").get_by_text(link, exact=True).wait_for()
-    stands, ended = page.evaluate(CHANGE, [link, link.split("· ")[-1]])
-    return stands / 1000, ended / 1000
+    shown, ended = page.evaluate(CHANGE, [link, link.split("· ")[-1]])
+    return shown / 1000, ended / 1000
 
 
 def measure(home: Path, folder: str, rounds: int) -> dict[str, Any]:
-    """First page and page changes; the browser is open already, as a user's is."""
+    """Times of the first page and of page changes; the browser is already open."""
     chromium = os.environ.get("WAFER_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        begun = time.perf_counter()
+        start = time.perf_counter()
         server, address = start_server(home)
         try:
             wait_for_port(address)
@@ -116,24 +117,24 @@ def measure(home: Path, folder: str, rounds: int) -> dict[str, Any]:
             page.locator(ENDED).wait_for()
             first = time.perf_counter()
             times: dict[str, list[tuple[float, float]]] = {name: [] for name in PAGES}
-            for turn in range(rounds + 1):
+            for number in range(rounds + 1):
                 for link in PAGES:
                     seconds = change_page(page, link)
-                    if turn:  # the first round warms the caches
+                    if number:  # the first round warms the caches
                         times[link].append(seconds)
                     page.wait_for_timeout(300)
         finally:
             server.kill()
             server.wait()
             browser.close()
-    stands = sorted(t[0] for each in times.values() for t in each)
+    shown = sorted(t[0] for each in times.values() for t in each)
     ended = sorted(t[1] for each in times.values() for t in each)
     at95 = int(0.95 * (len(ended) - 1))
     return {
-        "server_start_to_first_page_seconds": round(first - begun, 3),
+        "server_start_to_first_page_seconds": round(first - start, 3),
         "browser_open_to_first_page_seconds": round(first - opened, 3),
-        "heading_median_seconds": round(statistics.median(stands), 3),
-        "heading_p95_seconds": round(stands[at95], 3),
+        "heading_median_seconds": round(statistics.median(shown), 3),
+        "heading_p95_seconds": round(shown[at95], 3),
         "page_change_median_seconds": round(statistics.median(ended), 3),
         "page_change_p95_seconds": round(ended[at95], 3),
         "page_change_slowest_seconds": round(ended[-1], 3),
@@ -156,21 +157,22 @@ def main() -> int:
     lines = [
         f"# Pages in a browser with {arguments.pictures:,} pictures, on {describe_machine()}",
         "",
-        "| what | seconds | limit |",
-        "|---|---|---|",
-        f"| server start to first page | {row['server_start_to_first_page_seconds']:.2f} "
-        f"| {FIRST_LIMIT_SECONDS:.2f} |",
-        f"| new page's heading stands, median | {row['heading_median_seconds']:.3f} | |",
-        f"| the same, 95th percentile of {row['changes']} | {row['heading_p95_seconds']:.3f} "
-        f"| {LIMIT_SECONDS:.3f} |",
-        f"| all of the page is there, median | {row['page_change_median_seconds']:.3f} | |",
-        f"| the same, 95th percentile | {row['page_change_p95_seconds']:.3f} "
-        f"| {LIMIT_SECONDS:.3f} |",
-        *(
-            f"| all of {name}, median | {t:.3f} | |"
-            for name, t in row["median_by_page_seconds"].items()
+        *table(
+            ["time", "seconds", "limit"],
+            [
+                ["server start to first page", number(row["server_start_to_first_page_seconds"], 2),
+                 FIRST_LIMIT_SECONDS],
+                ["heading of a new page, median", number(row["heading_median_seconds"]), ""],
+                [f"heading, 95th percentile of {row['changes']}",
+                 number(row["heading_p95_seconds"]), LIMIT_SECONDS],
+                ["complete page, median", number(row["page_change_median_seconds"]), ""],
+                ["complete page, 95th percentile", number(row["page_change_p95_seconds"]),
+                 LIMIT_SECONDS],
+                *([f"complete {name}, median", number(seconds), ""]
+                  for name, seconds in row["median_by_page_seconds"].items()),
+            ],
         ),
-    ]
+    ]  # fmt: skip
     print("\n".join(lines))
     write_results("page_speed", [row], "\n".join(lines))
     return int(row["page_change_p95_seconds"] > LIMIT_SECONDS)

@@ -1,11 +1,11 @@
-"""How long a test set of 12,000 simulated wafers takes, and a fit to a class.
+"""Time to simulate a test set of 12,000 wafers, and to fit the simulator to a class.
 
     python -m benchmarks.speed.physics_speed [--count 12000]
 
-One process, one core; seconds of its processor time, because the machine may be shared, and those
-of the clock for what is written. Wafers are made by their factors, or drawn from ranges as the demo
-does; on disk are the pictures and the table of the command ``simulate``. The fit is to 60 simulated
-wafers of each pattern.
+One process on one core; CPU seconds, because the machine may be shared, and wall seconds for what
+is written to disk. Wafers are simulated by process factors, or drawn from ranges as in the demo. On
+disk are the pictures and the table of the command ``simulate``. The fit is to 60 simulated wafers
+of each pattern.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine, write_results
+from benchmarks.tables import number, table
 from wafer_core.simulator import PATTERNS, draw_values, simulate_factors, simulate_many
 from wafer_core.simulator.factorial import factorial_design
 from wafer_core.simulator.fit import fit
@@ -38,51 +39,52 @@ def main() -> None:
     fit(simulate_many("Loc", 2, 0))  # warm up
     rows: list[dict[str, Any]] = []
     for pattern in PATTERNS:
-        rows.append(one(pattern, count // len(PATTERNS)))
+        rows.append(time_pattern(pattern, count // len(PATTERNS)))
         print(rows[-1], flush=True)
     simulated = sum(row["simulate"] for row in rows)
     drawn = sum(row["from_ranges"] for row in rows)
     with tempfile.TemporaryDirectory() as folder:
         per_cell = count // 12
         wafers = factorial_design("Loc", LEVELS, per_cell, 0)
-        began = time.perf_counter()
+        start = time.perf_counter()
         on_disk = seconds(lambda: write_test_set(wafers, Path(folder) / "set", "Loc"))
-        waited = time.perf_counter() - began
+        wall = time.perf_counter() - start
     lines = [
         f"# Simulated wafers, one process; {describe_machine()}",
         "",
         f"{rows[0]['wafers'] * len(rows):,} wafers of nine patterns: {simulated:.1f} s by factors, "
         f"{drawn:.1f} s drawn from ranges. A test set of {12 * per_cell:,} wafers on disk, in 12 "
-        f"combinations of levels, with its table: {on_disk:.1f} s (by the clock {waited:.1f} s, "
+        f"design cells, with its table: {on_disk:.1f} s (wall time {wall:.1f} s, "
         f"load {os.getloadavg()[0]:.1f}).",
         "",
-        "| pattern | wafers | by factors (s) | from ranges (s) | fit to 60 (s) | 400 of it (s) |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {r['pattern']} | {r['wafers']:,} | {r['simulate']:.2f} | {r['from_ranges']:.2f} | "
-        f"{r['fit']:.1f} | {r['fitted_400']:.2f} |"
-        for r in rows
-    ]
+        *table(
+            ["pattern", "wafers", "by factors (s)", "from ranges (s)", "fit to 60 (s)",
+             "400 fitted (s)"],
+            [[r["pattern"], f"{r['wafers']:,}", number(r["simulate"], 2),
+              number(r["from_ranges"], 2), number(r["fit"], 1), number(r["fitted_400"], 2)]
+             for r in rows],
+        ),
+    ]  # fmt: skip
     rows.append(
         {
             "pattern": "Loc, on disk",
             "wafers": 12 * per_cell,
             "on_disk": on_disk,
-            "on_disk_by_the_clock": waited,
+            "on_disk_wall": wall,
         }
     )
     write_results("physics_speed", rows, "\n".join(lines))
 
 
 def seconds(work: Callable[[], object]) -> float:
-    began = time.process_time()
+    """CPU seconds of a call."""
+    start = time.process_time()
     work()
-    return time.process_time() - began
+    return time.process_time() - start
 
 
-def one(pattern: str, count: int) -> dict[str, Any]:
-    """Seconds of one pattern."""
+def time_pattern(pattern: str, count: int) -> dict[str, Any]:
+    """CPU seconds for one pattern."""
     class_wafers = simulate_many(pattern, 60, 1)
     models: list[Any] = []
     return {
