@@ -336,7 +336,7 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pictures.shutil, "copyfile", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StorageError, match="the disk is full"):
         pictures.add_originals(project, slug, [pictures.NewPicture(marked(777), "a.png")])
     monkeypatch.undo()

@@ -36,9 +36,9 @@ def say(sentence: object, stream: Any = None) -> None:
 
 def open_project(path: Path) -> Any:
     """The project in a folder."""
-    from wafer_core.data.project import Project
+    from wafer_core.data import imports
 
-    return Project.open(path)
+    return imports.open_project(path)
 
 
 def run_job(project: Path, workflow: str, parameters: dict[str, Any], device: str = "auto") -> Any:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from wafer_core import files, names
-from wafer_core.data import synthetic, trash
+from wafer_core.data import trash
 from wafer_core.data.manifest import (
     PictureRecord,
     class_folder,
@@ -229,17 +230,9 @@ def undo(project: Project, run_id: str) -> Undone:
         run = find(project, run_id)
         if run.state != DONE:
             raise ProjectError("This import is undone already; reload the page.")
-        folder, removed = _folder(project, run_id, DONE), 0
-        with files.storage_errors(folder):
-            for c in run.classes:
-                for record in _present(project, c):
-                    source = class_folder(project, c.slug) / "originals" / record.file
-                    shutil.copyfile(source, folder / f"{record.sha}.png")
-                    removed += 1
-            sync_batch()
-        run = _change(project, run, UNDOING)
+        removed = sum(len(_present(project, c)) for c in run.classes)
         before = {c.slug for c in project.classes()}
-        _take_back(project, run)
+        _take_back(project, _change(project, run, UNDOING))
         gone = before - {c.slug for c in project.classes()}
         return Undone(
             removed, run.total - removed, tuple(c.name for c in run.classes if c.slug in gone)
@@ -272,6 +265,17 @@ def discard(project: Project, run_id: str) -> None:
     """
     with project.lock():
         files.remove_folder(_folder(project, _undone(project, run_id).id, UNDONE))
+
+
+def open_project(path: Path) -> Project:
+    """Open a project, and complete the imports that an interrupted process began.
+
+    Raises:
+        ProjectError: It does not exist, cannot be read, is damaged, or a newer version wrote it.
+    """
+    project = Project.open(path)
+    complete(project)
+    return project
 
 
 def complete(project: Project) -> int:
@@ -329,8 +333,9 @@ def _change(project: Project, run: ImportRun, state: str) -> ImportRun:
 
 
 def _apply(project: Project, run: ImportRun) -> ImportRun:
-    """Copy the pictures of a pending import to their classes and list them there."""
+    """Move the pictures of a pending import to their classes and list them there."""
     folder = _folder(project, run.id, PENDING)
+    uses = Counter(record.sha for c in run.classes for record in c.records)
     for c in run.classes:
         root = class_folder(project, c.slug)
         if not (root / "class.json").exists():
@@ -342,31 +347,47 @@ def _apply(project: Project, run: ImportRun) -> ImportRun:
         with files.storage_errors(root):
             (root / "originals").mkdir(parents=True, exist_ok=True)
             for record in c.records:
-                source = folder / f"{record.sha}.png"
-                if record.sha in known or record.file in taken or not source.exists():
-                    continue
-                shutil.copyfile(source, root / "originals" / record.file)
-                present.append(record)
+                if record.sha not in known and record.file not in taken:
+                    target = root / "originals" / record.file
+                    _place(folder / f"{record.sha}.png", target, is_last=uses[record.sha] == 1)
+                    if target.exists():
+                        present.append(record)
         sync_batch()
         write_manifest(root / "originals", present)
-    done = _change(project, run, DONE)
-    _remove_pictures(_folder(project, run.id, DONE))
-    return done
+    if any(c.new for c in run.classes):
+        project.store_suggestions()
+    for path in folder.glob("*.png"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return _change(project, run, DONE)
+
+
+def _place(source: Path, target: Path, *, is_last: bool) -> None:
+    """Move or copy a picture; one that an interrupted process has moved already is there."""
+    if is_last:
+        with contextlib.suppress(FileNotFoundError):
+            source.replace(target)
+    elif source.exists():
+        part = target.with_name(f"{files.TEMPORARY_PREFIX}{target.name}")
+        shutil.copyfile(source, part)
+        part.replace(target)
 
 
 def _take_back(project: Project, run: ImportRun) -> None:
-    """Take the pictures of an import out of the manifests; remove new classes that are empty."""
+    """Take the pictures of an import out of their classes; remove new classes that are empty."""
+    folder = _folder(project, run.id, UNDOING)
     for c in run.classes:
         root = class_folder(project, c.slug) / "originals"
         mine = {record.file for record in _present(project, c)}
         if mine:
             write_manifest(root, [r for r in read_manifest(root).records if r.file not in mine])
-            for file in mine:
-                with contextlib.suppress(OSError):
-                    (root / file).unlink(missing_ok=True)
+        listed = {r.file for r in read_manifest(root).records}
+        with files.storage_errors(root):
+            for record in c.records:
+                if record.file not in listed and (root / record.file).exists():
+                    (root / record.file).replace(folder / f"{record.sha}.png")
         if c.new is not None and _is_empty(project, c.slug):
-            folder = project.path / trash.FOLDER / project.delete_class(c.slug)
-            files.remove_folder(folder)
+            files.remove_folder(project.path / trash.FOLDER / project.delete_class(c.slug))
     _change(project, run, UNDONE)
 
 
@@ -380,14 +401,10 @@ def _present(project: Project, imported: ImportedClass) -> list[PictureRecord]:
 def _is_empty(project: Project, slug: str) -> bool:
     """Whether a class exists and has neither originals nor synthetic pictures."""
     folder = class_folder(project, slug)
-    return (
-        (folder / "class.json").exists()
-        and not read_manifest(folder / "originals").records
-        and not any(synthetic.runs(project, slug, origin) for origin in synthetic.ORIGINS)
+    if not (folder / "class.json").exists() or read_manifest(folder / "originals").records:
+        return False
+    return not any(
+        any(path.iterdir())
+        for path in folder.iterdir()
+        if path.is_dir() and path.name != "originals"
     )
-
-
-def _remove_pictures(folder: Path) -> None:
-    for path in folder.glob("*.png"):
-        with contextlib.suppress(OSError):
-            path.unlink()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wafer_core import files, names
-from wafer_core.data import models, pictures
+from wafer_core.data import imports, models, pictures
 from wafer_core.data.project import Project
 from wafer_core.data.project_zip import export_zip as export_zip
 from wafer_core.data.project_zip import import_zip as import_zip
@@ -125,7 +125,7 @@ def find_project(workspace: Path, folder: str) -> Project:
         raise ProjectError(
             "There is no project “{name}”; choose one on the home page.", name=folder[:60]
         )
-    return Project.open(workspace / folder)
+    return imports.open_project(workspace / folder)
 
 
 def create_project(workspace: Path, name: str, seed: int = 0) -> Project:

@@ -80,14 +80,14 @@ def run_job(folder: Path, listener: Callable[[Event], None] | None = None) -> di
 def _work(folder: Path, spec: JobSpec, writer: EventWriter, heartbeat: Heartbeat) -> dict[str, Any]:
     """Wait for the device if the workflow needs it, then run the workflow."""
     # Slow imports, so only after the first event.
-    from wafer_core.data.project import Project
+    from wafer_core.data import imports
     from wafer_core.workflows.context import WorkflowContext
     from wafer_core.workflows.registry import find_workflow
 
     workflow = find_workflow(spec.kind)
     parameters = workflow.parameters.from_mapping(spec.parameters)
     device = _device_name(spec.device) if workflow.needs_device else "cpu"
-    project = Project.open(project_of(folder))
+    project = imports.open_project(project_of(folder))
     sweep_leftovers(project.path)
     context = WorkflowContext(folder, spec, project, writer, device)
     heartbeat.watch(context)
