@@ -115,7 +115,7 @@ def _show(answer: Answer, is_sample: bool) -> None:
         st.caption(explanation(shown))
         names = [chart_text(name) for name in shown.probabilities]
         st.plotly_chart(
-            plots.probability_bars(names, list(shown.probabilities.values())),
+            plots.probability_bars(names, list(shown.probabilities.values()), translate=t_raw),
             key="home_bars",
             config={"displayModeBar": False},
         )

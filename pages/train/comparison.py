@@ -81,7 +81,7 @@ def _matrices(found: RunComparison, first: ModelRun, second: ModelRun) -> None:
     ):
         with column:
             st.markdown(t("**{name}**", name=run.name))
-            figure = plots.confusion(matrix, names, text=layout.text_colour())
+            figure = plots.confusion(matrix, names, text=layout.text_colour(), translate=t_raw)
             chart(
                 figure.update_layout(height=max(260, 30 * len(names) + 110)),
                 f"train_compare_matrix_{run.run}",

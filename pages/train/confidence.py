@@ -59,6 +59,7 @@ def _reliability(evaluated: StoredEvaluation, shown: ModelRun) -> None:
             [b.accuracy for b in bins],
             [b.accuracy_interval() for b in bins],
             [b.count for b in bins],
+            translate=t_raw,
         ),
         "train_reliability",
     )
@@ -105,6 +106,7 @@ def _thresholds(project: Project, evaluated: StoredEvaluation, shown: ModelRun) 
                 t_raw("share sent for review"): [o.review_share for o in steps],
             },
             threshold,
+            translate=t_raw,
         ),
         "train_thresholds",
     )

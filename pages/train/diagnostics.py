@@ -279,7 +279,7 @@ def _bars(
     ):
         figure = plots.layers(
             names, values, hover, grey, chart_text(each.name), y_title,
-            max(0.05, 1.05 * max(heights)), percent=key == "inactive",
+            max(0.05, 1.05 * max(heights)), percent=key == "inactive", translate=t_raw,
         )  # fmt: skip
         with column:
             chart(figure, f"train_{key}_{run.run}_{each.place}")
@@ -296,7 +296,7 @@ def _curvature(run: ModelRun, shown: Sequence[Shown]) -> None:
     if not clouds:
         st.info(t("This takes twelve different validation wafers; add wafers and train again."))
         return
-    chart(plots.distances(clouds), f"train_curvature_{run.run}")
+    chart(plots.distances(clouds, translate=t_raw), f"train_curvature_{run.run}")
 
 
 def _layers(run: ModelRun) -> None:

@@ -98,7 +98,7 @@ def curves(
         }
         axis = t_raw("loss (lower is better)")
         chart(
-            plots.curves(epochs, loss, t_raw("Loss"), axis, best_epoch=best_epoch),
+            plots.curves(epochs, loss, t_raw("Loss"), axis, best_epoch=best_epoch, translate=t_raw),
             f"{page}_loss_{name}",
         )
     with right:
@@ -108,4 +108,5 @@ def curves(
         }
         axis = t_raw("score (higher is better)")
         title = t_raw("On validation wafers")
-        chart(plots.curves(epochs, scores, title, axis, (0, 1), best_epoch), f"{page}_score_{name}")
+        figure = plots.curves(epochs, scores, title, axis, (0, 1), best_epoch, translate=t_raw)
+        chart(figure, f"{page}_score_{name}")

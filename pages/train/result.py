@@ -173,7 +173,9 @@ def _confusion(evaluated: StoredEvaluation, shown: ModelRun) -> tuple[int, int] 
             label_visibility="collapsed",
         )
     names = [chart_text(name) for name in evaluated.report.class_names]
-    figure = plots.confusion(evaluation.confusion, names, unit == "row %", layout.text_colour())
+    figure = plots.confusion(
+        evaluation.confusion, names, unit == "row %", layout.text_colour(), t_raw
+    )
     event = chart(
         figure.update_layout(height=max(280, 36 * len(names) + 110)),
         f"train_confusion_{shown.run}_{unit}",

@@ -119,6 +119,7 @@ def _trials(state: JobState) -> None:
                 [trial["score"] for trial in scored],
                 [_hover(trial) for trial in scored],
                 scored[0]["score"],
+                translate=t_raw,
             ),
             f"search_trials_{state.id}",
         )
