@@ -1,10 +1,12 @@
-"""The README names what there is: every page, command, file type and environment variable."""
+"""The documents name what there is: pages, commands, file types, environment variables."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,17 +15,43 @@ from wafer_core import __version__, cli
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-EXAMPLES = [line for line in README.splitlines() if line.startswith("python -m wafer_core ")]
+COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text("utf-8")
+EXAMPLES = [line for line in COMMAND_LINE.splitlines() if line.startswith("python -m wafer_core ")]
+ENGLISH = sorted((ROOT / "docs").glob("*.md"))
 
 
 def titles() -> list[str]:
     """Titles of all pages, as their files and their menu have them."""
-    return ["Home", *(p.stem.partition("_")[2] for p in sorted((ROOT / "pages").glob("*.py")))]
+    pages = sorted((ROOT / "pages").glob("*.py"), key=lambda p: int(p.stem.partition("_")[0]))
+    return ["Home", *(p.stem.partition("_")[2] for p in pages)]
+
+
+def generator() -> ModuleType:
+    """``docs/command_line.py`` as a module."""
+    spec = importlib.util.spec_from_file_location("command_line", ROOT / "docs/command_line.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 120
 
 
 def test_every_page_has_its_row() -> None:
     rows = re.findall(r"^\| (\w+) \| .{20,} \|$", README, re.MULTILINE)
     assert [row for row in rows if row in titles()] == titles()
+
+
+@pytest.mark.parametrize("language", ["", "ko"])
+def test_every_page_is_explained(language: str) -> None:
+    text = (ROOT / "docs" / language / "pages.md").read_text("utf-8")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert len(headings) == len(titles())
+    if not language:
+        assert headings == titles()
 
 
 @pytest.mark.parametrize("title", titles())
@@ -32,9 +60,8 @@ def test_every_page_shows_its_title(title: str) -> None:
     assert f'layout.start("{title}")' in path.read_text("utf-8")
 
 
-def test_every_command_has_an_example() -> None:
-    shown = {line.split()[3] for line in EXAMPLES}
-    assert shown == set(cli.COMMANDS)
+def test_the_command_line_page_is_up_to_date() -> None:
+    assert generator().text() == COMMAND_LINE, "run: python docs/command_line.py"
 
 
 @pytest.mark.parametrize("line", EXAMPLES)
@@ -44,11 +71,12 @@ def test_every_example_is_understood(line: str) -> None:
     assert chosen.command == line.split()[3]
 
 
-def test_every_file_type_is_named() -> None:
-    spelled = {"jpg": "JPEG", "tif": "TIFF", "tiff": "TIFF", "zip": "zips"}
+@pytest.mark.parametrize("language", ["", "ko"])
+def test_every_file_type_is_named(language: str) -> None:
+    text = (ROOT / "docs" / language / "file-formats.md").read_text("utf-8")
+    spelled = {"jpg": "JPEG", "tif": "TIFF", "tiff": "TIFF"}
     for ending in upload.TYPES:
-        word = spelled.get(ending, ending)
-        assert re.search(rf"\b{word}\b", README, re.IGNORECASE), ending
+        assert re.search(rf"\b{spelled.get(ending, ending)}\b", text, re.IGNORECASE), ending
 
 
 def test_every_environment_variable_is_named() -> None:
@@ -56,10 +84,13 @@ def test_every_environment_variable_is_named() -> None:
     used = {
         name for path in files for name in re.findall(r"WAFER_[A-Z_]+", path.read_text("utf-8"))
     }
-    told = set(re.findall(r"WAFER_[A-Z_]+", README))
-    assert told - {"WAFER_CHROMIUM"} <= used
-    # The three of a cluster's queue are explained beside the launcher that reads them.
-    assert {n for n in used - told if not n.startswith("WAFER_SLURM_")} == set()
+    for language in ("", "ko"):
+        named = set(
+            re.findall(
+                r"WAFER_[A-Z_]+", (ROOT / "docs" / language / "running.md").read_text("utf-8")
+            )
+        )
+        assert named == used
 
 
 def test_the_two_commands_of_a_fresh_machine() -> None:
@@ -84,7 +115,25 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 
 def test_links_to_files_exist() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
-        text = (ROOT / name).read_text("utf-8")
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
-            assert (ROOT / target).exists(), f"{name}: {target}"
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text("utf-8")):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_each_document_is_there_in_korean() -> None:
+    """The command line is made from the program, whose options are English."""
+    assert {p.name for p in (ROOT / "docs/ko").glob("*.md")} == {
+        p.name for p in ENGLISH if p.name != "command-line.md"
+    }
+
+
+@pytest.mark.parametrize("path", ENGLISH, ids=lambda p: p.name)
+def test_a_korean_document_has_the_same_sections(path: Path) -> None:
+    korean = ROOT / "docs" / "ko" / path.name
+    if path.name == "command-line.md":
+        assert not korean.exists()
+        return
+    levels = [
+        re.findall(r"^(#+) ", p.read_text("utf-8"), re.MULTILINE) for p in (path, korean)
+    ]
+    assert levels[0] == levels[1]
