@@ -66,8 +66,8 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
 
 def store(project: Project, name: str, origin: str, count: int, start: int = 900) -> None:
     slug = project.find_class(name).slug
-    parent = next(r for r in pictures.originals(project, slug) if r.part == "train")
-    made = [synthetic.MadePicture(marked(start + k), parent.file) for k in range(count)]
+    parent = next(r for r in pictures.originals(project, slug) if r.split == "train")
+    made = [synthetic.SyntheticPicture(marked(start + k), parent.file) for k in range(count)]
     synthetic.add(project, slug, origin, made, {})
 
 
@@ -99,7 +99,7 @@ def test_a_study_says_what_to_keep(
     stored = studies.newest(project, "benefit")
     assert stored is not None
     assert stored.id == result["study"]
-    assert str(Message.from_json(stored.found["sentence"])) == result["sentence"]
+    assert str(Message.from_json(stored.result["sentence"])) == result["sentence"]
 
 
 def test_stored_wafers_are_used_and_missing_ones_are_made(
@@ -143,9 +143,9 @@ def test_the_splits_do_not_mix(project: Project, seen: list[StudyData]) -> None:
         ("validation", data.originals.validation_pictures),
         ("test", data.test_pictures),
     ):
-        own = [manifest.load(project, slug, r) for slug, r in records if r.part == part]
+        own = [manifest.load(project, slug, r) for slug, r in records if r.split == part]
         assert {p.tobytes() for p in found} == {p.tobytes() for p in own}
-    assert data.test_lots == [r.key for _, r in records if r.part == "test"]
+    assert data.test_lots == [r.key for _, r in records if r.split == "test"]
     assert len(data.synthetic["generated"][0]) == 15  # five a class: one of the stored is left out
 
 
@@ -186,7 +186,7 @@ def test_a_study_goes_out_of_date_with_its_classes(project: Project, seen: list[
     assert study is not None
     assert studies.changes(project, study.id) == []
     fill(project, "Alpha", 2, start=7000)
-    assert studies.changes(project, study.id) == ["“Alpha”: 2 added"]
+    assert list(map(str, studies.changes(project, study.id))) == ["“Alpha”: 2 added"]
     for gone in ("benefit-gone", "../classes", ""):
         with pytest.raises(ProjectError, match="no study"):
             studies.changes(project, gone)
@@ -200,7 +200,7 @@ def test_a_study_is_exported_with_its_project(
     workspace.export_zip(project, stream)
     brought = workspace.import_zip(home, stream.getvalue(), "small.zip")
     (study,) = studies.list_studies(brought, "benefit")
-    assert workflow.is_result(study.found)
+    assert workflow.is_result(study.result)
     assert studies.changes(brought, study.id) == []
 
 
@@ -213,7 +213,7 @@ def test_a_damaged_study_says_so(project: Project, seen: list[StudyData]) -> Non
         path.write_text(text, "utf-8")
         (found,) = studies.list_studies(project, "benefit")
         assert found.damage is not None
-        assert word in found.damage
+        assert word in str(found.damage)
 
 
 def test_a_cancelled_study_stores_nothing_and_a_stopped_one_its_repeats(

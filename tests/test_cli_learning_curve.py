@@ -72,7 +72,7 @@ def test_a_curve_is_drawn_reported_and_stored(
     assert result["config"] == {
         "seeds": 2, "others": 5, "network": "wafernet", "sizes": [2], "made": [0, 3], "seed": 7,
     }  # fmt: skip
-    train = sum(r.part == "train" for r in pictures.originals(project, "alpha"))
+    train = sum(r.split == "train" for r in pictures.originals(project, "alpha"))
     sizes = [(row["size"], row["made"]) for row in result["rows"]]
     assert sizes == [(2, 0), (2, 3), (train, 0), (train, 3)]
     assert result["verdict"]["key"] == "unknown"  # one test wafer
@@ -82,14 +82,14 @@ def test_a_curve_is_drawn_reported_and_stored(
     stored = studies.newest(project, KIND)
     assert stored is not None
     assert stored.id == result["study"]
-    assert str(Message.from_json(stored.found["sentence"])) == result["sentence"]
+    assert str(Message.from_json(stored.result["sentence"])) == result["sentence"]
 
 
 def test_only_originals_of_the_right_split_are_used(
     project: Project, seen: list[StudyData]
 ) -> None:
     first = pictures.originals(project, "beta")[0]
-    made = synthetic.MadePicture(marked(77), first.file)
+    made = synthetic.SyntheticPicture(marked(77), first.file)
     synthetic.add(project, "beta", "generated", [made], {})
     run_job(create_job(project.path, KIND, QUICK, "cpu"))
     records = {
@@ -97,7 +97,7 @@ def test_only_originals_of_the_right_split_are_used(
             manifest.load(project, c.slug, r).tobytes()
             for c in project.classes()
             for r in pictures.originals(project, c.slug)
-            if r.part == part
+            if r.split == part
         ]
         for part in ("train", "test")
     }
@@ -164,7 +164,7 @@ def test_a_class_without_test_wafers_and_a_single_class_are_refused(
 ) -> None:
     project = small_project(home / "untested", {"Alpha": 8, "Beta": 8})
     slug = project.find_class("Alpha").slug
-    gone = [r.file for r in pictures.originals(project, slug) if r.part == "test"]
+    gone = [r.file for r in pictures.originals(project, slug) if r.split == "test"]
     pictures.delete_pictures(project, slug, gone)
     code, _, err = call(capsys, "--project", project.path, "--class", "Alpha")
     assert code == 2

@@ -17,6 +17,7 @@ from wafer_core.data.project import Project
 from wafer_core.errors import Cancelled, InputError, ParameterError
 from wafer_core.images import encode_png
 from wafer_core.jobs import list_jobs
+from wafer_core.messages import in_english
 from wafer_core.networks import features
 from wafer_core.simulator import simulate_many
 from wafer_core.tasks.evaluation import scoring
@@ -39,7 +40,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("generated", simulate_many("Center", 10, 5)),
         ("augmented", [np.rot90(manifest.load(project, "center", first)).copy()] * 2),
     ):
-        items = [synthetic.MadePicture(wafer) for wafer in wafers]
+        items = [synthetic.SyntheticPicture(wafer) for wafer in wafers]
         synthetic.add(project, "center", origin, items, {})
     return project.path
 
@@ -112,18 +113,19 @@ def test_a_stored_run_is_scored_and_keeps_its_scores(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [generated] = synthetic.runs(project, "center", "generated")
-    assert score.stored_scores(project, "center", generated) == {}
+    assert synthetic.stored_scores(project, "center", generated) == {}
     code, value, err = call(capsys, "--project", project.path, "--class", "center")
     assert code == 0, err
     assert (value["class"], value["run"], value["pictures"]) == ("Center", generated.run, 10)
-    parts = [record.part for record in pictures.originals(project, "center")]
+    parts = [record.split for record in pictures.originals(project, "center")]
     assert value["counts"]["training"] == parts.count("train")
     assert value["counts"]["held_out"] == len(parts) - parts.count("train")
     assert value["sentence"] in err
-    assert score.stored_scores(project, "center", generated) == {"wafernet": value}
+    stored = synthetic.stored_scores(project, "center", generated)
+    assert {name: in_english(each.values) for name, each in stored.items()} == {"wafernet": value}
     assert synthetic.runs(project, "center", "generated") == (generated,)
     [state] = list_jobs(project.path)
-    assert (state.kind, state.title, state.status) == ("score", "Score Center", "done")
+    assert (state.kind, str(state.title), state.status) == ("score", "Score Center", "done")
     synthetic.delete(project, "center", "generated", generated.run)
     assert not list(project.path.rglob("scores-*.json"))
 
@@ -135,7 +137,7 @@ def test_class_agreement_learns_from_training_originals_alone(
     assert code == 0, err
     told = value["scores"]["agreement"]
     parts = {
-        slug: [record.part == "train" for record in pictures.originals(project, slug)]
+        slug: [record.split == "train" for record in pictures.originals(project, slug)]
         for slug in ("center", "none")
     }
     learned = sum(sum(each) for each in parts.values())
@@ -159,7 +161,7 @@ def test_with_many_classes_few_originals_of_each_judge(
     assert len(known.others["none"]) == 20
     assert known.classes.training["Center"] is known.training
     first = pictures.originals(project, "none")
-    train = {manifest.load(project, "none", r).tobytes() for r in first if r.part == "train"}
+    train = {manifest.load(project, "none", r).tobytes() for r in first if r.split == "train"}
     assert {p.tobytes() for p in known.classes.training["none"]} <= train
     assert not {p.tobytes() for p in known.classes.held_out["none"]} & train
 
@@ -171,7 +173,7 @@ def test_a_project_of_one_class_gets_a_sentence(
     code, value, _ = call(capsys, "--project", project.path, "--class", "Center")
     assert code == 0
     assert value["scores"]["agreement"]["value"] is None
-    assert "another class to tell this one from; add one" in value["scores"]["agreement"]["note"]
+    assert "needs a second class to compare with; add one" in value["scores"]["agreement"]["note"]
 
 
 def test_folders_with_training_pictures_and_another_class_tell_class_agreement(
@@ -210,7 +212,7 @@ def test_the_scores_of_generate_are_told_and_kept(
     [entry] = json.loads(capsys.readouterr().out.splitlines()[-1])["classes"]
     assert code == 0
     run = synthetic.runs(project, "center", "augmented")[-1]
-    kept = score.stored_scores(project, "center", run)["wafernet"]
+    kept = in_english(synthetic.stored_scores(project, "center", run)["wafernet"].values)
     assert kept == entry["scores"]
     assert entry["sentence"] == kept["sentence"]
     assert entry["class_agreement"] == kept["scores"]["agreement"]["value"]
@@ -243,7 +245,7 @@ def test_a_generation_that_is_cancelled_while_scored_leaves_nothing(
     def cancelled(*_: object, **__: object) -> None:
         raise Cancelled("Cancelled.")
 
-    monkeypatch.setattr(scoring, "score_made", cancelled)
+    monkeypatch.setattr(scoring, "score_synthetic", cancelled)
     classes = '[{"name": "Center", "ai_use": false, "count": 6}]'
     code = cli.main(["generate", "--project", str(project.path), "--class-list", classes])
     assert code == 130
@@ -253,7 +255,7 @@ def test_a_generation_that_is_cancelled_while_scored_leaves_nothing(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "Give --real and --fake, two folders, or --project and --class"),
+        ([], "Give --real and --fake for two folders, or --project and --class"),
         (["--real", "x"], "Give --real and --fake"),
         (["--real", "x", "--fake", "x", "--run", "y"], "Give --real and --fake"),
         (["--project", "x"], "named by --project and --class"),
@@ -280,7 +282,7 @@ def test_a_wrong_call_is_told(
     ("arguments", "sentence"),
     [
         (["--class", "Donut"], "no class “Donut”"),
-        (["--class", "none"], "There are no made pictures in this class"),
+        (["--class", "none"], "This class has no synthetic pictures"),
         (["--class", "Center", "--run", "../center"], "There is no run “../center”"),
         (["--class", "Center", "--features", "inception"], "There are no weights of InceptionV3"),
         (["--class", "Center", "--weights", "w.pth"], "leave --weights out"),

@@ -94,8 +94,8 @@ def test_a_search_stores_a_preset_and_reports_it(
     assert given[0]["base"] == TrainConfig()
     preset = presets.find_preset(project, "Search 1")
     assert preset.settings == SETTINGS
-    assert str(Message.from_json(preset.told["verdict"])) == "better than the default"
-    assert preset.told["minutes"] == 2.5
+    assert str(Message.from_json(preset.summary["verdict"])) == "better than the default"
+    assert preset.summary["minutes"] == 2.5
 
 
 def test_a_running_search_reports_its_trials(project: Project, given: list[dict[str, Any]]) -> None:
@@ -117,26 +117,26 @@ def test_only_training_and_validation_originals_are_searched_on(
     project: Project, given: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    load_part = dataset.load_part
+    load_split = dataset.load_split
 
     def spy(project: Project, used: Any, part: str, *args: Any, **more: Any) -> Any:
         read.append(part)
-        return load_part(project, used, part, *args, **more)
+        return load_split(project, used, part, *args, **more)
 
     slug = project.find_class("Alpha").slug
-    parent = next(r for r in pictures.originals(project, slug) if r.part == "train")
-    made = synthetic.MadePicture(np.full((20, 20), 127, np.uint8), parent.file)
+    parent = next(r for r in pictures.originals(project, slug) if r.split == "train")
+    made = synthetic.SyntheticPicture(np.full((20, 20), 127, np.uint8), parent.file)
     synthetic.add(project, slug, "augmented", [made], {})
-    monkeypatch.setattr(dataset, "load_part", spy)
+    monkeypatch.setattr(dataset, "load_split", spy)
     result = run_job(create_job(project.path, "search", {}, "cpu"))
     assert read == ["train", "validation"]
     data: SearchData = given[0]["data"]
     records = [r for c in project.classes() for r in pictures.originals(project, c.slug)]
-    parts = [r.part for r in records]
+    parts = [r.split for r in records]
     assert len(data.pictures) == len(data.labels) == len(data.groups)
     assert len(data.pictures) == parts.count("train") + parts.count("validation")
     assert data.is_validation.sum() == parts.count("validation")
-    assert set(data.groups) == {r.key for r in records if r.part != "test"}
+    assert set(data.groups) == {r.key for r in records if r.split != "test"}
     assert len(data.synthetic_pictures) == 1
     assert data.synthetic_labels.tolist() == [0]
     assert "1 synthetic wafer was left out" in str(result["notes"][0])

@@ -16,6 +16,7 @@ from wafer_core.images import NO_DIE
 from wafer_core.importers import scan
 from wafer_core.jobs import list_jobs
 from wafer_core.jobs.context import JobContext
+from wafer_core.messages import Message, in_english
 from wafer_core.simulator import FACTORS, draw_values, factorial, simulate_factors
 from wafer_core.workflows.submit import create_job
 
@@ -66,7 +67,7 @@ def test_a_folder_of_all_levels_with_its_table(
     }  # fmt: skip
     for row, wafer in zip(
         rows,
-        factorial.level_grid(
+        factorial.factorial_design(
             "Scratch", {"scratch_length": ["low", 120.0], "density": ["low", "mid", "high"]}, 3, 4
         ),
         strict=True,
@@ -93,7 +94,7 @@ def test_a_data_file_is_one_that_can_be_imported(
     groups = [c.group for c in found.candidates]
     assert groups[:4] == groups[4:]  # wafers that differ by their levels alone stay together
     assert len(set(groups)) == 4
-    expected = list(factorial.level_grid("Loc", {"cluster_size": ["low", "high"]}, 4, 0))
+    expected = list(factorial.factorial_design("Loc", {"cluster_size": ["low", "high"]}, 4, 0))
     for candidate, wafer in zip(found.candidates, expected, strict=True):
         np.testing.assert_array_equal(candidate.load().picture, wafer.picture)
     assert [row["index"] for row in table(tmp_path / "set.csv")] == [str(k) for k in range(8)]
@@ -121,17 +122,17 @@ def test_a_class_of_a_project_is_fitted(
         (("--project", "P"), "Give either --pattern NAME"),
         (("--pattern", "Ring"), "no pattern “Ring”"),
         (("--pattern", "Donut", "--factor", "arc"), "--factor arc has no levels"),
-        (("--pattern", "Donut", "--factor", "arc=low,much"), "“much” is no level"),
-        (("--pattern", "Donut", "--factor", "arc="), "“” is no level"),
+        (("--pattern", "Donut", "--factor", "arc=low,much"), "“much” is not a level"),
+        (("--pattern", "Donut", "--factor", "arc="), "“” is not a level"),
         (("--pattern", "Donut", "--factor", "arc=4000"), "arc is 4000"),
         (("--pattern", "Donut", "--factor", "arc=low", "--factor", "arc=mid"), "given twice"),
-        (("--pattern", "Donut", "--factor", "scratch_length=low"), "does not bear on"),
+        (("--pattern", "Donut", "--factor", "scratch_length=low"), "does not apply to"),
         (("--pattern", "Donut", "--per-cell", "0"), "count is 0"),
         (("--pattern", "Donut", "--per-cell", "90000"), "count is 90000"),
         (("--pattern", "Donut", "--seed", "-1"), "seed is -1"),
     ],
 )
-def test_a_wrong_call_is_told_in_one_sentence_and_writes_nothing(
+def test_a_wrong_call_is_one_sentence_and_writes_nothing(
     arguments: tuple[str, ...], word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = call(capsys, "simulate", "--output", tmp_path / "set", *arguments)
@@ -141,11 +142,11 @@ def test_a_wrong_call_is_told_in_one_sentence_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_lies_there_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_existing_output_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "set").mkdir()
     code, _, err = call(capsys, "simulate", "--output", tmp_path / "set", "--pattern", "Loc")
     assert code == 2
-    assert "is there already" in err
+    assert "exists; give a new folder" in err
 
 
 def test_a_set_that_is_interrupted_leaves_nothing(
@@ -196,20 +197,20 @@ def test_generate_by_physics_stores_wafers_with_their_factors(
     assert run.info["levels"] == entry["levels"]
     assert list(run.info["cost"]["seconds"]) == ["fit", "simulate"]
     assert run.info["cost"]["storage_bytes"] > 13 * 100
-    assert "Most like Donut" in run.info["fit"]["sentence"]
+    assert "Most similar to Donut" in in_english(run.info["fit"]["sentence"])
     assert run.info["factors"]["ring_radius"][0] <= run.info["factors"]["ring_radius"][2]
     cells = [record.details["cell"] for record in run.records]
     assert sorted(cells.count(cell) for cell in range(6)) == [2, 2, 2, 2, 2, 3]
     folder = manifest.class_folder(rings, "ringe")
     for record in run.records:
-        assert record.part == "train"
+        assert record.split == "train"
         levels_of, factors = record.details["levels"], record.details["factors"]
         assert factors["notch_rotation"] == levels_of["notch_rotation"]
         mine = manifest.load(rings, "ringe", record, "generated", run.run)
         grid = images.read_png(folder / "originals" / record.details["grid_of"])
         np.testing.assert_array_equal(mine == NO_DIE, grid == NO_DIE)
     originals = {r.file: r for r in pictures.originals(rings, "ringe")}
-    assert {originals[r.details["grid_of"]].part for r in run.records} == {"train"}
+    assert {originals[r.details["grid_of"]].split for r in run.records} == {"train"}
 
 
 def test_the_same_seed_makes_the_same_wafers_without_levels(
@@ -227,13 +228,13 @@ def test_the_same_seed_makes_the_same_wafers_without_levels(
     ("more", "word"),
     [
         ({"mode": "magic"}, "choose one of gan, transforms, physics"),
-        ({"mode": "physics", "ai_use": True}, "give one of them"),
-        ({"mode": "gan", "levels": {"density": ["low"]}}, "Only physics has levels"),
-        ({"mode": "physics", "levels": ["density"]}, "give {"),
+        ({"mode": "physics", "ai_use": True}, "give only one of them"),
+        ({"mode": "gan", "levels": {"density": ["low"]}}, "Only the mode physics has levels"),
+        ({"mode": "physics", "levels": ["density"]}, "give an object such as {"),
         ({"mode": "physics", "levels": {"density": "low"}}, "give a list of levels"),
         ({"mode": "physics", "levels": {"density": []}}, "give a list of levels"),
         ({"mode": "physics", "levels": {"density": ["low", 2]}}, "lists a level twice"),
-        ({"mode": "physics", "levels": {"speed": ["low"]}}, "“speed” is no factor"),
+        ({"mode": "physics", "levels": {"speed": ["low"]}}, "There is no factor “speed”"),
         ({"mode": "physics", "levels": {"density": list(range(20))}}, "20 combinations"),
     ],
 )
@@ -248,11 +249,11 @@ def test_a_wrong_mode_or_level_leaves_no_job(
 
 @pytest.mark.parametrize(
     ("entry", "word"),
-    [({"name": "SEM", "mode": "physics"}, "Physics needs wafer maps"),
+    [({"name": "SEM", "mode": "physics"}, "The simulator needs wafer maps"),
      ({"name": "Ringe", "mode": "physics", "levels": {"scratch_length": ["low"]}},
-      "does not bear on the pattern Donut")],
+      "does not apply to the pattern Donut")],
 )  # fmt: skip
-def test_what_the_class_cannot_have_is_told_and_nothing_stays(
+def test_what_the_class_cannot_have_is_reported_and_nothing_stays(
     rings: Project, entry: dict[str, object], word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = generate(capsys, rings, [{"name": "Ringe", "mode": "physics"}, entry]
@@ -265,20 +266,20 @@ def test_what_the_class_cannot_have_is_told_and_nothing_stays(
 def test_a_cancelled_run_leaves_nothing(
     rings: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    original = JobContext.progress
+    texts: list[str] = []
+    original = JobContext._report
 
-    def progress(self: JobContext, fraction: float, text: str) -> None:
-        told.append(text)
+    def report(self: JobContext, fraction: float, text: Message | None) -> None:
+        texts.append(str(text))
         original(self, fraction, text)
-        if "stored" in text:
+        if "storing" in texts[-1]:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(JobContext, "progress", progress)
+    monkeypatch.setattr(JobContext, "_report", report)
     code, _, err = generate(capsys, rings, [{"name": "Ringe", "mode": "physics"}])
     assert code == 130
-    assert "as it was before" in err
-    assert told[:2] == ["Ringe: fitting the simulator", "Ringe: simulating"]
+    assert "project is unchanged" in err
+    assert texts[:2] == ["Ringe: fitting the simulator", "Ringe: simulating"]
     assert synthetic.runs(rings, "ringe", "generated") == ()
 
 
@@ -294,4 +295,4 @@ def test_a_class_of_one_wafer_is_made_too(rings: Project) -> None:
     run_job(list_jobs(rings.path)[0].folder)
     (run,) = synthetic.runs(rings, "one", "generated")
     assert len(run.records) == 5
-    assert "One wafer does not say" in run.info["fit"]["sentence"]
+    assert "One wafer does not show" in in_english(run.info["fit"]["sentence"])

@@ -1,4 +1,4 @@
-"""``score``: how good made pictures are, folders or a stored run."""
+"""``score``: score synthetic wafers against real ones, in folders or of a stored run."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any
 from wafer_core.cli.arguments import add_device, add_seed
 from wafer_core.cli.command import Command, open_project, run_job, say
 from wafer_core.errors import InputError, ParameterError
-from wafer_core.messages import Message, message
+from wafer_core.messages import in_english, message
 
 if TYPE_CHECKING:
     from wafer_core.tasks.evaluation.class_agreement import Classes
 
-_MOST = 5000  # pictures of a folder that are compared
+_MOST = 5000  # pictures of a folder that are used
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from wafer_core.networks.features import FEATURES
 
     folder = "a folder, zip, picture or wafer data file"
-    parser.add_argument("--real", type=Path, metavar="DIR", help=f"real pictures: {folder}")
-    parser.add_argument("--fake", type=Path, metavar="DIR", help="made pictures, the same way")
+    parser.add_argument("--real", type=Path, metavar="DIR", help=f"real wafers: {folder}")
+    parser.add_argument("--fake", type=Path, metavar="DIR", help="synthetic wafers, the same way")
     parser.add_argument(
         "--training",
         type=Path,
         metavar="DIR",
-        help="the originals that they were made from: copies are looked for among these, and the "
-        "floor is these against --real (copies among --real, the floor from two halves of it)",
+        help="the originals that they were made from: near copies are searched among these, and "
+        "these against --real are the baseline (without it: --real, and two halves of it)",
     )
     parser.add_argument(
         "--other",
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="pictures of another class, the ceiling; may be given several times; with --training "
-        "also for class agreement: every second lot teaches the classifier",
+        help="wafers of another class, as reference; may be given several times; with --training "
+        "also for class agreement: every second lot trains the classifier",
     )
     parser.add_argument(
         "--project", type=Path, metavar="DIR", help="score a stored run of this project instead"
@@ -49,16 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--features",
         default="wafernet",
         choices=tuple(FEATURES),
-        help="the network that compares: wafernet ships; inception is that of published figures "
-        "and wants its weights (wafernet)",
+        help="the network whose features are compared: wafernet is included; inception is used in "
+        "published figures and needs its weights (wafernet)",
     )
     parser.add_argument(
         "--weights",
         type=Path,
         metavar="FILE",
-        help="weights of inception (those that “weights download inception_v3” has stored)",
+        help="weights of inception (those stored by “weights download inception_v3”)",
     )
-    add_seed(parser, "of what is drawn; the same seed, the same figures")
+    add_seed(parser, "the same seed gives the same scores")
     add_device(parser)
 
 
@@ -68,14 +68,14 @@ def run(args: argparse.Namespace) -> Any:
         if any(folders.values()) or args.training or args.other or args.class_name is None:
             raise ParameterError(
                 "A stored run is named by --project and --class, without --real, --fake, "
-                "--training and --other."
+                "--training and --other; leave them out."
             )
         return _stored(args)
     missing = [name for name, path in folders.items() if path is None]
     if missing or args.class_name or args.run:
         raise ParameterError(
-            "Give --real and --fake, two folders, or --project and --class, a stored run; see "
-            "score --help."
+            "Give --real and --fake for two folders, or --project and --class for a stored run; "
+            "see score --help."
         )
     return _folders(args)
 
@@ -90,18 +90,18 @@ def _stored(args: argparse.Namespace) -> Any:
         "seed": args.seed,
     }
     result = run_job(project.path, "score", parameters, args.device)
-    say(str(Message.from_json(result["sentence"])))
+    say(in_english(result["sentence"]))
     return result
 
 
 def _folders(args: argparse.Namespace) -> Any:
-    """Score at once, without a job: there is no project to keep it in."""
+    """Score folders at once, without a job: there is no project to store the scores in."""
     from wafer_core.device import choose_device
-    from wafer_core.parameters import check_seed
+    from wafer_core.parameters import SEED
     from wafer_core.tasks.evaluation.scoring import score_synthetic
     from wafer_core.workflows.foreground import progress_line
 
-    check_seed(args.seed)
+    SEED.check("seed", args.seed)
     fake, _ = _read(args.fake)
     real, lots = _read(args.real)
     training = _read(args.training)[0] if args.training else []
@@ -121,7 +121,7 @@ def _folders(args: argparse.Namespace) -> Any:
             on_progress=progress,
             most=(_MOST, _MOST),
         )
-    say(str(scores.sentence))
+    say(scores.sentence)
     return scores.to_json()
 
 
@@ -131,7 +131,7 @@ def _classes(
     real: list[Any],
     others: dict[str, tuple[list[Any], list[str | None]]],
 ) -> Classes | None:
-    """What a classifier may learn from, if there is anything: half of each other class."""
+    """Originals for class agreement, if there are any: half of the lots of each other class."""
     from wafer_core.tasks.evaluation.class_agreement import Classes
 
     if not training or not others:
@@ -139,7 +139,7 @@ def _classes(
     name = str(args.training)
     learned, kept = {name: training}, {name: real}
     for other, (pictures, lots) in others.items():
-        # lot by lot in turn, since wafers of one lot are alike
+        # Lots alternate, because wafers of one lot are alike.
         number: dict[str, int] = {}
         half = [number.setdefault(lot or f"#{i}", len(number)) % 2 for i, lot in enumerate(lots)]
         learned[other] = [p for p, side in zip(pictures, half, strict=True) if not side]
@@ -148,10 +148,10 @@ def _classes(
 
 
 def _read(path: Path) -> tuple[list[Any], list[str | None]]:
-    """Pictures of a source, and their lots where it knows them; bad ones are told and left out.
+    """Pictures of a source, and their lots if known; bad ones are reported and left out.
 
     Raises:
-        InputError: There is none.
+        InputError: There are no pictures.
     """
     from wafer_core.errors import PictureError
     from wafer_core.importers import scan
@@ -160,7 +160,7 @@ def _read(path: Path) -> tuple[list[Any], list[str | None]]:
     for rejected in found.rejected:
         say(rejected.reason)
     if len(found.candidates) > _MOST:
-        say(f"{path}: the first {_MOST:,} of {len(found.candidates):,} pictures are compared.")
+        say(f"{path}: only the first {_MOST:,} of {len(found.candidates):,} pictures are used.")
     pictures, lots = [], []
     for candidate in found.candidates[:_MOST]:
         try:
@@ -169,8 +169,11 @@ def _read(path: Path) -> tuple[list[Any], list[str | None]]:
         except PictureError as exc:
             say(str(exc))
     if not pictures:
-        raise InputError(f"{path} holds no picture that can be read; see above, or check the path.")
+        raise InputError(
+            "{path} has no picture that can be read; see the reasons above, or check the path.",
+            path=str(path),
+        )
     return pictures, lots
 
 
-COMMAND = Command("score made pictures against real ones", add_arguments, run)
+COMMAND = Command("score synthetic wafers against real ones", add_arguments, run)

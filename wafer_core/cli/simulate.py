@@ -1,4 +1,4 @@
-"""``simulate``: a test set of simulated wafers, all levels of process factors."""
+"""``simulate``: a test set of simulated wafers for all combinations of process factors."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument(
         "--output", type=Path, required=True, metavar="PATH",
-        help="a new folder for pictures and levels.csv, or a new wafer data file .npz",
+        help="a new folder for pictures and levels.csv, or a new wafer data file (.npz)",
     )  # fmt: skip
     parser.add_argument(
-        "--pattern", metavar="NAME", help=f"what the wafers carry: one of {', '.join(PATTERNS)}"
+        "--pattern", metavar="NAME", help=f"the pattern of the wafers: one of {', '.join(PATTERNS)}"
     )
     parser.add_argument(
         "--project", type=Path, metavar="DIR",
-        help="instead of a pattern: the simulator is fitted to a class of this project",
+        help="instead of a pattern: fit the simulator to a class of this project",
     )  # fmt: skip
-    parser.add_argument("--class", dest="class_name", metavar="NAME", help="which class")
+    parser.add_argument("--class", dest="class_name", metavar="NAME", help="the class to fit")
     names = ", ".join(
         f"{name} ({f.limits[0]:g} to {f.limits[1]:g}{f' {f.unit}' if f.unit else ''})"
         for name, f in FACTORS.items()
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--factor", action="append", default=[], metavar="NAME=LEVELS",
         help="a factor to vary and its levels: low, mid, high or numbers, such as "
-        "scratch_length=low,120; may be given several times: every combination is made. "
+        "scratch_length=low,120; may be given several times: all combinations are made. "
         f"Factors: {names.replace('%', '%%')}",
     )  # fmt: skip
     parser.add_argument(
@@ -63,15 +63,15 @@ def run(args: argparse.Namespace) -> Any:
     if len(factors) < len(args.factor):
         raise ParameterError("A factor is given twice; give all its levels at once.")
     total = factorial.design_size(factors, args.per_cell)
-    if args.output.exists():  # said before the fit
-        raise InputError(f"{args.output} is there already; name a new folder or file.")
+    if args.output.exists():  # before the fit, which takes long
+        raise InputError("{path} exists; give a new folder or file.", path=str(args.output))
     source: PhysicsModel | str = args.pattern or ""
     class_name = args.pattern
     result: dict[str, Any] = {}
     if args.project:
         class_name, originals = _originals(args.project, args.class_name)
         source = fit.fit(originals, args.seed, class_name)
-        say(str(source.fit.sentence))
+        say(source.fit.sentence)
         result = {"class": class_name, "fit": source.fit.to_json()}
     wafers = factorial.factorial_design(source, factors, args.per_cell, args.seed)
     with progress_line(sys.stderr, message("Simulating")) as progress:
@@ -89,14 +89,18 @@ def _factor(given: str) -> tuple[str, list[str | float]]:
 
     name, equals, words = given.partition("=")
     if not equals:
-        raise ParameterError(f"--factor {given} has no levels; give {given}=low,mid,high.")
+        raise ParameterError(
+            "--factor {given} has no levels; give {given}=low,mid,high.", given=given
+        )
     chosen: list[str | float] = []
     for word in words.split(","):
         try:
             chosen.append(word.strip() if word.strip() in LEVELS else float(word))
         except ValueError as exc:
             raise ParameterError(
-                f"--factor {given}: “{word}” is no level; give low, mid, high or a number."
+                "--factor {given}: “{word}” is not a level; give low, mid, high or a number.",
+                given=given,
+                word=word,
             ) from exc
     return name.strip(), chosen
 
@@ -120,4 +124,4 @@ def _counted(
         yield wafer
 
 
-COMMAND = Command("make a test set of simulated wafers, all levels", add_arguments, run)
+COMMAND = Command("make a test set of simulated wafers", add_arguments, run)

@@ -176,7 +176,8 @@ def _complete_class(args: argparse.Namespace, project: Any, parameters: Json) ->
 
 
 def _complete_classes(args: argparse.Namespace, project: Any, parameters: Json) -> None:
-    parameters["classes"] = [project.find_class(n).name for n in parameters.get("classes", ())]
+    if "classes" in parameters:
+        parameters["classes"] = [project.find_class(name).name for name in parameters["classes"]]
 
 
 def _search_sentence(result: Json) -> str:

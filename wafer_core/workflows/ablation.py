@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from wafer_core import images
 from wafer_core.data import dataset, manifest
 from wafer_core.data.dataset import Dataset
 from wafer_core.data.project import Project
-from wafer_core.errors import DataError, InputError
+from wafer_core.errors import DataError, InputError, ParameterError
 from wafer_core.images import Picture
 from wafer_core.json_fields import Fields, a_message
 from wafer_core.messages import N_, Message, counted, listed, message
@@ -70,6 +70,13 @@ class AblationParameters(Settings):
             option="class",
         )
     )
+
+    @classmethod
+    def from_mapping(cls, values: object) -> Self:
+        """Read the parameters; an empty list of classes is an error, not all classes."""
+        if isinstance(values, Mapping) and values.get("classes") == []:
+            raise ParameterError("classes is empty; name at least one class, or leave it out.")
+        return super().from_mapping(values)
 
 
 @dataclass(frozen=True)

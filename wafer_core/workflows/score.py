@@ -22,8 +22,8 @@ from wafer_core.messages import N_, Message, message
 from wafer_core.networks.features import FEATURES
 from wafer_core.parameters import SEED, Parameter, Settings, Text, declare
 from wafer_core.progress import SILENT, Progress
+from wafer_core.tasks.evaluation import scoring
 from wafer_core.tasks.evaluation.class_agreement import Classes
-from wafer_core.tasks.evaluation.scoring import MOST, score_synthetic
 from wafer_core.workflows.context import WorkflowContext
 from wafer_core.workflows.workflow import Workflow
 
@@ -134,9 +134,9 @@ def score_stored(
         WaferError: A picture or the network's weights are missing or damaged.
     """
     slug, count = wafer_class.slug, len(made.records)
-    chosen = np.random.default_rng((seed, 12)).permutation(count)[: MOST[0]]
+    chosen = np.random.default_rng((seed, 12)).permutation(count)[: scoring.MOST[0]]
     known = originals_of(project, slug)
-    scores = score_synthetic(
+    scores = scoring.score_synthetic(
         [manifest.load(project, slug, made.records[i], made.origin, made.run) for i in chosen],
         known.training,
         known.held_out,

@@ -22,7 +22,7 @@ from wafer_core.messages import N_, Message, counted, message
 from wafer_core.parameters import Parameter, Settings, Text, declare, nested
 from wafer_core.progress import Progress
 from wafer_core.tasks.classification.config import TrainConfig
-from wafer_core.tasks.search.search import search
+from wafer_core.tasks.search import search as task
 from wafer_core.tasks.search.settings import VERDICTS, Outcome, SearchConfig, Trial
 from wafer_core.tasks.search.space import describe
 from wafer_core.tasks.search.trial import SearchData
@@ -66,7 +66,7 @@ def run(context: WorkflowContext, parameters: SearchParameters) -> dict[str, Any
     data, notes = read_data(context, read)
     context.adapt_threads()
     outcome: Outcome | None = None
-    for event in search(data, base, config, context.device, searching, context.stop_requested):
+    for event in task.search(data, base, config, context.device, searching, context.stop_requested):
         if isinstance(event, Outcome):
             outcome = event
         elif isinstance(event, Trial):
