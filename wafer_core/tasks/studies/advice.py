@@ -252,7 +252,13 @@ def _unknown(
                 more, points=100 * max(abs(gain.value), MATTERS),
             )
         )  # fmt: skip
-    if repeats:
+    if seeds < MIN_REPEATS:
+        sentences.append(
+            message(
+                "Set Repeats to {count}: with one, the seed variance is unknown.", count=repeats
+            )
+        )
+    elif repeats:
         sentences.append(
             message(
                 "Set Repeats to {count}: too much of the variation comes from the training seed.",

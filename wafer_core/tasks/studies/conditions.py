@@ -23,8 +23,9 @@ from wafer_core.tasks.augmentation.offline import AugmentConfig, augment
 from wafer_core.tasks.classification.config import TrainConfig
 from wafer_core.tasks.classification.train import train
 from wafer_core.tasks.classification.train_data import TrainData
-from wafer_core.tasks.generation.dcgan.training import GanConfig
-from wafer_core.tasks.generation.presets import GenerateResult, Step, generate
+from wafer_core.tasks.generation.config import GenerationConfig
+from wafer_core.tasks.generation.presets import generate
+from wafer_core.tasks.generation.steps import GenerateResult, Step
 
 Labels = npt.NDArray[np.int64]
 OnProgress = Callable[[float], None]  # share done, 0 to 1; may raise to cancel
@@ -221,14 +222,14 @@ def by_generator(
     Raises:
         InputError: Fewer than two different originals, or they are not wafer maps.
     """
-    config = GanConfig(sweep=False, seed=request.seed)
+    config = GenerationConfig(sweep=False, seed=request.seed)
     events = generate(request.pictures, request.count, config, device, others=request.others)
     with closing(cast("Any", events)):  # closing the generator frees its network at once
         for event in events:
             if isinstance(event, GenerateResult):
                 return event.pictures
             if isinstance(event, Step):
-                on_progress(event.whole)
+                on_progress(event.overall)
     raise TypeError("generate() ended without a result")
 
 

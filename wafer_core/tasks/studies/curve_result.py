@@ -264,7 +264,7 @@ class CurveResult:
         return cls(
             fields.text("class"), rows, fields.items("quality", QualityRow.from_json), law,
             Verdict.from_json(fields.free("verdict")),
-            *(test.whole(key, low=0) for key in ("pictures", "lots", "all")),
+            test.whole("pictures", low=0), test.whole("lots", low=0), test.whole("all", low=0),
             fields.items("notes", a_message), fields.flag("stopped", False),
         )  # fmt: skip
 

@@ -145,7 +145,7 @@ def decide(
         enough: The smallest number of originals that gives the same F1 as all.
     """
     full, lacks = sizes[-1], evidence.lacks()
-    gain = synthetic and synthetic.difference
+    gain = synthetic.difference if synthetic else None
     if len(sizes) < 2:
         reasons = [
             *lacks,
