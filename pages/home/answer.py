@@ -8,10 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from pages.classes import upload
-from pages.shared import gallery, loaders, thumbnails
-from pages.shared.words import chart_text, t, t_raw
-from wafer_core import drawing, plots
+from pages.shared import bars, drop_zone, gallery, loaders, rejected, thumbnails
+from pages.shared.words import t, t_raw
+from wafer_core import drawing
 from wafer_core.data import demo
 from wafer_core.importers import Candidate, Loaded, Rejected, Upload, scan
 from wafer_core.messages import N_
@@ -45,90 +44,81 @@ class Answer:
 
 def panel() -> None:
     """The drop zone, three samples to click, and the answer."""
-    drop, samples = st.columns([5, 4], gap="medium", vertical_alignment="center")
-    turn = st.session_state.get("home_turn", 0)
-    files = drop.file_uploader(
-        t("Drop a wafer map here to see what it shows"),
-        upload.TYPES,
-        accept_multiple_files=True,
-        key=f"home_drop_{turn}",
-        on_change=_answer_drop,
-        args=(f"home_drop_{turn}",),
-        help=t(
-            "A picture, an array or a table of dies. Nothing is stored. The answer comes from the "
-            "shipped model, which knows the nine patterns of WM-811K."
-        ),
+    files = drop_zone.drop_zone(
+        "home_files",
+        t_raw("Drop a wafer map here to see what it shows"),
+        t_raw("Drop the wafer to see what it shows"),
     )
-    with samples:
-        st.markdown(t("… or click a sample"))
-        wafers = loaders.sample_wafers()
-        pictures = [
-            thumbnails.Thumbnail(str(k), url, t_raw(title), t_raw(title))
-            for k, (title, url) in enumerate(zip(SAMPLES, wafers.images, strict=True))
-        ]
-        thumbnails.pick(pictures, "home_samples", t_raw("Sample wafers"), _answer_sample, columns=3)
+    if files:
+        found = scan([Upload(file.name, file.getvalue()) for file in files])
+        _answer(found.candidates, found.rejected)
+        drop_zone.taken()
+        st.rerun()
     answer: Answer | None = st.session_state.get(_KEY)
-    if answer is not None:
-        _show(answer, is_sample=not files)
-
-
-def _answer_drop(key: str) -> None:
-    files = st.session_state[key]
-    if not files:
-        st.session_state.pop(_KEY, None)
+    if answer is None:
+        text, samples = st.columns([4, 5], gap="medium", vertical_alignment="center")
+        text.markdown(t("No wafer at hand? **Click a sample.**"))
+        text.caption(
+            t(
+                "The shipped model answers. It knows the nine patterns of WM-811K; nothing is "
+                "stored."
+            )
+        )
+        with samples:
+            _samples()
         return
-    found = scan([Upload(file.name, file.getvalue()) for file in files])
-    _answer(found.candidates, found.rejected)
+    rejected.show_rejected(answer.rejected)
+    if answer.predictions:
+        _show(answer)
+    _samples(small=True)
+
+
+def _samples(small: bool = False) -> None:
+    wafers = loaders.sample_wafers()
+    pictures = [
+        thumbnails.Thumbnail(str(k), url, t_raw(title), "" if small else t_raw(title))
+        for k, (title, url) in enumerate(zip(SAMPLES, wafers.images, strict=True))
+    ]
+    columns = 12 if small else 3
+    label = t_raw("Sample wafers")
+    thumbnails.pick(pictures, "home_samples", label, _answer_sample, columns=columns)
 
 
 def _answer_sample(number: str) -> None:
     picture = loaders.sample_wafers().pictures[int(number)]
     title = t_raw(SAMPLES[int(number)])
-    st.session_state["home_turn"] = st.session_state.get("home_turn", 0) + 1  # empties the drop
     _answer([Candidate(title, None, None, lambda: Loaded(picture))], [])
 
 
-def _answer(candidates: Sequence[Candidate], rejected: Sequence[Rejected]) -> None:
+def _answer(candidates: Sequence[Candidate], refused: Sequence[Rejected]) -> None:
     chosen = list(candidates[:_MOST])
     found = predict.predict_candidates(loaders.standard_classifier(), chosen)
     left_out = len(candidates) - len(chosen)
     st.session_state[_KEY] = Answer(
-        chosen, found.predictions, [*rejected, *found.rejected], left_out
+        chosen, found.predictions, [*refused, *found.rejected], left_out
     )
 
 
-def _show(answer: Answer, is_sample: bool) -> None:
-    upload.show_rejected(answer.rejected)
-    if not answer.predictions:
-        return
+def _show(answer: Answer) -> None:
     if len(answer.predictions) > 1:
         _choose(answer)
     shown = answer.predictions[answer.shown]
     picture = answer.candidates[shown.position].load().picture
-    left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
+    left, right = st.columns([4, 5], gap="medium", vertical_alignment="center")
     with left:
         image = drawing.to_png(drawing.draw(picture, _SIZE))
         st.image(image, width=_SIZE, alt=shown.file)
         st.caption(t("{file} · {facts}", file=shown.file, facts=gallery.die_message(picture)))
     with right:
-        st.subheader(verdict(shown))
+        st.subheader(verdict(shown), anchor=False)
         st.caption(explanation(shown))
-        names = [chart_text(name) for name in shown.probabilities]
-        st.plotly_chart(
-            plots.probability_bars(names, list(shown.probabilities.values()), translate=t_raw),
-            key="home_bars",
-            config={"displayModeBar": False},
-        )
+        bars.probability_bars(shown.probabilities, t_raw("Probability of each pattern"))
     if answer.left_out:
         st.caption(
             t(
                 "{count:,} more wafers were dropped. Create a project to test all of them.",
                 count=answer.left_out,
             )
-        )
-    elif not is_sample:
-        st.caption(
-            t("Other patterns, or your own names for them? Create a project and train a model.")
         )
 
 

@@ -32,8 +32,14 @@ def figures(evaluation: Evaluation, ends: Intervals) -> None:
     cautions(evaluation, ends)
 
 
-def macro_f1(evaluation: Evaluation, ends: Intervals) -> None:
-    """Macro-F1 as a metric, with its interval; its help says what guessing would reach."""
+def macro_f1(evaluation: Evaluation, ends: Intervals, in_words: bool = False) -> None:
+    """Macro-F1 as a metric, with its interval; its help says what guessing would reach.
+
+    Args:
+        evaluation: Of any wafers.
+        ends: Its intervals.
+        in_words: Whether the interval is a sentence.
+    """
     tested = sum(1 for scores in evaluation.per_class.values() if scores.count)
     text = t(
         "Mean F1 of the classes, each with equal weight; 0 to 1, higher is better. Guessing among "
@@ -42,7 +48,17 @@ def macro_f1(evaluation: Evaluation, ends: Intervals) -> None:
         count=tested,
         chance=1 / max(tested, 1),
     )
-    _metric(t("Macro-F1"), evaluation.macro_f1, ends.macro_f1, text)
+    _metric(t("Macro-F1"), evaluation.macro_f1, None if in_words else ends.macro_f1, text)
+    if in_words and ends.macro_f1 is not None:
+        low, high = ends.macro_f1
+        st.caption(
+            t(
+                "With other test wafers, macro-F1 would be between {low:.2f} and {high:.2f} "
+                "(95% interval).",
+                low=low,
+                high=high,
+            )
+        )
 
 
 def accuracy(evaluation: Evaluation, ends: Intervals) -> None:
@@ -58,7 +74,7 @@ def accuracy(evaluation: Evaluation, ends: Intervals) -> None:
 
 def _metric(label: str, value: float | None, ends: Interval | None, text: str) -> None:
     shown = "–" if value is None else f"{value:.2f}"
-    below = ends and t("{low:.2f} to {high:.2f} (95%)", low=ends[0], high=ends[1])
+    below = ends and f"{ends[0]:.2f}–{ends[1]:.2f}"
     st.metric(label, shown, below, "off", help=text, delta_arrow="off")
 
 
@@ -116,6 +132,7 @@ def per_class(evaluation: Evaluation, ends: Intervals, file_name: str, page: str
         shown,
         key=f"{page}_per_class",
         hide_index=True,
+        placeholder="–",
         height="content" if len(shown) <= 12 else 440,
         column_config={
             "class": st.column_config.TextColumn(t_raw("class")),

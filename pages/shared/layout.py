@@ -23,8 +23,9 @@ section[data-testid="stSidebar"] .block-container {padding-top: 0.5rem;}
 section[data-testid="stSidebar"] [data-testid="stSidebarHeader"] {height: 2.4rem; padding: 0;}
 section[data-testid="stSidebar"] [data-testid="stSidebarUserContent"] {padding-bottom: 1rem;}
 section[data-testid="stSidebar"] [data-testid="stVerticalBlock"] {gap: 0.55rem;}
+section[data-testid="stSidebar"] .st-key-layout_steps {gap: 0.15rem;}
 section[data-testid="stSidebar"] .st-key-layout_steps [data-testid="stCaptionContainer"]
-  {margin: -0.9rem 0 0 2.1rem;}
+  {margin: -0.25rem 0 0.3rem 2.1rem;}
 [data-testid="stCaptionContainer"] {color: inherit !important; opacity: 0.78;}
 [data-testid="stFileUploaderDropzoneInstructions"] span {white-space: normal; overflow: visible;}
 [data-testid="stMetricValue"] {font-size: 1.5rem;}

@@ -19,14 +19,17 @@ import numpy.typing as npt
 import streamlit as st
 
 from wafer_core import drawing, images, metrics
-from wafer_core.data import manifest, models, pictures, studies, workspace
+from wafer_core.data import imports, manifest, models, pictures, studies, workspace
 from wafer_core.data.dataset import Conflict, find_conflicts
+from wafer_core.data.imports import ImportRun
+from wafer_core.data.manifest import PictureRecord
 from wafer_core.data.project import Project
 from wafer_core.data.reports import RunReport
 from wafer_core.data.run_comparison import RunComparison, compare_runs
 from wafer_core.data.summary import Summary, summarise
-from wafer_core.errors import PictureError, WaferError
+from wafer_core.errors import ModelError, PictureError, WaferError
 from wafer_core.messages import Message
+from wafer_core.progress import Progress
 
 if TYPE_CHECKING:
     from wafer_core.tasks.augmentation.offline import AugmentConfig
@@ -108,6 +111,18 @@ def _conflicts(path: str, version: str) -> tuple[Conflict, ...]:
 def conflicts(project: Project) -> tuple[Conflict, ...]:
     """Pictures that are in two classes; searched again only when something changed."""
     return _conflicts(str(project.path), version(project))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _imports(path: str, written: int) -> tuple[ImportRun, ...]:
+    return imports.runs(Project(Path(path)))
+
+
+def imports_of(project: Project) -> tuple[ImportRun, ...]:
+    """Imports of a project, newest first; read again only when one was added or undone."""
+    folder = project.path / imports.FOLDER
+    written = folder.stat().st_mtime_ns if folder.exists() else 0
+    return _imports(str(project.path), written)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
@@ -221,6 +236,79 @@ def _before_after(paths: tuple[str, ...], config: AugmentConfig, turn: int) -> s
 def thumbnails(paths: tuple[str, ...], size: int) -> list[str]:
     """One drawing for each stored picture, as data URLs for a table."""
     return [drawing.to_data_url(drawing.draw(picture, size)) for picture in _read(paths)]
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _known_yields() -> dict[str, float]:
+    return {}  # by content; a number for each wafer that was ever sorted by yield
+
+
+def yields(
+    project: Project, slug: str, records: Sequence[PictureRecord], on_progress: Progress
+) -> list[float]:
+    """The yield of each wafer, 0 to 1; 2 for pictures without dies, which sort last."""
+    known = _known_yields()
+    missing = [r for r in records if r.sha not in known]
+    for number, record in enumerate(missing):
+        if number % 50 == 0:
+            on_progress(number / len(missing))
+        counts = images.die_counts(manifest.load(project, slug, record))
+        share = counts.yield_fraction if record.kind == "map" else None
+        known[record.sha] = 2.0 if share is None else share
+    return [known[r.sha] for r in records]
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _class_index(path: str, run: str, written: int) -> dict[str, int]:
+    frozen = models.trained_on(Project(Path(path)), run)
+    return {slug: index for index, (slug, _) in enumerate(frozen.classes)}
+
+
+def _current_model(project: Project) -> tuple[str, dict[str, int]]:
+    """The current run, and the index of each class in its probabilities; empty without one."""
+    try:
+        run = models.current_model(project)
+        if run is None:
+            return "", {}
+        written = (models.model_folder(project, run) / "dataset.json").stat().st_mtime_ns
+        return run, _class_index(str(project.path), run, written)
+    except (OSError, WaferError):
+        return "", {}
+
+
+def knows_class(project: Project, slug: str) -> bool:
+    """Whether the current model has learned a class."""
+    return slug in _current_model(project)[1]
+
+
+@st.cache_resource(max_entries=200_000 // 64, show_spinner=False)
+def _chunk_probabilities(
+    folder: str, written: int, paths: tuple[str, ...], index: int
+) -> tuple[float, ...]:
+    rows = classifier(Path(folder)).predict_proba(_read(paths))
+    return tuple(float(p) for p in rows[:, index])
+
+
+def probabilities_of(
+    project: Project, slug: str, records: Sequence[PictureRecord], on_progress: Progress
+) -> list[float]:
+    """The probability that the current model gives to the class of each of its wafers.
+
+    Raises:
+        ModelError: The model is gone or damaged, or has not learned the class.
+    """
+    run, index = _current_model(project)
+    if slug not in index:
+        raise ModelError("The current model has not learned this class; train again.")
+    folder = models.model_folder(project, run)
+    written = (folder / "model.safetensors").stat().st_mtime_ns
+    paths = [str(manifest.picture_path(project, slug, r)) for r in records]
+    found: list[float] = []
+    for start in range(0, len(paths), 64):
+        chunk = tuple(paths[start : start + 64])
+        found += _chunk_probabilities(str(folder), written, chunk, index[slug])
+        on_progress(len(found) / len(paths))
+    return found
 
 
 @st.cache_data(max_entries=400, show_spinner=False)
