@@ -267,7 +267,13 @@ class Settings:
                 example='{"seed": 0}',
             )
         by_key = {f.metadata.get("key") or f.name: f for f in fields(cls)}
-        check_names(values, by_key)
+        unknown = sorted(set(map(str, values)) - set(by_key))
+        if unknown:  # a typing error would be silently ignored
+            raise ParameterError(
+                "There is no setting {unknown}; choose from {known}.",
+                unknown=", ".join(map(repr, unknown)),
+                known=", ".join(by_key),
+            )
         given: dict[str, Any] = {}
         for key, value in values.items():
             read = by_key[key].metadata.get("read")
@@ -283,37 +289,3 @@ def parameters_of(settings: type[Settings]) -> dict[str, Parameter]:
 def nested_settings_of(settings: type[Settings]) -> dict[str, type[Settings]]:
     """The ``nested`` settings of a dataclass, by the names of their fields."""
     return {f.name: f.metadata["settings"] for f in fields(settings) if "settings" in f.metadata}
-
-
-def check_names(values: Mapping[str, object], parameters: Iterable[str]) -> None:
-    """Refuse settings that a task does not have (a typing error would be silently ignored).
-
-    Raises:
-        ParameterError: Naming the unknown settings and the known ones.
-    """
-    unknown = sorted(set(map(str, values)) - set(parameters))
-    if unknown:
-        raise ParameterError(
-            "There is no setting {unknown}; choose from {known}.",
-            unknown=", ".join(map(repr, unknown)),
-            known=", ".join(parameters),
-        )
-
-
-def check_all(config: Any, parameters: Mapping[str, Parameter]) -> None:
-    """Check and clean every setting of a frozen dataclass, from its ``__post_init__``.
-
-    Raises:
-        ParameterError: At the first setting that cannot be used.
-    """
-    for name, parameter in parameters.items():
-        object.__setattr__(config, name, parameter.check(name, getattr(config, name)))
-
-
-def check_seed(seed: object) -> int:
-    """Return ``seed`` as an int.
-
-    Raises:
-        ParameterError: Not a whole number from 0 to 2⁶³ - 1.
-    """
-    return cast(int, SEED.check("seed", seed))

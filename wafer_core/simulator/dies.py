@@ -103,10 +103,7 @@ def place_dies(
         if id(mask) not in positions:
             rows, columns = np.nonzero(mask)
             y, x = _centres(H, W)
-            positions[id(mask)] = (
-                x[0, columns].astype(np.float32),
-                y[rows, 0].astype(np.float32),
-            )
+            positions[id(mask)] = (x[0, columns].astype(np.float32), y[rows, 0].astype(np.float32))
         x, y = positions[id(mask)]
         generator = np.random.Generator(np.random.Philox(key=[seed, number]))
         generator.random(out=waves[index], dtype=np.float32)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from wafer_core.errors import ParameterError
 from wafer_core.images import Picture
-from wafer_core.parameters import check_seed
+from wafer_core.parameters import SEED
 from wafer_core.simulator import FACTORS, draw_values, simulate_factors
 from wafer_core.simulator.factored import check_factors
 from wafer_core.simulator.fitted import MAX_COUNT, PhysicsModel, check_count, simulate_numbers
@@ -100,7 +100,7 @@ def factorial_design(
     Raises:
         ParameterError: A pattern, factor or level is unknown, or there are too many wafers.
     """
-    check_seed(seed)
+    SEED.check("seed", seed)
     design_size(levels, per_cell)
     check_factors(source.pattern if isinstance(source, PhysicsModel) else source, levels)
     cells = [dict(zip(levels, cell, strict=True)) for cell in itertools.product(*levels.values())]

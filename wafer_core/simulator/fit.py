@@ -20,7 +20,7 @@ import numpy.typing as npt
 from wafer_core.errors import InputError
 from wafer_core.images import NO_DIE, Picture, is_map
 from wafer_core.messages import N_
-from wafer_core.parameters import check_seed
+from wafer_core.parameters import SEED
 from wafer_core.simulator import FACTORS, PATTERNS, Mask, Values, draw_values, simulate_factors
 from wafer_core.simulator.fitted import (
     FactorSet,
@@ -56,7 +56,7 @@ def fit(pictures: Sequence[Picture], seed: int = 0, name: str = "") -> PhysicsMo
     Raises:
         InputError: There is no wafer map among them.
     """
-    check_seed(seed)
+    SEED.check("seed", seed)
     maps = [index for index, picture in enumerate(pictures) if is_map(picture)]
     if not maps:
         raise InputError(

@@ -11,7 +11,7 @@ import numpy as np
 from wafer_core.errors import ParameterError
 from wafer_core.images import Picture
 from wafer_core.messages import Message, joined, message
-from wafer_core.parameters import check_seed
+from wafer_core.parameters import SEED
 from wafer_core.simulator import FACTORS, Mask, Values, factors_of, simulate_factors
 from wafer_core.simulator.summary_statistics import Array
 
@@ -151,7 +151,7 @@ def simulate_class(
     Raises:
         ParameterError: The count or seed is invalid, or no pattern of the class has a factor.
     """
-    check_seed(seed)
+    SEED.check("seed", seed)
     check_count(count)
     return simulate_numbers(model, range(count), seed, fixed or {})
 

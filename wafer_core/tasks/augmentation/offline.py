@@ -21,7 +21,7 @@ import numpy as np
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.images import Picture, is_map
 from wafer_core.messages import N_
-from wafer_core.parameters import Parameter, Settings, check_seed, declare
+from wafer_core.parameters import SEED, Parameter, Settings, declare
 from wafer_core.tasks.augmentation.affine import (
     FILL_MODES,
     Affine,
@@ -217,7 +217,7 @@ def augment(
             count=repr(count),
             most=MAX_COUNT,
         )
-    check_seed(seed)
+    SEED.check("seed", seed)
     if not config.changes_something:
         raise ParameterError(
             "No transform is on, so only copies would be made; turn on at least one."
