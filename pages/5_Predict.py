@@ -72,8 +72,10 @@ with guards.show_errors():
         if intake.take_samples(project, now, model.classifier, SAMPLES):
             st.rerun()
         st.toast(t("There are no more test wafers in this project."))
-    if now.rejected:
-        rejected.show_rejected(now.rejected)
+    if len(now.rejected) == 1:
+        st.warning(t(now.rejected[0].reason), icon=":material/error:")
+    else:  # closed beside results, so that they stay above the fold
+        rejected.show_rejected(now.rejected, is_open=not now.wafers)
     if now.wafers:
         results.results(project, now, model)
     elif not now.rejected:

@@ -33,8 +33,8 @@ def compare_view(
     two = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
     with guards.show_errors():
         picture = state.picture(wafer)
-        left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
-        left.image(drawing.to_png(drawing.draw(picture, 300)), width=150, alt=wafer.prediction.file)
+        left, right = st.columns([1, 4], gap="small", vertical_alignment="center")
+        left.image(drawing.to_png(drawing.draw(picture, 200)), width=96, alt=wafer.prediction.file)
         right.caption(
             t(
                 "Below are the training wafers that the network finds most similar. Similarity "

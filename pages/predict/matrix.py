@@ -9,13 +9,14 @@ import streamlit as st
 from pages.predict import state as states
 from pages.predict.state import PredictState
 from pages.shared import figures, layout
-from pages.shared.words import chart_text, escape, t, t_raw, tn
+from pages.shared.words import chart_text, t, t_raw, tn
 from wafer_core import plots
 from wafer_core.data.folder_names import FolderMatch
+from wafer_core.messages import listed
 from wafer_core.tasks.classification import batch_summary
 from wafer_core.tasks.classification.batch_summary import LabelledBatch
 
-_HEIGHT = 440  # pixels
+_HEIGHT = 410  # pixels
 
 
 def compared(state: PredictState, match: FolderMatch) -> LabelledBatch | None:
@@ -27,7 +28,7 @@ def compared(state: PredictState, match: FolderMatch) -> LabelledBatch | None:
 def matrix_view(state: PredictState, batch: LabelledBatch, match: FolderMatch) -> None:
     """The matrix with its main figures in one line."""
     _figures(batch)
-    _not_evaluated(match)
+    st.caption(t("Click a cell to list its wafers.") + _not_evaluated(match))
     names = batch.class_names
 
     def choose() -> None:
@@ -45,7 +46,6 @@ def matrix_view(state: PredictState, batch: LabelledBatch, match: FolderMatch) -
         selection_mode="points",
         config={"displayModeBar": False},
     )
-    st.caption(t("A click on a cell shows its wafers in the list."))
 
 
 def class_view(batch: LabelledBatch) -> None:
@@ -93,12 +93,13 @@ def _figures(batch: LabelledBatch) -> None:
     st.markdown(" · ".join(told))
 
 
-def _not_evaluated(match: FolderMatch) -> None:
+def _not_evaluated(match: FolderMatch) -> str:
+    """The folders without a class, as the end of a caption."""
     left_out = [*match.ignored, *match.unknown]
-    if left_out:
-        shown = ", ".join(escape(name) for name in left_out[:6])
-        more = " …" if len(left_out) > 6 else ""
-        st.caption(
-            f":material/info: {t('Not evaluated, because no class matches the folder:')} "
-            f"{shown}{more}"
-        )
+    if not left_out:
+        return ""
+    told = t(
+        "Not evaluated, because no class matches the folder: {folders}.",
+        folders=listed(left_out, most=6),
+    )
+    return f"  \n:material/info: {told}"

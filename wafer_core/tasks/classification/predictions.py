@@ -47,8 +47,8 @@ def to_csv(rows: Sequence[PredictionRow]) -> bytes:
     has_truth = any(row.truth for row in rows)
     header = ["file", *(["folder"] if has_truth else []), "prediction", "probability", "verdict",
               "yield", "dies", "failed", *(f"p {name}" for name in class_names)]  # fmt: skip
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
     writer.writerow(map(neutralise, header))
     for row in rows:
         prediction, share = row.prediction, row.yield_fraction

@@ -108,9 +108,12 @@ def report_page(
 
 def _facts(text: Show, facts: ReportFacts, summary: BatchSummary) -> str:
     figures = [
-        (f"{summary.count:,}", message("wafers")),
+        (f"{summary.count:,}", counted("wafer", "wafers", summary.count)),
         (_percent(summary.mean_yield), message("mean yield")),
-        (f"{summary.review_count:,}", message("need review")),
+        (
+            f"{summary.review_count:,}",
+            counted("needs review", "need review", summary.review_count),
+        ),
     ]
     tiles = "".join(
         f'<div class="figure"><b>{text(value)}</b><span>{text(label)}</span></div>'
@@ -169,7 +172,7 @@ def _matrix(text: Show, labelled: LabelledBatch) -> str:
     if len(shown) > _MAX_MATRIX:
         return f"{head}{said}</section>"
     corner = text(message("Folder ↓ Prediction →"))
-    names = "".join(f"<th>{text(labelled.class_names[i])}</th>" for i in shown)
+    names = "".join(f"<th><span>{text(labelled.class_names[i])}</span></th>" for i in shown)
     lines = []
     for row in shown:
         cells = []
@@ -267,6 +270,7 @@ table {border-collapse: collapse; width: 100%}
 th, td {text-align: left; padding: .15rem .5rem .15rem 0; border-bottom: 1px solid #D8DEE4;
   overflow-wrap: anywhere; vertical-align: top}
 th {font-weight: 600}
+.classes th {overflow-wrap: normal}
 .n {text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; padding-right: 1rem}
 .head {display: flex; gap: 2rem; flex-wrap: wrap; align-items: center}
 .figures {display: flex; gap: 1.6rem}
@@ -277,8 +281,11 @@ th {font-weight: 600}
 .side {display: flex; gap: 2rem; flex-wrap: wrap}
 .side section {flex: 1 1 20rem; min-width: 0}
 .matrix {width: auto}
-.matrix th, .matrix td {padding: .15rem .5rem; text-align: center}
-.matrix tr > :first-child {text-align: left}
+.matrix th, .matrix td {padding: .15rem .45rem; text-align: center; overflow-wrap: normal}
+.matrix tr > :first-child {text-align: left; overflow-wrap: anywhere}
+.matrix tr:first-child th {vertical-align: bottom}
+.matrix tr:first-child span {writing-mode: vertical-rl; transform: rotate(180deg);
+  max-height: 8rem; overflow: hidden; white-space: nowrap}
 .hit {background: #CFE6F5}
 .miss {background: #FBE0D0}
 .pictures {display: grid; grid-template-columns: repeat(6, 1fr); gap: .6rem}
@@ -302,7 +309,12 @@ figcaption .file {display: block; overflow: hidden; text-overflow: ellipsis; whi
   h1 {display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden}
   h2 {margin: .7rem 0 .3rem}
   figure img {max-width: 78px}
-  .classes td:first-child {max-width: 20rem}
+  .classes td:first-child {max-width: 0; width: 30%}
+  .classes td, .matrix td, .matrix th:first-child, figcaption b {white-space: nowrap;
+    overflow: hidden; text-overflow: ellipsis}
+  .matrix th:first-child {max-width: 9rem}
+  figcaption b {display: block}
+  .table th {white-space: nowrap}
   td, th {print-color-adjust: exact; -webkit-print-color-adjust: exact}
   .bar i, .badge {print-color-adjust: exact; -webkit-print-color-adjust: exact}
   .table {break-before: page}
