@@ -41,7 +41,7 @@ from wafer_core.jobs.process import ProcessId
 from wafer_core.jobs.queue import Place, device_turn
 from wafer_core.messages import Message, message
 from wafer_core.workflows.context import WorkflowContext
-from wafer_core.workflows.registry import LOADED
+from wafer_core.workflows.registry import LOADED, find_workflow
 from wafer_core.workflows.runner import run_job
 from wafer_core.workflows.submit import create_job
 from wafer_core.workflows.workflow import Workflow
@@ -53,7 +53,7 @@ from dataclasses import dataclass
 from wafer_core.errors import InputError
 from wafer_core.messages import message
 from wafer_core.parameters import Parameter, Settings, Text, declare
-from wafer_core.workflows.registry import LOADED
+from wafer_core.workflows.registry import LOADED, find_workflow
 from wafer_core.workflows.workflow import Workflow
 
 @dataclass(frozen=True)
@@ -705,3 +705,111 @@ def test_a_job_outlives_the_process_that_started_it(project: Project, launcher: 
         assert os.getsid(state.process.pid) == state.process.pid != os.getsid(0)
     wait_for(folder, lambda s: not s.is_active)
     wait_for(folder, lambda s: not psutil.pid_exists(state.process.pid))  # reaped, no zombie
+
+
+# -- what the version before queued --------------------------------------------------------------
+
+# Parameters as its pages and commands wrote them, with every setting.
+QUEUED: list[tuple[str, dict[str, Any]]] = [
+    ("import", {"class_name": None, "colours": {"#ff0000": "fail", "#00ff00": "no die"}}),
+    ("import", {"sources": [], "class_name": "Loc", "limit_per_class": None, "seed": 0}),
+    (
+        "augment",
+        {
+            "classes": [{"name": "Loc", "count": 5}],
+            "config": {
+                "rotation_range": 90.0, "shear_range": 0.1, "horizontal_flip": True,
+                "vertical_flip": True, "zoom_range": 0.0, "width_shift_range": 0.0,
+                "height_shift_range": 0.0, "brightness_range": None, "channel_shift_range": 0.0,
+                "fill_mode": "nearest", "cval": 0.0, "interpolation_order": 1,
+            },
+            "seed": 3,
+        },
+    ),
+    (
+        "generate",
+        {
+            "classes": [
+                {"name": "Loc", "mode": "gan", "count": 5},
+                {"name": "Ring", "mode": "physics", "count": 4,
+                 "levels": {"ring_width": ["low", 20]}},
+                {"name": "none", "ai_use": False, "count": 5},
+            ],
+            "config": {
+                "preset": "classic", "sweep": True, "epochs": 150, "threshold": 140,
+                "output": "binarise", "multiplied_to": 400, "size": 48, "batch_size": 32,
+                "learning_rate": 2e-4, "label_smoothing": 0.1, "dropout": 0.5, "variety": 1.0,
+                "density": 1.0,
+            },
+            "augment": {"rotation_range": 10},
+            "seed": 3,
+        },
+    ),
+    (
+        "train",
+        {
+            "config": {
+                "network": "wafernet", "epochs": None, "batch_size": None, "learning_rate": None,
+                "balancing": "weighted", "transfer": "fine-tuned", "turns": True,
+                "policy": "rotate 0.5 0.3 | erase 0.8 0.4", "joint": True, "rotation_share": 0.3,
+                "zoom": 0.08, "shift": 0.02, "average_turns": True, "label_smoothing": 0.05,
+                "weight_decay": 0.05, "patience": 50, "seed": 0,
+            },
+            "name": "Night",
+        },
+    ),
+    ("train", {}),
+    (
+        "search",
+        {
+            "config": {"what": "both", "minutes": 10.0, "trials": 0, "seed": 0},
+            "turns": False,
+            "name": "Mine",
+        },
+    ),
+    ("predict", {"sources": [], "model": "standard", "review_below": 0.65}),
+    ("predict", {"model": None, "review_below": None}),
+    ("score", {"class": "Loc", "run": "run-1", "features": "wafernet"}),
+    ("score", {"class": "Loc", "run": None, "features": "wafernet", "weights": None, "seed": 0}),
+    (
+        "benefit",
+        {
+            "config": {"network": "wafernet", "seeds": 3, "made": None, "turns": True,
+                       "epochs": None, "seed": 0},
+            "classes": ["Loc"],
+        },
+    ),
+    (
+        "learning_curve",
+        {
+            "class": "Loc",
+            "config": {"seeds": 3, "others": 60, "network": "wafernet", "sizes": [22, 55],
+                       "made": [0, 100], "seed": 0},
+        },
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "parameters"), QUEUED)
+def test_jobs_queued_by_the_version_before_still_run(kind: str, parameters: dict[str, Any]) -> None:
+    workflow = find_workflow(kind)
+    checked = workflow.parameters.from_mapping(json.loads(json.dumps(parameters)))
+    assert str(workflow.title_of(checked))
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "title"),
+    [
+        ("augment", {"classes": [{"name": "Loc"}]}, "Augment Loc"),
+        ("augment", {"classes": [{"name": "Loc"}, {"name": "none"}]}, "Augment 2 classes"),
+        ("train", {"name": "Night"}, "Train Night"),
+        ("search", {"config": {"what": "settings"}}, "Search settings"),
+        ("benefit", {}, "Do synthetic wafers help WaferNet?"),
+        ("learning_curve", {"class": "Loc"}, "How many wafers of Loc?"),
+        ("predict", {}, "Predict pictures"),
+        ("import", {"sources": [__file__]}, "Import test_jobs.py"),
+    ],
+)
+def test_a_job_has_a_title(kind: str, parameters: dict[str, Any], title: str) -> None:
+    workflow = find_workflow(kind)
+    assert str(workflow.title_of(workflow.parameters.from_mapping(parameters))) == title
