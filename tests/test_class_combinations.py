@@ -47,6 +47,15 @@ def test_a_class_combines_single_patterns_or_else_the_classes_that_make_it_up() 
     assert suggested("A + B", "C", "A + B + C") == {"A + B + C": {"A + B", "C"}}
 
 
+def test_two_classes_that_can_be_overlaid_are_preferred_to_three() -> None:
+    names = ["B", "D", "A + C", "C + D", "A + B", "A + B + C + D"]
+    assert suggested(*names)["A + B + C + D"] == {"A + B", "C + D"}
+
+
+def test_a_missing_single_pattern_suggests_nothing_that_lacks_it() -> None:
+    assert suggested("A", "B", "A + B + C") == {}
+
+
 @pytest.mark.parametrize(
     "names",
     [["Edge", "Loc", "Edge-Loc"], ["Center", "Center + Loc"], ["A", "A + A"], ["Sand", "S", "d"],

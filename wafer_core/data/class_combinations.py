@@ -48,14 +48,27 @@ def suggest(names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 def _cover(
     whole: frozenset[str], parts: Sequence[int], patterns: Sequence[frozenset[str]]
 ) -> list[int]:
-    """Classes without a pattern in common that make up a class; single patterns if possible."""
-    missing, chosen = set(whole), []
+    """Classes without a pattern in common that make up a class.
+
+    Single patterns if each has a class, else two classes, which can be overlaid, else any.
+    """
+    missing: set[str] = set(whole)
+    chosen = []
     for k in sorted(parts, key=lambda k: len(patterns[k])):
+        if len(patterns[k]) > 1 and (pair := _pair(whole, parts, patterns)):
+            return pair
         if patterns[k] <= missing:
             missing -= patterns[k]
             chosen.append(k)
-    if not missing:
-        return sorted(chosen)
+        if not missing:
+            return sorted(chosen)
+    return []
+
+
+def _pair(
+    whole: frozenset[str], parts: Sequence[int], patterns: Sequence[frozenset[str]]
+) -> list[int]:
+    """Two classes without a pattern in common that make up a class; empty without any."""
     for a in parts:
         for b in parts:
             if a < b and patterns[a] | patterns[b] == whole and not patterns[a] & patterns[b]:

@@ -1,7 +1,7 @@
 """The kinds of files that a project holds, as each store registers them.
 
 Download, upload and duplicate know a file only by these: whatever else is in a project's folder
-(jobs, trash, locks, strangers' files) stays where it is.
+(jobs, trash, locks, files of other programs) stays where it is.
 """
 
 from __future__ import annotations
