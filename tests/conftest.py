@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +13,11 @@ from wafer_core import jobs
 from wafer_core.data.project import Project
 from wafer_core.workflows import submit
 from wafers import small_project
+
+if TYPE_CHECKING:
+    from playwright import sync_api
+
+    from real_browser import Server
 
 TINY = {"config": {"epochs": 2, "seed": 0}, "name": "First"}
 
@@ -80,3 +87,46 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
 
     monkeypatch.setattr(st, "download_button", button)
     return held
+
+
+@pytest.fixture
+def server(home: Path, tmp_path: Path) -> Iterator[Server]:
+    """A running app with an empty workspace."""
+    from real_browser import running
+
+    with running(home, tmp_path / "server.log") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running app for all tests of a file, which each bring a project of their own."""
+    from real_browser import running
+
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "home").mkdir()
+    with running(folder / "home", folder / "server.log") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[sync_api.Browser]:
+    """One browser for all tests of a file."""
+    from playwright import sync_api
+
+    from real_browser import FLAGS, find_browser
+
+    path = find_browser()
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: sync_api.Browser) -> Iterator[sync_api.Page]:
+    """A tab of 1280 × 800 pixels."""
+    from real_browser import tab
+
+    with tab(chromium) as opened:
+        yield opened

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright import sync_api
 
-from browsing import APP, png, zipped
+from browsing import png, zipped
+from real_browser import (
+    LONG,
+    Server,
+    drop,
+    drop_anywhere,
+    expect,
+    find_browser,
+    go,
+    no_exception,
+    title,
+)
 from wafer_core import jobs
 from wafer_core.data import models, pictures, workspace
 from wafer_core.data.project import Project
@@ -24,159 +26,7 @@ from wafers import small_project
 
 pytestmark = pytest.mark.browser
 
-BROWSERS = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "microsoft-edge",
-    "chrome",
-    "msedge",
-)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-LONG = 60_000  # milliseconds: what trains or starts a process, on a busy machine
 CLASSES = ("Center", "Edge-Ring", "Scratch")
-
-
-def find_browser() -> str:
-    """A browser of Chromium's family; without one the test is skipped, or fails where CI is set."""
-    asked = os.environ.get("WAFER_CHROMIUM")
-    found = asked or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found and Path(found).exists():
-        return found
-    sentence = (
-        f"No browser found{f' at {asked}' if asked else ''}; install chromium "
-        "(Debian: apt-get install chromium), or name one in WAFER_CHROMIUM."
-    )
-    if os.environ.get("CI"):
-        pytest.fail(sentence)
-    pytest.skip(sentence)
-
-
-class Server:
-    """The app as a process of its own, on a free port of this machine."""
-
-    def __init__(self, home: Path, log: Path) -> None:
-        self.home, self.log = home, log
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.address",
-                   "127.0.0.1", "--server.port", str(self.port)]  # fmt: skip
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=APP.parent, stdout=log, stderr=log)
-        wait_for(self.answers, 40, f"the server did not start; see {self.log}")
-
-    def answers(self) -> bool:
-        """Whether it is up."""
-        try:
-            with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1) as reply:
-                return bool(reply.status == 200)
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        """End it at once, as a power cut would."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-
-def wait_for(happened: Callable[[], object], seconds: float, otherwise: str) -> None:
-    """Wait until something is true."""
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.1)
-
-
-@pytest.fixture
-def server(home: Path, tmp_path: Path) -> Iterator[Server]:
-    """A running app with an empty workspace; jobs that still run are ended afterwards."""
-    find_browser()
-    running = Server(home, tmp_path / "server.log")
-    running.start()
-    yield running
-    running.kill()
-    for state in jobs.list_jobs(home):
-        if state.is_active:
-            jobs.kill(state.folder)
-    assert "Traceback" not in running.log.read_text("utf-8", "replace")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[sync_api.Browser]:
-    """One browser for all tests of this file."""
-    path = find_browser()
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: sync_api.Browser) -> Iterator[sync_api.Page]:
-    """A tab of the width that the app must be usable at."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(20_000)
-    opened = context.new_page()
-    defects: list[str] = []
-    opened.on("pageerror", lambda error: defects.append(str(error)))
-    yield opened
-    context.close()
-    assert defects == []  # of scripts in the page
-
-
-def expect(found: sync_api.Locator, timeout: float = 20_000) -> None:
-    """Wait until it is seen; an exception on the page fails at once."""
-    page = found.page
-    either = found.or_(page.get_by_test_id("stException"))
-    sync_api.expect(either.first).to_be_visible(timeout=timeout)
-    no_exception(page)
-
-
-def no_exception(page: sync_api.Page) -> None:
-    """Nothing may have been raised."""
-    assert page.get_by_test_id("stException").all_inner_texts() == []
-
-
-def title(page: sync_api.Page, text: str) -> sync_api.Locator:
-    """The heading of the page."""
-    return page.get_by_test_id("stMain").get_by_role("heading", name=text, exact=True)
-
-
-def go(page: sync_api.Page, step: str) -> None:
-    """Follow a link of the side bar."""
-    page.get_by_test_id("stSidebar").get_by_role("link", name=step).click()
-    expect(title(page, step))
-
-
-def drop(page: sync_api.Page, number: int, name: str, data: bytes) -> None:
-    """Drop a file onto one of the page's boxes, as the mouse would."""
-    script = """([name, text]) => {
-        const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
-        const transfer = new DataTransfer();
-        transfer.items.add(new File([bytes], name));
-        return transfer;
-    }"""
-    transfer = page.evaluate_handle(script, [name, base64.b64encode(data).decode()])
-    box = page.get_by_test_id("stFileUploaderDropzone").nth(number)
-    expect(box)
-    box.dispatch_event("drop", {"dataTransfer": transfer})
 
 
 def wafers_zip(count: int = 8) -> bytes:
@@ -229,13 +79,11 @@ def test_from_an_empty_workspace_to_a_probability(server: Server, page: sync_api
     assert models.list_models(project)[0].macro_f1 is not None
 
     go(page, "Predict")
-    drop(page, 0, "mine.png", png(4242))
-    expect(page.get_by_text("mine.png · 20 × 20 dies wide and high"), LONG)
-    chart = page.get_by_test_id("stPlotlyChart")
-    expect(chart)
-    for name in CLASSES:
-        expect(chart.get_by_text(name, exact=True))
-    assert chart.locator("g.point").count() == 3
+    drop_anywhere(page, {"mine.png": png(4242)})
+    expect(page.get_by_text("grid 20 × 20"), LONG)
+    bars = page.get_by_role("group", name="Probability of each class")
+    expect(bars)
+    assert set(bars.locator(".name").all_inner_texts()) == set(CLASSES)
     no_exception(page)
 
 
