@@ -34,4 +34,4 @@ with right:
         elif opened == "runs":
             runs.panel(project)
         else:
-            result.panel(project, is_active)
+            result.panel(project, summary, is_active)

@@ -1,328 +1,319 @@
-"""Does it help? Start the study, watch it, and read what to keep."""
+"""Does it help? Start the study, watch it, and read which synthetic wafers to keep."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from pages.generate import studies
-from pages.shared import forms, guards, jobs_panel
-from wafer_core import plots
+from pages.shared import downloads, forms, guards, jobs_panel, layout, times
+from pages.shared.charts import chart
+from pages.shared.networks import network_title
+from pages.shared.words import t, t_raw
 from wafer_core.data import studies as stored
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary, Summary
 from wafer_core.jobs import JobState
+from wafer_core.messages import N_, Message, counted, message
+from wafer_core.metrics.paired import Difference
 from wafer_core.networks import imagenet
-from wafer_core.parameters import Parameter
-from wafer_core.tasks.studies import ablation
-from wafer_core.tasks.studies.advice import UNKNOWN
-from wafer_core.tasks.studies.conditions import ARMS
-from wafer_core.workflows import ablation as kind
-from wafer_core.workflows import submit
-
-SEED = Parameter(
-    "Seed", "The same seed, wafers and machine give the same result again.", 0, 0, 2**31, 1
+from wafer_core.parameters import parameters_of
+from wafer_core.tasks.studies import charts
+from wafer_core.tasks.studies.ablation import (
+    SYNTHETIC_PER_CLASS,
+    AblationConfig,
+    seconds_ahead,
 )
-COLOURS = dict(zip(ARMS, (plots.GREY, plots.BLUE, plots.VERMILION, plots.GREEN), strict=True))
+from wafer_core.tasks.studies.ablation_result import AblationResult
+from wafer_core.tasks.studies.advice import UNKNOWN
+from wafer_core.tasks.studies.conditions import CONDITIONS
+from wafer_core.workflows import ablation as workflow
+from wafer_core.workflows import submit
+from wafer_core.workflows.ablation import ORIGINS, StoredAblation
+
 _FEW = 10  # test wafers of a class
 
-_HELP = """
-The same classifier is trained four times: with your originals alone, with transforms of them, with
-generated wafers, and with both. Each is then asked to name your **test wafers**, which are real and
-were used for nothing before. What was made is worth keeping if more of them are named rightly.
-
-**Macro-F1** runs from 0 to 1, higher is better; each class counts the same, however rare. One
-*point* is 0.01. Because a training also depends on luck, everything is repeated; and because test
-wafers are few, every difference has an **interval**: if it spans 0, it may be chance.
-
-Where you have no transforms or no generated wafers of a class, they are made for the study and
-thrown away afterwards.
-"""
+HELP = N_(
+    "The same classifier is trained four times: with your originals only, with transforms of them, "
+    "with generated wafers, and with both. Each is tested on your **test wafers**, which are real "
+    "and were used for nothing else. Synthetic wafers are worth keeping if more test wafers are "
+    "predicted correctly.\n\n**Macro-F1** runs from 0 to 1, higher is better; every class has "
+    "equal weight, however rare. One *point* is 0.01. Because training depends on chance, "
+    "everything is repeated; and because test wafers are few, every difference has an "
+    "**interval**: if it includes 0, the difference may be chance.\n\nWhere you have no transforms "
+    "or no generated wafers of a class, they are made for the study and deleted afterwards."
+)
 
 
 def show(project: Project, summary: Summary) -> None:
-    """The tab: the form, the job, and the newest result."""
+    """The form, the job, and the newest result."""
     st.caption(
-        "Trains the same classifier with and without made wafers, and lets real test wafers judge.",
-        help=_HELP,
+        t("Trains the same classifier with and without synthetic wafers; tests on real wafers."),
+        help=t(HELP),
     )
-    ready = [c for c in summary.classes if c.parts["train"]]
-    if not _can_start(ready):
+    ready = [c for c in summary.classes if c.splits["train"]]
+    if not _can_start(project, ready):
         return
-    left, right = st.columns([2, 5], gap="large")
-    with left, guards.errors_told():
-        config = _settings()
-    with right, guards.errors_told():
-        _start(project, ready, config)
-        under_way = jobs_panel.project_jobs(project, (kind.NAME,), _live, kind.NAME)
-        nothing = (
-            "No result yet. Press “Find out”: the answer says which made wafers to keep, and how "
-            "sure that is."
+    left, right = st.columns([2, 5], gap="medium")
+    with left, guards.show_errors():
+        config = forms.settings(
+            AblationConfig,
+            "benefit",
+            titles={"network": network_title},
+            below={"network": _missing_weights},
         )
-        found = stored.newest(project, kind.NAME)
-        studies.newest(project, found, kind.is_result, result, None if under_way else nothing)
+    with right, guards.show_errors():
+        _start(project, ready, config)
+        is_active = jobs_panel.project_jobs(
+            project, (workflow.NAME,), _live, workflow.NAME, show_done=False
+        )
+        nothing = t(
+            "No result yet. Press “Find out”: the answer says which synthetic wafers to keep, and "
+            "how certain that is."
+        )
+        studies.newest(
+            project,
+            stored.newest(project, workflow.NAME),
+            StoredAblation.from_json,
+            result,
+            None if is_active else nothing,
+        )
 
 
-def _can_start(ready: Sequence[ClassSummary]) -> bool:
-    """Whether a study can be made; else what to do is said."""
+def _can_start(project: Project, ready: Sequence[ClassSummary]) -> bool:
+    """Whether a study is possible; otherwise the page says what to do."""
     if len(ready) < 2:
         st.info(
-            "A classifier tells classes apart, so two classes with wafers are needed; this project "
-            f"has {len(ready)}."
+            t(
+                "A classifier needs at least two classes with wafers; this project has {count}.",
+                count=len(ready),
+            )
         )
-    elif not any(c.parts["test"] for c in ready):
+    elif not any(c.splits["test"] for c in ready):
         st.info(
-            "No wafer is in the test part, so nothing could be judged. Add more wafers: about one "
-            "of seven goes there by itself."
+            t(
+                "There are no test wafers, so nothing can be tested. Add more wafers: about one in "
+                "seven goes to the test split."
+            )
         )
     else:
         return True
-    st.page_link("pages/1_Classes.py", label="Go to Classes", icon=":material/category:")
+    layout.link("classes", project, t("Go to Classes"))
     return False
 
 
-def _settings() -> dict[str, Any]:
-    """The form; every default is fine."""
-    chosen: dict[str, Any] = {}
-
-    def draw(main: bool, drawn: bool = True) -> None:
-        for name, spec in ablation.PARAMETERS.items():
-            if spec.main == main:
-                optional = name in ablation.AUTOMATIC
-                chosen[name] = forms.parameter(name, spec, "benefit", optional, drawn)
-                network = chosen[name]
-                if name == "network" and network in imagenet.NAMES and not imagenet.find(network):
-                    st.caption(imagenet.missing_sentence(network))
-
-    draw(main=True)
-    with forms.more("benefit") as is_open:
-        draw(main=False, drawn=is_open)
-        chosen["seed"] = forms.parameter("seed", SEED, "benefit", drawn=is_open)
-    if not is_open:
-        hidden = {n: s for n, s in ablation.PARAMETERS.items() if not s.main}
-        forms.tell_hidden(chosen, {**hidden, "seed": SEED})
-    return chosen
+def _missing_weights(network: str) -> None:
+    if network in imagenet.NAMES and not imagenet.find(network):
+        st.caption(t(imagenet.missing_message(network)))
 
 
 def _start(project: Project, ready: Sequence[ClassSummary], config: dict[str, Any]) -> None:
     """What will be done, how long it takes, and the button."""
     names = st.multiselect(
-        "Classes whose made wafers take part",
+        t("Classes whose synthetic wafers are used"),
         [c.name for c in ready],
         key="benefit_classes",
-        placeholder="all classes",
-        help="All classes are always told apart; choose some to see what their made wafers bring.",
+        placeholder=t_raw("all classes"),
+        help=t("All classes are always trained and tested."),
     )
     part = [c for c in ready if not names or c.name in names]
-    checked = ablation.BenefitConfig(**config)
-    counts, fresh = _counts(ready, part, checked)
-    seconds = ablation.seconds_ahead(counts, fresh, checked)
-    time = "told after the first" if seconds is None else f"about {_roughly(seconds)}"
-    test = sum(c.parts["test"] for c in ready)
+    checked = AblationConfig(**config)
+    counts, to_make = _counts(ready, part, checked)
+    seconds = seconds_ahead(counts, to_make, checked)
+    test = sum(c.splits["test"] for c in ready)
     st.markdown(
-        f"{len(ARMS) * checked.seeds} trainings ({len(ARMS)} ways, {checked.seeds} "
-        f"repeat{'s' * (checked.seeds != 1)}) · {test:,} test wafers judge · time without a GPU: "
-        f"{time}"
+        t(
+            "{trainings} trainings ({ways} ways, {repeats}) · {wafers} · time without a GPU: "
+            "{time}",
+            trainings=len(CONDITIONS) * checked.seeds,
+            ways=len(CONDITIONS),
+            repeats=counted("{count} repeat", "{count} repeats", checked.seeds),
+            wafers=counted("{count:,} test wafer", "{count:,} test wafers", test),
+            time=message("known after the first training")
+            if seconds is None
+            else message("about {time}", time=_roughly(seconds)),
+        )
     )
-    few = [f"{c.name} ({c.parts['test']})" for c in ready if c.parts["test"] < _FEW]
+    few = [f"{c.name} ({c.splits['test']})" for c in ready if c.splits["test"] < _FEW]
     if few:
         st.caption(
-            f":material/info: Fewer than {_FEW} test wafers: {guards.plain(', '.join(few))}. "
-            "Differences must be large to be seen there."
+            ":material/info: "
+            + t(
+                "Fewer than {fewest} test wafers: {classes}. Only large differences can be "
+                "detected there.",
+                fewest=_FEW,
+                classes=", ".join(few),
+            )
         )
-    if st.button("Find out", type="primary", key="benefit_start", icon=":material/balance:"):
+    if st.button(t("Find out"), type="primary", key="benefit_start", icon=":material/balance:"):
         parameters: dict[str, Any] = {"config": config}
         if names:
             parameters["classes"] = names
-        jobs_panel.launch(submit.create_job(project.path, kind.NAME, parameters))
+        jobs_panel.launch(submit.create_job(project.path, workflow.NAME, parameters))
 
 
 def _roughly(seconds: float) -> str:
-    """A duration that is only guessed, to a minute or ten seconds."""
-    to = 10 if seconds < 90 else 60
-    return jobs_panel.seconds_text(max(1, round(seconds / to)) * to).removesuffix(" 00 s")
+    """A duration that is only an estimate, to ten seconds or a minute."""
+    if seconds < 90:
+        return times.duration(max(10, round(seconds / 10) * 10))
+    return t_raw("{minutes} min", minutes=round(seconds / 60))
 
 
 def _counts(
-    ready: Sequence[ClassSummary], part: Sequence[ClassSummary], config: ablation.BenefitConfig
+    ready: Sequence[ClassSummary], part: Sequence[ClassSummary], config: AblationConfig
 ) -> tuple[dict[str, int], int]:
-    """Training wafers of each arm, and how many the generator must make for the study."""
-    originals = sum(c.parts["train"] for c in ready)
-    added = dict.fromkeys(kind.ORIGINS, 0)
-    fresh = 0
+    """Training wafers of each condition, and how many the generator has to make."""
+    originals = sum(c.splits["train"] for c in ready)
+    added = dict.fromkeys(ORIGINS, 0)
+    to_make = 0
     for c in part:
-        stored = {"transforms": c.augmented, "generated": c.generated}
-        for name, have in stored.items():
-            count = config.made or max(stored.values()) or ablation.MADE
+        present = {"transforms": c.augmented, "generated": c.generated}
+        for name, have in present.items():
+            count = config.made or max(present.values()) or SYNTHETIC_PER_CLASS
             added[name] += min(have, config.made or have) if have else count
-            fresh += count if name == "generated" and not have else 0
-    return {a: originals + sum(added[k] for k in arm.adds) for a, arm in ARMS.items()}, fresh
+            to_make += count if name == "generated" and not have else 0
+    counts = {
+        name: originals + sum(added[kind] for kind in condition.adds)
+        for name, condition in CONDITIONS.items()
+    }
+    return counts, to_make
 
 
 def _live(state: JobState) -> None:
     """The trainings that are done."""
-    told = state.metric("training") if state.is_active else ()
-    if not told:
-        return
-    figure = _frame("macro-F1 on test wafers (higher is better)")
-    for arm in [a for a in ARMS if any(t["arm"] == a for t in told)]:
-        mine = [t for t in told if t["arm"] == arm]
-        _dots(figure, arm, [t["macro_f1"] for t in mine], 10)
-    st.plotly_chart(figure, key=f"benefit_live_{state.id}")
+    done = state.metric("training") if state.is_active else ()
+    if done:
+        trainings = [(str(training["arm"]), float(training["macro_f1"])) for training in done]
+        chart(charts.ablation_trainings(trainings, t_raw), f"benefit_live_{state.id}")
 
 
-def result(found: Mapping[str, Any], name: str) -> None:
-    """What a study found: the advice, the chart, each class, where the wafers came from.
+def result(found: StoredAblation, name: str) -> None:
+    """What a study found: the advice, the chart, each class, and where the wafers came from.
 
     Args:
-        found: As the job tells it.
+        found: As stored.
         name: Of the study, for files and keys.
     """
-    advice = found["advice"]
-    tell = st.info if advice["keep"] == UNKNOWN else st.success
-    tell(guards.plain(advice["sentence"]), icon=":material/balance:")
-    for note in found.get("notes", []):
-        st.caption(f":material/info: {guards.plain(note)}")
-    st.plotly_chart(chart(found), key=f"benefit_chart_{name}")
+    advice = found.result.advice
+    box = st.info if advice.keep == UNKNOWN else st.success
+    box(t(advice.sentence), icon=":material/balance:")
+    for note in found.notes:
+        st.caption(f":material/info: {t(note)}")
+    chart(charts.ablation(found.result, t_raw), f"benefit_chart_{name}")
     st.caption(
-        "Small dots: single trainings; large dots: their mean. Bars: where the mean may lie "
-        "beside that of originals alone (95 %); one that crosses the dotted line may be chance."
+        t(
+            "Small dots: single trainings; large dots: their mean. Bars: 95% interval of the "
+            "difference to originals only; one that crosses the dotted line may be chance."
+        )
     )
-    table = classes(found)
+    table = classes(found.result)
+    titles = {condition.title: t_raw(condition.title) for condition in CONDITIONS.values()}
+    f1 = st.column_config.NumberColumn
     st.dataframe(
         table,
         hide_index=True,
         key=f"benefit_table_{name}",
         column_config={
-            **{
-                arm.title: st.column_config.NumberColumn(
-                    format="%.3f", help="F1 of the class on test wafers; higher is better."
-                )
-                for arm in ARMS.values()
-            },
-            "advice": st.column_config.TextColumn(
-                help="For wafers of this class alone; few test wafers say little."
+            "class": st.column_config.TextColumn(t_raw("class")),
+            "test wafers": st.column_config.NumberColumn(t_raw("test wafers")),
+            "more test wafers": st.column_config.TextColumn(
+                t_raw("more test wafers"), help=t("About how many more would decide.")
             ),
+            "advice": st.column_config.TextColumn(
+                t_raw("advice"), help=t("For this class alone; few test wafers say little.")
+            ),
+            **{
+                title: f1(
+                    text, format="%.3f", help=t("F1 of the class on test wafers, higher is better.")
+                )
+                for title, text in titles.items()
+            },
         },
     )
-    st.download_button(
-        "Classes as CSV",
-        table.to_csv(index=False).encode("utf-8-sig"),
-        f"{name}.csv",
-        "text/csv",
-        key=f"benefit_csv_{name}",
-        icon=":material/download:",
-    )
-    with st.expander("How it was done: wafers, settings, time", key=f"benefit_how_{name}"):
+    downloads.csv(table, f"{name}.csv", f"benefit_csv_{name}", N_("Classes (CSV)"))
+    with st.expander(t("How it was done: wafers, settings, time"), key=f"benefit_how_{name}"):
         _how(found)
 
 
-def chart(found: Mapping[str, Any]) -> go.Figure:
-    """Macro-F1 of each arm: its trainings, their mean, and the interval beside the first."""
-    figure = _frame("macro-F1 on test wafers (higher is better)")
-    base = found["arms"]["none"]["macro_f1"]
-    figure.add_hline(y=base, line={"dash": "dot", "color": plots.GREY})
-    gains = {d["arm"]: d["macro_f1"] for d in found["differences"] if d["against"] == "none"}
-    for arm in [a for a in ARMS if a in found["arms"]]:
-        told, gain = found["arms"][arm], gains.get(arm)
-        _dots(figure, arm, told["macro_f1_by_seed"], 7, 0.45)
-        bar = gain and {
-            "array": [gain["high"] - gain["value"]],
-            "arrayminus": [gain["value"] - gain["low"]],
-            "color": COLOURS[arm],
-            "thickness": 2,
-            "width": 8,
-        }
-        hover = f"{told['title']}: {told['macro_f1']:.3f}"
-        if gain:
-            hover += (
-                f"<br>{100 * gain['value']:+.1f} points beside originals alone"
-                f"<br>95 %: {100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}"
-            )
-        figure.add_scatter(
-            x=[told["title"]], y=[told["macro_f1"]], mode="markers", error_y=bar,
-            marker={"color": COLOURS[arm], "size": 14}, hovertext=[hover], hoverinfo="text",
-        )  # fmt: skip
-    return figure
-
-
-def _dots(
-    figure: go.Figure, arm: str, values: Sequence[float], size: int, opacity: float = 1.0
-) -> None:
-    """One small dot for each training of an arm."""
-    title = ARMS[arm].title
-    figure.add_scatter(
-        x=[title] * len(values), y=list(values), mode="markers", opacity=opacity,
-        marker={"color": COLOURS[arm], "size": size},
-        hovertemplate=f"{title}, one training: %{{y:.3f}}<extra></extra>",
-    )  # fmt: skip
-
-
-def _frame(y_title: str) -> go.Figure:
-    return go.Figure().update_layout(
-        height=340,
-        margin={"l": 8, "r": 8, "t": 12, "b": 8},
-        showlegend=False,
-        xaxis={"title": "what the classifier learned from", "type": "category", "fixedrange": True},
-        yaxis={"title": y_title},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-    )
-
-
-def classes(found: Mapping[str, Any]) -> pd.DataFrame:
-    """One row a class: test wafers, F1 of each arm, differences in points, and the advice."""
+def classes(found: AblationResult) -> pd.DataFrame:
+    """One row per class: test wafers, F1 of each condition, differences, and the advice."""
     rows = []
-    for name in found["class_names"]:
-        row: dict[str, Any] = {"class": name, "test wafers": found["test"]["per_class"][name]}
-        advice = found["advice_per_class"].get(name)
-        row["advice"] = advice["title"] if advice else "No test wafer"
-        more = advice and advice["more_test"]
-        row["more test wafers"] = f"about {more:,}" if more else ""
-        for told in found["arms"].values():
-            row[told["title"]] = told["per_class"][name]
-        for gain in found["differences"]:
-            ends = gain["per_class"][name]
-            if gain["against"] == "none" and ends:
-                row[f"{ARMS[gain['arm']].title}, points (95 %)"] = (
-                    f"{100 * ends['value']:+.1f} ({100 * ends['low']:+.1f} to "
-                    f"{100 * ends['high']:+.1f})"
-                )
+    for name in found.class_names:
+        advice = found.advice_per_class.get(name)
+        more = advice.more_test if advice else None
+        row: dict[str, Any] = {
+            "class": name,
+            "test wafers": found.test_per_class[name],
+            "advice": t_raw(advice.title) if advice else t_raw("No test wafers"),
+            "more test wafers": t_raw("about {count:,}", count=more) if more else "",
+        }
+        for key, condition in found.conditions.items():
+            row[CONDITIONS[key].title] = condition.per_class[name]
+        for key, comparison in found.gains.items():
+            gap = comparison.per_class[name]
+            if gap is not None:
+                title = t_raw("{condition}, points (95%)", condition=CONDITIONS[key].message)
+                row[title] = _points(gap)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _how(found: Mapping[str, Any]) -> None:
-    """Where the made wafers came from, and how the trainings went."""
-    rows = [
-        {"class": name, **{
-            ARMS[k].title.removeprefix("With "): f"{told['count']:,} ({told['source']})"
-            for k, told in kinds.items()
-        }}
-        for name, kinds in found.get("made", {}).items()
-    ]  # fmt: skip
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+def _points(gap: Difference) -> str:
+    return f"{100 * gap.value:+.1f} ({100 * gap.low:+.1f} … {100 * gap.high:+.1f})"
+
+
+def _how(found: StoredAblation) -> None:
+    """Where the synthetic wafers came from, and how the trainings went."""
+    kinds = {kind: t_raw(CONDITIONS[kind].title) for kind in ORIGINS}
+    words = {
+        workflow.STORED: N_("stored"),
+        workflow.MADE: N_("made for the study"),
+        workflow.NONE: N_("none"),
+    }
+    sources = [
+        {
+            "class": name,
+            **{
+                kinds[kind]: f"{source.count:,} ({t_raw(words[source.source])})"
+                for kind, source in of_class.items()
+            },
+        }
+        for name, of_class in found.sources.items()
+    ]
+    if sources:
+        st.dataframe(
+            pd.DataFrame(sources),
+            hide_index=True,
+            column_config={"class": st.column_config.TextColumn(t_raw("class"))},
+        )
     trainings = [
         {
-            "way": told["title"],
-            "training wafers": told["pictures"],
-            "epochs": ", ".join(map(str, told["epochs"])),
-            "seconds each": round(sum(told["seconds"]) / len(told["seconds"]), 1),
+            t_raw("training set"): t_raw(CONDITIONS[key].title),
+            t_raw("training wafers"): condition.pictures,
+            t_raw("epochs"): ", ".join(map(str, condition.epochs)),
+            t_raw("seconds each"): round(sum(condition.seconds) / len(condition.seconds), 1),
         }
-        for told in found["arms"].values()
+        for key, condition in found.result.conditions.items()
     ]
     st.dataframe(pd.DataFrame(trainings), hide_index=True)
-    changed = forms.differences(
-        {k: v for k, v in found["config"].items() if v is not None}, ablation.PARAMETERS
-    )
-    pictures, lots = found["test"]["pictures"], found["test"]["lots"]
-    from_lots = f" from {lots:,} lots" if lots < pictures else ""  # else they have none
+    record = found.record
+    config = {key: value for key, value in record.config.items() if value is not None}
+    result, lots = found.result, found.result.test_lots
+    wafers = counted("{count:,} test wafer", "{count:,} test wafers", result.test_pictures)
+    if lots < result.test_pictures:  # else they have no lots
+        from_lots = counted("{count:,} lot", "{count:,} lots", lots)
+        wafers = message("{wafers} from {lots}", wafers=wafers, lots=from_lots)
     st.caption(
-        f"Settings: {changed} · seeds {', '.join(map(str, found['seeds']))} · "
-        f"{pictures:,} test wafers{from_lots} · "
-        f"{jobs_panel.seconds_text(found['seconds'])} on {found['device']} · {found['created']}"
+        t(
+            "Settings: {settings} · seeds {seeds} · {wafers} · {time} on {device} · {created}",
+            settings=forms.differences(config, parameters_of(AblationConfig)),
+            seeds=", ".join(map(str, result.seeds)),
+            wafers=wafers,
+            time=times.duration(record.seconds),
+            device=Message.from_json(record.device),
+            created=times.local(record.created),
+        )
     )

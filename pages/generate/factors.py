@@ -1,4 +1,4 @@
-"""Levels of process factors for wafers that Physics makes."""
+"""Levels of process factors, for wafers from the simulator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared import guards
+from pages.shared.words import t, t_raw
 from wafer_core.errors import ParameterError
+from wafer_core.messages import Message, counted, message
 from wafer_core.simulator import FACTORS, LEVELS, PATTERNS, Factor, factors_of
 
 Levels = dict[str, list[str | float]]
@@ -16,59 +18,72 @@ _KEY = "generate_factor"
 
 
 def form(names: Sequence[str], count: int) -> Levels | None:
-    """Which factors are varied, over which levels; closed until someone wants it.
+    """Which factors are varied on purpose, and at which levels.
 
     Args:
-        names: The classes that Physics makes.
-        count: Wafers of the class with the fewest, to say how many each combination has.
+        names: The classes that are simulated.
+        count: Wafers of the class with the fewest, to say how many each combination gets.
 
     Returns:
-        The levels of each chosen factor; empty: everything as in the class; ``None``: what was
-        typed cannot be used, and the page says why.
+        The levels of each chosen factor; empty: all factors vary as in the class; ``None``: the
+        levels cannot be used, and the page says why.
     """
     with st.expander(
-        "Levels of process factors (Physics)", key="generate_physics", on_change="rerun"
+        t("Levels of process factors"), key="generate_physics", on_change="rerun"
     ) as box:
         if not box.open:
-            return _kept(names)
+            return _closed(names)
         st.caption(
-            "Without a choice here, wafers vary as those of the class do. With one, every "
-            "combination of levels is made equally often and the rest stays as in the class: a "
-            "test set that shows which level a classifier gives up at."
+            t(
+                "Without factors here, wafers vary as those of the class do. With factors, all "
+                "combinations of their levels are made equally often and the rest stays as in the "
+                "class: a test set that shows at which level a classifier fails."
+            )
         )
-        bearing = bearing_on(names)
+        suitable = suitable_factors(names)
         chosen = st.multiselect(
-            "Factors",
-            list(bearing),
-            format_func=lambda name: bearing[name].title,
+            t("Factors"),
+            list(suitable),
+            format_func=lambda name: t_raw(suitable[name].title),
             key=f"{_KEY}s",
-            placeholder="none: as in the class",
-            help="What is varied on purpose. A factor that the pattern of a class does not have "
-            "is refused when the class is made.",
+            placeholder=t_raw("none: as in the class"),
+            help=t("Factors that the pattern of a class does not have are refused."),
             persist_state="session",
         )
         levels: Levels = {}
         for name in chosen:
-            with guards.errors_told():
+            with guards.show_errors():
                 levels[name] = _levels(name, FACTORS[name])
         if len(levels) < len(chosen):
             return None
-        cells = math.prod(len(found) for found in levels.values())
-        if cells > count:
-            st.warning(
-                f"{cells:,} combinations are more than {count:,} wafers a class; make more, or "
-                "take fewer levels."
+        return _checked(levels, count)
+
+
+def _checked(levels: Levels, count: int) -> Levels | None:
+    """The levels, if there are wafers enough for all their combinations."""
+    cells = math.prod(len(found) for found in levels.values())
+    if cells > count:
+        st.warning(
+            t(
+                "{cells:,} combinations are more than {count:,} wafers per class. Make more "
+                "wafers, or choose fewer levels.",
+                cells=cells,
+                count=count,
             )
-            return None
-        if levels:
-            each = count // cells
-            more = f" or {each + 1:,}" if count % cells else ""
-            st.caption(f"{cells:,} combinations, {each:,}{more} wafers of each in a class.")
+        )
+        return None
+    if levels:
+        each = count // cells
+        number = f"{each:,}–{each + 1:,}" if count % cells else f"{each:,}"
+        combinations = counted("{count:,} combination", "{count:,} combinations", cells)
+        st.caption(
+            t("{combinations}, {each} wafers of each.", combinations=combinations, each=number)
+        )
     return levels
 
 
-def bearing_on(names: Sequence[str]) -> dict[str, Factor]:
-    """The factors of the patterns that classes are named after; all where a name is no pattern."""
+def suitable_factors(names: Sequence[str]) -> dict[str, Factor]:
+    """The factors of the patterns that classes are named after; all if a name is no pattern."""
     known = {pattern.casefold(): pattern for pattern in PATTERNS}
     patterns = [known.get(name.casefold()) for name in names]
     if not patterns or None in patterns:
@@ -77,30 +92,37 @@ def bearing_on(names: Sequence[str]) -> dict[str, Factor]:
     return {name: factor for name, factor in FACTORS.items() if name in common}
 
 
-def told(name: str, level: str | float) -> str:
-    """A level with its value: ``low (2 %)``."""
-    value = FACTORS[name].value(level, FACTORS[name].title)
+def level_text(name: str, level: str | float) -> str:
+    """A level with its value, such as ``low (2 %)``; for select boxes."""
+    value = FACTORS[name].value(level, t_raw(FACTORS[name].title))
     shown = with_unit(FACTORS[name], value)
-    return f"{level} ({shown})" if level in LEVELS else shown
+    if level not in LEVELS:
+        return shown
+    titles = {"low": t_raw("low"), "mid": t_raw("mid"), "high": t_raw("high")}
+    return f"{titles[str(level)]} ({shown})"
 
 
 def with_unit(factor: Factor, value: float) -> str:
-    """A value in its factor's unit: ``45°``, ``1.5 ×``."""
+    """A value in the unit of its factor: ``45°``, ``1.5 ×``."""
     space = "" if factor.unit == "°" else " "
-    return f"{value:.3g}{space}{factor.unit}".strip()
+    return f"{value:.3g}{space}{t_raw(factor.unit)}".strip()
 
 
 def _levels(name: str, factor: Factor) -> list[str | float]:
     low, high = factor.limits
     given = st.multiselect(
-        factor.title,
+        t(factor.title),
         LEVELS,
         default=LEVELS,
-        format_func=lambda level: _told(name, level),
+        format_func=lambda level: level_text(name, level) if level in LEVELS else level,
         accept_new_options=True,
         key=f"{_KEY}_{name}",
-        help=f"{factor.help} Low, mid, high, or type a number from {with_unit(factor, low)} to "
-        f"{with_unit(factor, high)}.",
+        help=t(
+            "{help} Choose low, mid, high, or type a number from {low} to {high}.",
+            help=Message(factor.help),
+            low=with_unit(factor, low),
+            high=with_unit(factor, high),
+        ),
         persist_state="session",
     )
     return _read(name, given)
@@ -110,32 +132,31 @@ def _read(name: str, given: Sequence[str]) -> list[str | float]:
     """Levels as they were chosen or typed.
 
     Raises:
-        ParameterError: None is left, or what was typed is no level.
+        ParameterError: There is none, or what was typed is no level.
     """
     factor = FACTORS[name]
     if not given:
-        raise ParameterError(f"{factor.title} has no level; choose one, or leave the factor out.")
+        raise ParameterError(
+            "{factor} has no level; choose one, or remove the factor.",
+            factor=message(factor.title),
+        )
     found: list[str | float] = []
     for level in given:
         typed = str(level).removesuffix(factor.unit).strip() or level
-        value = factor.value(typed, factor.title)  # says what is wrong
+        value = factor.value(typed)  # raises if it is none
         found.append(level if level in LEVELS else value)
     return found
 
 
-def _told(name: str, level: str) -> str:
-    return told(name, level) if level in LEVELS else level  # what was typed stays so
-
-
-def _kept(names: Sequence[str]) -> Levels | None:
-    """What was chosen before the expander was closed; told, so that it is not forgotten."""
-    chosen = [
-        name for name in st.session_state.get(f"{_KEY}s", []) if name in bearing_on(names)
-    ]  # fmt: skip
+def _closed(names: Sequence[str]) -> Levels | None:
+    """The levels chosen before the expander was closed, named so that none is forgotten."""
+    suitable = suitable_factors(names)
+    chosen = [name for name in st.session_state.get(f"{_KEY}s", []) if name in suitable]
     levels: Levels = {}
     for name in chosen:
-        with guards.errors_told():
+        with guards.show_errors():
             levels[name] = _read(name, st.session_state.get(f"{_KEY}_{name}", LEVELS))
     if levels:
-        st.caption(f"Varied: {', '.join(FACTORS[name].title for name in levels)}")
+        titles = ", ".join(t_raw(FACTORS[name].title) for name in levels)
+        st.caption(t("Varied: {factors}", factors=titles))
     return levels if len(levels) == len(chosen) else None

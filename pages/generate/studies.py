@@ -1,43 +1,62 @@
-"""What the pages of studies share: the newest result, or a sentence where there is none."""
+"""What the two studies have in common: the newest result, and its table with a download."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import streamlit as st
 
-from pages.shared import guards, loaders
+from pages.shared import loaders
+from pages.shared.words import t
 from wafer_core.data.project import Project
 from wafer_core.data.studies import Study
+from wafer_core.errors import DataError
+from wafer_core.messages import Message
+
+R = TypeVar("R")
 
 
 def newest(
     project: Project,
-    found: Study | None,
-    is_result: Callable[[Mapping[str, Any]], bool],
-    show: Callable[[Mapping[str, Any], str], None],
+    study: Study | None,
+    read: Callable[[object], R],
+    show: Callable[[R, str], None],
     nothing: str | None,
 ) -> None:
     """Show the newest study.
 
     Args:
-        project: Whose.
-        found: The study; ``None``: there is none.
-        is_result: Whether what is stored is whole.
-        show: Draws what was found; takes it and the name of the study.
-        nothing: What is said where there is none; ``None``: nothing, since one is on its way.
+        project: The project.
+        study: The study; ``None``: there is none.
+        read: Reads what is stored; raises ``DataError`` if it is damaged.
+        show: Draws it; takes what was read and the name of the study.
+        nothing: Text if there is none, as Markdown; ``None``: no text, because one is running.
     """
-    if found is None:
+    if study is None:
         if nothing:
             st.info(nothing)
-    elif found.damage or not is_result(found.found):
-        told = found.damage or "The last result is damaged; press “Find out” to do it again."
-        st.error(told, icon=":material/error:")
-    else:
-        if changed := loaders.study_changes(project, found.id):
-            st.warning(
-                guards.plain(f"Out of date, because of changes since: {'; '.join(changed)}."),
-                icon=":material/update:",
-            )
-        show(found.found, found.id)
+        return
+    found: R | None = None
+    if study.damage is None:
+        try:
+            found = read(study.result)
+        except DataError:
+            found = None
+    if found is None:
+        st.error(
+            t(study.damage)
+            if study.damage
+            else t("The last result is damaged. Press “Find out” to do it again."),
+            icon=":material/error:",
+        )
+        return
+    if changed := loaders.study_changes(project, study.id):
+        st.warning(
+            t(
+                "Out of date. Changes since this study: {changes}",
+                changes=Message("; ".join(t(change) for change in changed)),
+            ),
+            icon=":material/update:",
+        )
+    show(found, study.id)

@@ -1,4 +1,4 @@
-"""Other thresholds or densities of a run: how near each comes to real wafers; a click applies."""
+"""Other thresholds or densities of a run: how realistic each is, and a button that applies one."""
 
 from __future__ import annotations
 
@@ -9,91 +9,121 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from pages.generate import methods
 from pages.shared import guards, loaders
+from pages.shared.charts import chart
+from pages.shared.words import t, t_raw
 from wafer_core import jobs, plots
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary
-from wafer_core.data.synthetic import MadeRun
+from wafer_core.data.synthetic import SyntheticRun
 from wafer_core.jobs import JobState
-from wafer_core.tasks.generation.dcgan import training
+from wafer_core.messages import Message
+from wafer_core.parameters import Parameter, parameters_of
+from wafer_core.tasks.generation.config import GenerationConfig
 
 
-def show(project: Project, c: ClassSummary, run: MadeRun) -> None:
-    """KID at each level, some wafers of each, and a button that fills the form with one of them."""
+def show(project: Project, c: ClassSummary, run: SyntheticRun) -> None:
+    """KID at each level, some wafers of each, and a button that fills the form with a level."""
     found = run.info["sweep"]
     setting = str(found["setting"])
-    title = training.PARAMETERS[setting].title
+    spec = parameters_of(GenerationConfig).get(setting)
+    if spec is None:
+        st.info(t("The levels of this run are of a setting that this version does not have."))
+        return
     st.caption(
-        f"{training.PARAMETERS[setting].help} Each level made {found['counts'][0]} wafers, "
-        f"compared with {found['counts'][1]} originals (WaferNet). "
-        "Lower KID is closer to real; differences smaller than those between neighbours are noise."
+        t(
+            "{help} At each level {synthetic:,} wafers were generated and compared with {real:,} "
+            "originals (WaferNet). A lower KID is closer to real; differences smaller than those "
+            "between neighbouring levels are noise.",
+            help=Message(spec.help),
+            synthetic=found["counts"][0],
+            real=found["counts"][1],
+        )
     )
-    left, right = st.columns([3, 6], gap="medium")
-    with left:
-        figure = plots.curves(
-            found["values"], {"KID": found["kid"]}, f"{title}: KID at each level",
-            "KID (lower is better)", best_epoch=found["best"],
-        )  # fmt: skip
-        figure.update_xaxes(title=title, rangemode="normal")
-        st.plotly_chart(figure, key=f"generate_sweep_{run.run}")
+    figure = plots.curves(
+        found["values"],
+        {"KID": found["kid"]},
+        t_raw("{setting}: KID at each level", setting=Message(spec.title)),
+        t_raw("KID (lower is better)"),
+        best_epoch=found["best"],
+    )
+    figure.update_xaxes(title=t_raw(spec.title), rangemode="normal")
+    chart(figure, f"generate_sweep_{run.run}")
+    value = _choose(project, c, run, found, spec)
+    texts = {"setting": Message(spec.title), "value": float(value)}
+    st.button(
+        t("Use {setting} {value:g} (the best)", **texts)
+        if value == found["best"]
+        else t("Use {setting} {value:g}", **texts),
+        key="generate_apply",
+        icon=":material/check:",
+        on_click=_apply,
+        args=(methods.of_run(run), setting, value),
+        help=t("Fills the form on the left; select a row to use another level."),
+    )
+
+
+def _choose(
+    project: Project,
+    c: ClassSummary,
+    run: SyntheticRun,
+    found: Mapping[str, Any],
+    spec: Parameter,
+) -> float:
+    """The table of the levels; returns the level of the selected row, else the best."""
     strips = _strips(project, c.name, run.run)
     rows = [
         {
             "level": value,
             "KID": kid,
-            "dies that fail": failed,
-            "": "best" if value == found["best"] else "",
+            "failed": failed,
+            "best": t_raw("best") if value == found["best"] else "",
             "wafers": _picture(strips.get(float(value))),
         }
-        for value, kid, failed in zip(
-            found["values"], found["kid"], found["failed"], strict=True
-        )
-    ]  # fmt: skip
+        for value, kid, failed in zip(found["values"], found["kid"], found["failed"], strict=True)
+    ]
     table = pd.DataFrame(rows)
-    if not strips:  # the job was deleted meanwhile, or made elsewhere
+    if not strips:  # the job was deleted, or ran elsewhere
         table = table.drop(columns="wafers")
-    with right:
-        chosen = st.dataframe(
-            table,
-            hide_index=True,
-            row_height=44,
-            key=f"generate_sweep_table_{run.run}",
-            on_select="rerun",
-            selection_mode="single-row",
-            column_config={
-                "level": st.column_config.NumberColumn(title, format="%g", width="small"),
-                "": st.column_config.TextColumn(width="small"),
-                "wafers": st.column_config.ImageColumn(width="large"),
-                "KID": st.column_config.NumberColumn(format="%.3g", width="small"),
-                "dies that fail": st.column_config.NumberColumn(format="percent", width="small"),
-            },
-        )
-        selected = chosen["selection"]["rows"]
-        value = found["values"][selected[0]] if selected else found["best"]
-        st.button(
-            f"Use {title.lower()} {value:g}{'' if selected else ' (the best)'}",
-            key="generate_apply",
-            icon=":material/check:",
-            on_click=_apply,
-            args=(str(run.info.get("preset", "classic")), setting, value),
-            help="Fills the form above; select a row to use another level.",
-        )
+    number = st.column_config.NumberColumn
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        row_height=44,
+        key=f"generate_sweep_table_{run.run}",
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "level": number(t_raw(spec.title), format="%g", width="small"),
+            "KID": number("KID", format="%.3g", width="small"),
+            "failed": number(t_raw("failed dies"), format="percent", width="small"),
+            "best": st.column_config.TextColumn("", width="small"),
+            "wafers": st.column_config.ImageColumn(t_raw("wafers"), width="large"),
+        },
+    )
+    selected = event["selection"]["rows"]
+    value: float = found["values"][selected[0]] if selected else found["best"]
+    return value
 
 
-def _apply(preset: str, setting: str, value: float) -> None:
-    whole = isinstance(training.PARAMETERS[setting].default, int)
-    if preset in training.PRESETS:
-        st.session_state["generate_preset"] = preset
-    st.session_state[f"generate_{setting}"] = int(value) if whole else value
+def _apply(method: str, setting: str, value: float) -> None:
+    spec = parameters_of(GenerationConfig)[setting]
+    st.session_state["generate_method"] = method
+    st.session_state[f"generate_{setting}"] = int(value) if spec.is_whole else value
     guards.notify(
-        f"{training.PARAMETERS[setting].title} is {value:g} now; generate again to use it."
+        t(
+            "{setting} is {value:g} now. Generate again to use it.",
+            setting=Message(spec.title),
+            value=float(value),
+        )
     )
 
 
 def _strips(project: Project, class_name: str, run: str) -> dict[float, Path]:
     """Strips of wafers by level, from the job that made a run."""
     for state in jobs.list_jobs(project.path, "generate"):
-        if any(made.get("run") == run for made in _made(state)):
+        if any(entry.get("run") == run for entry in _entries(state)):
             found = {
                 float(level["value"]): state.folder / str(level["samples"])
                 for level in state.metric("level")
@@ -103,7 +133,7 @@ def _strips(project: Project, class_name: str, run: str) -> dict[float, Path]:
     return {}
 
 
-def _made(state: JobState) -> list[Mapping[str, Any]]:
+def _entries(state: JobState) -> list[Mapping[str, Any]]:
     return list((state.result or {}).get("classes", []))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import forms, guards, jobs_panel, layout
+from pages.shared.networks import network_title
 from pages.shared.words import t, t_raw
 from pages.train import presets
 from wafer_core.data.project import Project
@@ -59,6 +60,7 @@ def show(project: Project, summary: Summary) -> dict[str, Any]:
         TrainConfig,
         "train",
         replace={"policy": presets.policy_parameter()},
+        titles={"network": network_title},
         below={"network": _about_network},
     )
     with start:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.shared import figures, guards, layout, loaders, times
 from pages.shared.charts import chart
+from pages.shared.examples import examples
 from pages.shared.loaders import StoredEvaluation
 from pages.shared.tabs import open_tab, tabs
 from pages.shared.words import chart_text, t, t_raw
@@ -16,6 +17,7 @@ from wafer_core import plots
 from wafer_core.data import models
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
+from wafer_core.data.summary import Summary
 from wafer_core.errors import InputError
 from wafer_core.messages import N_, Message, counted
 
@@ -31,17 +33,19 @@ _STYLE = """<style>
 </style>"""
 
 
-def panel(project: Project, is_active: bool) -> None:
+def panel(project: Project, summary: Summary, is_active: bool) -> None:
     """The chosen run, or what to do if there is none.
 
     Args:
         project: The project.
+        summary: Of the project.
         is_active: Whether a training is running.
     """
     every = models.list_models(project)
     if not every:
         if not is_active:
             st.info(t("No model yet. Press Train: the default settings suit most projects."))
+        examples(project, [c for c in summary.classes if c.splits["train"]])
         return
     current = models.current_model(project)
     shown = runs.header(project, every, current)

@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import downloads, guards, loaders, times
+from pages.shared.networks import network_title
 from pages.shared.words import t, t_raw
-from pages.train import comparison, settings
+from pages.train import comparison
 from wafer_core.data import models
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
@@ -153,7 +154,7 @@ def _table(every: Sequence[ModelRun], current: str | None) -> None:
             "macro-F1": [run.macro_f1 for run in every],
             "accuracy": [run.accuracy for run in every],
             "created": [times.local(run.created) for run in every],
-            "network": [settings.network_title(run.network) for run in every],
+            "network": [network_title(run.network) for run in every],
             "time": [times.duration(run.seconds) for run in every],
             "trained on": [run.train_count for run in every],
             "tested on": [run.test_count for run in every],

@@ -9,16 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import forms
+from pages.shared.networks import network_title
 from pages.shared.words import t_raw
-from wafer_core.networks import registry
 from wafer_core.parameters import parameters_of
 from wafer_core.tasks.classification.config import TrainConfig
-
-
-def network_title(network: str) -> str:
-    """The title of a network without its explanation; for tables."""
-    info = registry.NETWORKS.get(network)
-    return t_raw(info.title).partition(" (")[0] if info else network
 
 
 def table(config: Mapping[str, Any], name: str) -> None:
