@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from pages.classes import coloured, last_import
+from pages.classes import class_list, coloured, last_import
 from pages.shared import drop_zone, guards, jobs_panel, progress
 from pages.shared.rejected import show_rejected
 from pages.shared.words import escape, t, t_raw, tn
@@ -35,7 +35,7 @@ from wafer_core.workflows import submit
 BY_FOLDER = ""  # value of the select box: each wafer goes to the class of its folder
 AT_ONCE = 300  # wafers; more are imported by a job, so that the page stays responsive
 SAMPLES = 12
-_DROP, _TARGET = "classes_drop", "classes_drop_target"  # session state
+_DROP = "classes_drop"  # session state
 _WHERE = {"folders": N_("Each to the class of its folder"), "one": N_("All to the chosen class")}
 _numbers = itertools.count()
 
@@ -80,12 +80,14 @@ def panel(project: Project, classes: Sequence[ClassSummary]) -> None:
         "classes_files",
         t_raw("Drop wafers, folders or a .zip anywhere on this page, or on a class"),
         t_raw("Drop to add wafers"),
-        on_target=lambda slug: st.session_state.update({_TARGET: slug}),
+        has_targets=True,
     )
     if files:
-        uploads = [Upload(file.name, file.getvalue()) for file in files]
-        target = st.session_state.pop(_TARGET, "")
-        st.session_state[_DROP] = Drop(str(project.path), uploads, target)
+        names = [drop_zone.split_target(file.name) for file in files]
+        uploads = [
+            Upload(name, file.getvalue()) for (_, name), file in zip(names, files, strict=True)
+        ]
+        st.session_state[_DROP] = Drop(str(project.path), uploads, names[0][0])
         last_import.dismiss()
         drop_zone.taken()
         st.rerun()
@@ -108,12 +110,6 @@ def _review(project: Project, classes: Sequence[ClassSummary], drop: Drop) -> No
         one = None if target == BY_FOLDER else target
         is_decided = target is not None and (one is None or len(names) < 2)
         st.markdown(_summary(found.candidates, one, target is None), width="stretch")
-        st.button(
-            t("Discard"),
-            key="classes_add_discard",
-            on_click=lambda: st.session_state.pop(_DROP, None),
-            help=t("Forget these files; nothing has been stored."),
-        )
     if one is not None and len(names) > 1:
         one, is_decided = _ask(one, names, drop)
     roles = coloured.roles(tables, drop.number)
@@ -134,7 +130,15 @@ def _review(project: Project, classes: Sequence[ClassSummary], drop: Drop) -> No
             name=one,
         )
     disabled = not ready or not is_decided
-    if st.button(label, type="primary", key="classes_add_do", disabled=disabled):
+    with st.container(horizontal=True):
+        wants_import = st.button(label, type="primary", key="classes_add_do", disabled=disabled)
+        st.button(
+            t("Discard"),
+            key="classes_add_discard",
+            on_click=lambda: st.session_state.pop(_DROP, None),
+            help=t("Forget these files; nothing has been stored."),
+        )
+    if wants_import:
         with guards.show_errors():
             _store(project, drop, ready, one, roles, rejected)
 
@@ -254,5 +258,7 @@ def _store(
             source = drop.uploads[0].name.partition("/")[0]
             done = ingest.import_candidates(project, ready, class_name, report, rejected, source)
         last_import.keep(project, done)
+    if drop.target:
+        class_list.choose(drop.target)
     st.session_state.pop(_DROP, None)
     st.rerun()

@@ -7,7 +7,7 @@ of the bar can be translated. A file of a folder keeps its path as its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -52,6 +52,7 @@ button:focus-visible {outline: 2px solid var(--st-primary-color); outline-offset
 """
 _JS = """
 const MOST = 20000;  // files of one drop
+const RETRY = 2500;  // milliseconds after which an upload must have begun
 
 async function filesOf(entries) {
   const found = [];
@@ -80,7 +81,7 @@ async function filesOf(entries) {
   return found;
 }
 
-export default function ({parentElement, data, setTriggerValue}) {
+export default function ({parentElement, data}) {
   const one = (selector) => parentElement.querySelector(selector);
   const veil = one(".veil"), state = one(".state");
   const zone = () => document.querySelector(`.st-key-${data.target}`);
@@ -119,20 +120,38 @@ export default function ({parentElement, data, setTriggerValue}) {
       }
     }, 250);
   }
-  function hand(files) {
-    const target = zone()?.querySelector('[data-testid="stFileUploaderDropzone"]');
-    if (!target || !files.length) return;
+  function hand(files, place) {
+    if (!files.length) return;
     const large = files.find((file) => file.size > data.max_bytes);
     if (large) {
       say(data.texts.large.replace("%s", large.name), true);
       return;
     }
+    // The place is part of the names: a message of its own would start a run of the page, and the
+    // server forgets an upload that begins at the same moment.
+    if (place && data.has_targets) {
+      files = files.map((file) => new File([file], data.mark + place + "/" + file.name,
+        {type: file.type}));
+    }
+    upload(files, 3);
+    watch(files.length);
+  }
+  function upload(files, tries) {
+    const target = zone()?.querySelector('[data-testid="stFileUploaderDropzone"]');
+    if (!target) return;
     const transfer = new DataTransfer();
     for (const file of files) transfer.items.add(file);
     const event = new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true});
     event.isHanded = true;
     target.dispatchEvent(event);
-    watch(files.length);
+    const before = data.target;
+    setTimeout(() => {  // another run of the page may have made the server forget it
+      const isIdle = document.querySelector(
+        '[data-testid="stApp"][data-test-script-state="notRunning"]');
+      const chips = zone()?.querySelector('[data-testid="stFileChip"]');
+      const taken = !document.querySelector(`.st-key-${before}`);
+      if (!taken && !chips && isIdle && tries > 1) upload(files, tries - 1);
+    }, RETRY);
   }
 
   for (const kind of ["files", "folder"]) {
@@ -159,13 +178,12 @@ export default function ({parentElement, data, setTriggerValue}) {
       if (path.some((node) => node.dataset.testid === "stFileUploaderDropzone")) return;
       event.preventDefault();
       event.stopPropagation();
-      const place = path.find((node) => node.dataset.dropTarget);
-      if (data.has_targets) setTriggerValue("target", place ? place.dataset.dropTarget : "");
+      const place = path.find((node) => node.dataset.dropTarget)?.dataset.dropTarget;
       // Entries must be taken before the event ends; their files come later.
       const entries = [...event.dataTransfer.items]
         .filter((item) => item.kind === "file")
         .map((item) => ({entry: item.webkitGetAsEntry?.(), file: item.getAsFile()}));
-      filesOf(entries).then(hand);
+      filesOf(entries).then((files) => hand(files, place));
     },
     paste: (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
@@ -186,38 +204,31 @@ export default function ({parentElement, data, setTriggerValue}) {
 }
 """
 _bar = st.components.v2.component("wafer_drop_zone", html=_HTML, css=_CSS, js=_JS)
+_MARK = "dropped-on="  # begins the name of a file that was dropped on a target
 _TURN = "drop_zone_turn"  # session state: counts drops; a new uploader has no files
 
 
-def drop_zone(
-    key: str, text: str, veil: str, on_target: Callable[[str], None] | None = None
-) -> Sequence[Any]:
+def drop_zone(key: str, text: str, veil: str, has_targets: bool = False) -> Sequence[Any]:
     """Draw the bar; only one on a page.
 
     Args:
         key: Prefix of the uploader's key.
         text: What the bar says; translated.
         veil: What is shown over the page while files are dragged; translated.
-        on_target: Called before the files come, with the attribute ``data-drop-target`` of the
-            element that they were dropped on; empty for the rest of the page.
+        has_targets: Whether elements of the page with the attribute ``data-drop-target`` are
+            places to drop on; ``split_target`` tells on which one a file was dropped.
 
     Returns:
         Streamlit's uploaded files. They stay until ``taken``.
     """
     target = f"{key}_{st.session_state.get(_TURN, 0)}"
     most = int(st.get_option("server.maxUploadSize"))
-
-    def dropped_on() -> None:
-        place = st.session_state[f"{key}_bar"].get("target")
-        if on_target is not None and place is not None:
-            on_target(str(place))
-
     _bar(
         key=f"{key}_bar",
-        on_target_change=dropped_on,
         data={
             "target": target,
-            "has_targets": on_target is not None,
+            "has_targets": has_targets,
+            "mark": _MARK,
             "max_bytes": most * 2**20,
             "texts": {
                 "bar": text,
@@ -245,6 +256,14 @@ def drop_zone(
             text, accept_multiple_files=True, key=target, label_visibility="collapsed"
         )
     return list(uploaded or ())
+
+
+def split_target(name: str) -> tuple[str, str]:
+    """The place that a file was dropped on, empty for the rest of the page, and its real name."""
+    if not name.startswith(_MARK):
+        return "", name
+    place, _, rest = name.removeprefix(_MARK).partition("/")
+    return place, rest
 
 
 def taken() -> None:
