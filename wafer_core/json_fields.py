@@ -45,24 +45,21 @@ class Fields:
     def __contains__(self, key: str) -> bool:
         return self._values.get(key) is not None
 
-    def read(self, key: str, convert: Callable[[str, Any], T], default: T | _Required) -> T:
-        """The field after a conversion; a missing field or null gives the default."""
-        value = self._values.get(key)
-        if value is not None:
-            return convert(key, value)
+    @staticmethod
+    def _default(key: str, default: T | _Required) -> T:
+        """The value of a field that is missing or null."""
         if isinstance(default, _Required):
             raise DataError("{key} is missing", key=key)
         return default
 
     def text(self, key: str, default: str | _Required = REQUIRED, most: int = MAX_TEXT) -> str:
         """A text of at most ``most`` characters."""
-
-        def convert(key: str, value: Any) -> str:
-            if not isinstance(value, str) or len(value) > most:
-                raise wrong(key, value, message("a text of at most {most:,} characters", most=most))
-            return value
-
-        return self.read(key, convert, default)
+        value = self._values.get(key)
+        if value is None:
+            return self._default(key, default)
+        if not isinstance(value, str) or len(value) > most:
+            raise wrong(key, value, message("a text of at most {most:,} characters", most=most))
+        return value
 
     def optional_text(self, key: str, most: int = MAX_TEXT) -> str | None:
         """The same; ``None`` where it is missing or null."""
@@ -79,13 +76,12 @@ class Fields:
 
     def flag(self, key: str, default: bool | _Required = REQUIRED) -> bool:
         """True or false."""
-
-        def convert(key: str, value: Any) -> bool:
-            if not isinstance(value, bool):
-                raise wrong(key, value, message("true or false"))
-            return value
-
-        return self.read(key, convert, default)
+        value = self._values.get(key)
+        if value is None:
+            return self._default(key, default)
+        if not isinstance(value, bool):
+            raise wrong(key, value, message("true or false"))
+        return value
 
     def number(
         self,
@@ -95,18 +91,17 @@ class Fields:
         high: float = math.inf,
     ) -> float:
         """A finite number from ``low`` to ``high``."""
-
-        def convert(key: str, value: Any) -> float:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise wrong(key, value, message("a number"))
-            # an int of hundreds of digits compares with a float, but does not convert to one
-            if not low <= value <= high or not -1e300 < value < 1e300:
-                raise wrong(
-                    key, value, message("a number from {low:g} to {high:g}", low=low, high=high)
-                )
-            return float(value)
-
-        return self.read(key, convert, default)
+        value = self._values.get(key)
+        if value is None:
+            return self._default(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise wrong(key, value, message("a number"))
+        # an int of hundreds of digits compares with a float, but does not convert to one
+        if not low <= value <= high or not -1e300 < value < 1e300:
+            raise wrong(
+                key, value, message("a number from {low:g} to {high:g}", low=low, high=high)
+            )
+        return float(value)
 
     def optional_number(
         self, key: str, low: float = -math.inf, high: float = math.inf
@@ -122,38 +117,35 @@ class Fields:
         high: int = 2**63 - 1,
     ) -> int:
         """A whole number from ``low`` to ``high``."""
-
-        def convert(key: str, value: Any) -> int:
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise wrong(
-                    key, value, message("a whole number from {low} to {high}", low=low, high=high)
-                )
-            return value
-
-        return self.read(key, convert, default)
+        value = self._values.get(key)
+        if value is None:
+            return self._default(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise wrong(
+                key, value, message("a whole number from {low} to {high}", low=low, high=high)
+            )
+        return value
 
     def free(self, key: str, default: dict[str, Any] | _Required = REQUIRED) -> dict[str, Any]:
         """An object of any plain values, not nested too deeply; it is shown, not relied upon."""
-
-        def convert(key: str, value: Any) -> dict[str, Any]:
-            if not isinstance(value, dict):
-                raise wrong(key, value, message("an object"))
-            check_depth(key, value)
-            return value
-
-        return self.read(key, convert, default)
+        value = self._values.get(key)
+        if value is None:
+            return self._default(key, default)
+        if not isinstance(value, dict):
+            raise wrong(key, value, message("an object"))
+        check_depth(key, value)
+        return value
 
     def items(
         self, key: str, from_json: Callable[[object], T], default: tuple[T, ...] | _Required = ()
     ) -> tuple[T, ...]:
         """A list with every item converted."""
-
-        def convert(key: str, value: Any) -> tuple[T, ...]:
-            if not isinstance(value, list):
-                raise wrong(key, value, message("a list"))
-            return tuple(from_json(item) for item in value)
-
-        return self.read(key, convert, default)
+        value = self._values.get(key)
+        if value is None:
+            return self._default(key, default)
+        if not isinstance(value, list):
+            raise wrong(key, value, message("a list"))
+        return tuple(from_json(item) for item in value)
 
     def mapping(self, key: str, from_json: Callable[[object], T]) -> dict[str, T]:
         """An object with every value converted."""
@@ -169,11 +161,8 @@ class Fields:
 
     def message(self, key: str, default: Message | _Required = REQUIRED) -> Message:
         """A text for people; older versions stored plain English."""
-
-        def convert(key: str, value: Any) -> Message:
-            return a_message(value)
-
-        return self.read(key, convert, default)
+        value = self._values.get(key)
+        return self._default(key, default) if value is None else a_message(value)
 
     def texts(self, key: str, default: tuple[str, ...] | _Required = ()) -> tuple[str, ...]:
         """A list of texts."""

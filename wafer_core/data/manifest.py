@@ -101,7 +101,7 @@ class PictureRecord:
             fields.optional_text("group"),
             fields.text("source", ""),
             picture_file(fields.text("parent")) if "parent" in fields else None,
-            _details(fields.free("details", {})),
+            _details(fields.free("details")) if "details" in fields else {},
         )
 
     def to_json(self) -> dict[str, Any]:
