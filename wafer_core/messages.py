@@ -108,6 +108,8 @@ class Message:
     @classmethod
     def from_json(cls, value: object) -> Message:
         """Read a message; a plain text, as older versions stored it, is shown as it is."""
+        if isinstance(value, Message):
+            return value
         if not isinstance(value, Mapping):
             return literal(str(value))
         template, fields, plural = value.get("template"), value.get("fields"), value.get("plural")

@@ -86,7 +86,7 @@ def run(context: WorkflowContext, parameters: SearchParameters) -> dict[str, Any
         "minutes": config.minutes,
         "seed": config.seed,
         "seconds": round(time.perf_counter() - began, 3),
-        "device": str(describe_device(context.device)),
+        "device": describe_device(context.device),
     }
     name = parameters.name or presets.free_name(context.project, "Search")
     preset = presets.save_preset(context.project, name, json_value(settings), json_value(result))

@@ -19,7 +19,7 @@ from wafer_core.device import describe_device
 from wafer_core.files import json_value
 from wafer_core.images import Picture
 from wafer_core.json_fields import Fields
-from wafer_core.messages import message
+from wafer_core.messages import Message, message
 from wafer_core.progress import Progress
 from wafer_core.tasks.classification.train_data import TrainData
 from wafer_core.workflows.context import WorkflowContext
@@ -82,7 +82,7 @@ class StudyRecord:
 
     config: Mapping[str, Any]
     seconds: float
-    device: str
+    device: Message
     created: str
 
     @classmethod
@@ -96,7 +96,7 @@ class StudyRecord:
         return cls(
             fields.free("config"),
             fields.number("seconds", low=0),
-            fields.text("device"),
+            fields.message("device"),
             fields.text("created"),
         )
 
@@ -137,7 +137,7 @@ class StudyJob:
             **result,
             "config": dict(config),
             "seconds": round(time.perf_counter() - self._began, 3),
-            "device": str(describe_device(self._context.device)),
+            "device": describe_device(self._context.device),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         study = studies.save(

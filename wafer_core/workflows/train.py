@@ -111,7 +111,7 @@ def run(context: WorkflowContext, parameters: TrainParameters) -> dict[str, Any]
         "hood": {**diagnosed, "data": frozen.fingerprint},
         "seconds": seconds,
         "steps": steps.done,
-        "device": str(describe_device(context.device)),
+        "device": describe_device(context.device),
     }
     run_name, in_use = timestamp_name("run"), models.current_model(project)
     project.models_path.mkdir(exist_ok=True)
