@@ -30,7 +30,13 @@ from wafer_core.networks import checkpoint
 from wafer_core.networks.optimizer import mixed_precision
 from wafer_core.networks.training_loop import Loop, LoopConfig, LoopReport
 from wafer_core.pretraining.dies import Batch, Batches, DieSet, lots_left_out, read, simulated
-from wafer_core.tasks.generation.diffusion.network import BLURS, FAILED, HIDDEN, WaferGen, blur
+from wafer_core.tasks.generation.diffusion.network import (
+    BLURS,
+    FAILED,
+    HIDDEN,
+    MaskedDiffusion,
+    blur,
+)
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +70,7 @@ class PretrainConfig(LoopConfig):
             )
 
 
-def loss_of(network: WaferGen, batch: Batch, random: torch.Generator) -> Tensor:
+def loss_of(network: MaskedDiffusion, batch: Batch, random: torch.Generator) -> Tensor:
     """Mean cross-entropy per masked die, in nats.
 
     The bound of masked diffusion: a uniformly distributed share of the dies is masked, and the loss
@@ -108,7 +114,7 @@ def pretrain(
         WaferError: A file cannot be read or written.
     """
     torch.manual_seed(config.seed)
-    network = WaferGen()
+    network = MaskedDiffusion()
     if start is not None:
         checkpoint.load_weights(start.parent, network, start.stem)
         _, checksum = checkpoint.read_tensors(start.parent, start.stem)
@@ -161,7 +167,7 @@ def pretrain(
 
 @torch.inference_mode()
 def _validation_loss(
-    network: WaferGen, wafers: DieSet, config: PretrainConfig, rounds: int = 12
+    network: MaskedDiffusion, wafers: DieSet, config: PretrainConfig, rounds: int = 12
 ) -> float:
     """Mean nats per masked die over a few batches, always the same ones."""
     batches = Batches(wafers, config.batch_size, config.seed)

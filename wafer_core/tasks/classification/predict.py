@@ -16,11 +16,9 @@ from wafer_core.device import at_most_threads, available_cores
 from wafer_core.errors import ParameterError, PictureError
 from wafer_core.images import Picture
 from wafer_core.importers import Candidate, Rejected, Upload, scan
-from wafer_core.messages import N_
 from wafer_core.tasks.classification.classifier import Classifier
 
 CONFIDENT, REVIEW = "confident", "review"
-VERDICTS = {CONFIDENT: N_("confident"), REVIEW: N_("needs review")}
 # Below this probability a person should look. Models are calibrated, so one in three of the
 # pictures just above it is wrong; most of the others are far above it.
 REVIEW_BELOW = 0.65
@@ -35,7 +33,7 @@ class Prediction:
     Attributes:
         file: Name of the picture.
         label: The most probable class.
-        verdict: ``confident``, or ``review`` if a person should look; see ``VERDICTS``.
+        verdict: ``confident``, or ``review`` if a person should look.
         probabilities: Of each class in class order; they sum to 1 and are never rounded.
         truth: The class named by its folder or data file; ``None`` if unknown.
         position: Its index in the input.
@@ -219,7 +217,7 @@ def _read_chunks(
             try:
                 chunk.append((position, candidate.load().picture))
             except PictureError as exc:
-                chunk.append((position, Rejected(candidate.name, str(exc))))
+                chunk.append((position, Rejected(candidate.name, exc.message)))
         pictures = [value for _, value in chunk if not isinstance(value, Rejected)]
         return chunk, classifier.preparation.prepare(pictures) if pictures else None
 
