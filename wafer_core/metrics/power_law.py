@@ -80,10 +80,7 @@ def fit(counts: npt.ArrayLike, scores: npt.ArrayLike) -> PowerLaw:
     else:
         scale = (sum_w * sum_xy - sum_x * sum_y) / (sum_w * sum_xx - sum_x**2)
         floor = (sum_y - scale * sum_x) / sum_w  # of the error: 1 - top
-        scale, floor = (
-            np.where(floor < 0, scale_of_top_1, scale),
-            np.where(floor < 0, 0.0, floor),
-        )
+        scale, floor = (np.where(floor < 0, scale_of_top_1, scale), np.where(floor < 0, 0.0, floor))
         falls = scale < 0
         scale, floor = np.where(falls, 0.0, scale), np.where(falls, sum_y / sum_w, floor)
     residual = y[:, None, :] - scale[..., None] * x - floor[..., None]  # (R, B, A)

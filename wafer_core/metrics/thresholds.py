@@ -82,9 +82,7 @@ def outcomes(
 
 
 def lowest_threshold(
-    labels: npt.NDArray[np.int64],
-    probabilities: npt.NDArray[np.float64],
-    precision: float,
+    labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], precision: float
 ) -> float | None:
     """The lowest threshold that makes at least this share of confident predictions correct.
 

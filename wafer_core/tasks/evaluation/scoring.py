@@ -180,12 +180,7 @@ def score_synthetic(
         network.title,
         network.identity[:8],
         feature_networks.wafernet_checksum(),
-        {
-            "made": given,
-            "training": len(training),
-            "held_out": len(held_out),
-            "real": len(real),
-        },
+        {"made": given, "training": len(training), "held_out": len(held_out), "real": len(real)},
         compared_with,
         {name: with_sentences[name] for name in SCORES},
         sentences.summary(with_sentences, compared_with),
