@@ -232,6 +232,17 @@ def _before_after(paths: tuple[str, ...], config: AugmentConfig, turn: int) -> s
     return drawing.to_data_url(drawing.contact_sheet(before + after, len(before), 128))
 
 
+def augmented_pairs(project: Project, slug: str, run: str, count: int) -> str:
+    """Originals above, what was made from them below, spread over a run; a data URL."""
+    folder = manifest.class_folder(project, slug)
+    records = [r for r in manifest.read_manifest(folder / "augmented" / run).records if r.parent]
+    step = max(1, len(records) // count)
+    chosen = records[::step][:count]
+    above = [str(folder / "originals" / str(r.parent)) for r in chosen]
+    below = [str(folder / "augmented" / run / r.file) for r in chosen]
+    return sheet((*above, *below), max(1, len(chosen)), 96)
+
+
 @st.cache_data(max_entries=2000, show_spinner=False)
 def thumbnails(paths: tuple[str, ...], size: int) -> list[str]:
     """One drawing for each stored picture, as data URLs for a table."""
