@@ -123,7 +123,7 @@ def test_a_defect_is_exit_code_1_with_its_traceback(tmp_path: Path) -> None:
 # -- augment -------------------------------------------------------------------------------------
 
 
-def test_augment_makes_pictures_and_tells_the_run(
+def test_augment_makes_pictures_and_returns_the_run(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = call(
@@ -283,9 +283,9 @@ def test_generate_makes_pictures_by_gan_and_by_transforms(
     )  # fmt: skip
     for entry in (first, second):
         assert len(list(Path(entry["generated_image_path"]).glob("*.png"))) == entry["count"]
-        told = [entry[f"{name}_score"] for name in ("is", "fid", "kid")]
-        assert told == [entry["scores"]["scores"][name]["value"] for name in ("is", "fid", "kid")]
-        assert told[0] >= 1
+        scores = [entry[f"{name}_score"] for name in ("is", "fid", "kid")]
+        assert scores == [entry["scores"]["scores"][name]["value"] for name in ("is", "fid", "kid")]
+        assert scores[0] >= 1
     assert list(first["steps"]) == [
         "shrink", "multiply", "train", "clean", "binarise", "resize", "sweep",
     ]  # fmt: skip
@@ -352,7 +352,7 @@ def test_a_wrong_class_list_leaves_no_job(
         ('[{"name": "none", "ai_use": false}, {"name": "One"}]', "“One” has 1 training wafer"),
     ],
 )
-def test_classes_that_cannot_be_made_are_told_before_any_work(
+def test_classes_that_cannot_be_made_are_reported_before_any_work(
     project: Project, classes: str, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = project.add_class("One").slug

@@ -82,7 +82,7 @@ def test_a_class_a_limit_and_a_seed(
     assert Project.open(tmp_path / "new").settings.split_seed == 3
 
 
-def test_bad_files_are_told_and_the_good_ones_kept(
+def test_bad_files_are_reported_and_the_good_ones_kept(
     wafers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (wafers / "Center" / "text.png").write_text("no picture")
@@ -130,7 +130,7 @@ def test_wrong_input_makes_no_project(
     assert not (tmp_path / "new").exists()
 
 
-def test_nothing_to_import_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_import_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     code, _, err = call(capsys, "import", "--project", tmp_path / "new", tmp_path / "empty")
     assert code == 2
@@ -174,11 +174,11 @@ def test_cancel_leaves_the_project_as_before(
     before = sorted(project.path.rglob("*"))
     folder = create_job(project.path, "import", {"sources": [str(wafers)]})
 
-    asked = []
+    calls = []
 
     def cancelled(self: JobContext) -> None:
-        asked.append(self)
-        if len(asked) == 3:  # at the beginning, at the first picture, before all becomes visible
+        calls.append(self)
+        if len(calls) == 3:  # at the beginning, at the first picture, before all becomes visible
             raise Cancelled("enough")
 
     monkeypatch.setattr(JobContext, "check_cancelled", cancelled)

@@ -91,7 +91,7 @@ def test_folders_are_scored(folders: Path, capsys: pytest.CaptureFixture[str]) -
     assert again["scores"] == value["scores"]
 
 
-def test_a_zip_and_a_data_file_are_scored_and_bad_pictures_told(
+def test_a_zip_and_a_data_file_are_scored_and_bad_pictures_reported(
     folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with zipfile.ZipFile(folders / "real.zip", "w") as archive:
@@ -135,23 +135,23 @@ def test_class_agreement_learns_from_training_originals_alone(
 ) -> None:
     code, value, err = call(capsys, "--project", project.path, "--class", "Center")
     assert code == 0, err
-    told = value["scores"]["agreement"]
+    agreement = value["scores"]["agreement"]
     parts = {
         slug: [record.split == "train" for record in pictures.originals(project, slug)]
         for slug in ("center", "none")
     }
     learned = sum(sum(each) for each in parts.values())
     held = {slug: len(each) - sum(each) for slug, each in parts.items()}
-    assert told["counts"] == {
+    assert agreement["counts"] == {
         "made": 10, "real": held["center"], "others": held["none"], "training": learned,
         "classes": 2,
     }  # fmt: skip
-    assert told["value"] == told["details"]["made"] / 10
-    assert f"trained on {learned} originals of 2 classes" in told["sentence"]
+    assert agreement["value"] == agreement["details"]["made"] / 10
+    assert f"trained on {learned} originals of 2 classes" in agreement["sentence"]
     assert value["wafernet"] == features.wafernet_checksum()
 
 
-def test_with_many_classes_few_originals_of_each_judge(
+def test_with_many_classes_few_originals_of_each_are_used(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(score, "_IN_ALL", 6)  # for two classes
@@ -184,10 +184,10 @@ def test_folders_with_training_pictures_and_another_class_tell_class_agreement(
         (folders / "training" / f"{number}.png").write_bytes(encode_png(wafer))
     both = ["--real", folders / "real", "--fake", folders / "fake", "--other", folders / "other"]
     value = call(capsys, *both, "--training", folders / "training")[1]
-    told = value["scores"]["agreement"]
-    assert told["value"] >= 0.8
-    # of twelve of the other class six teach and six are judged
-    assert told["counts"] == {"made": 9, "real": 12, "others": 6, "training": 14, "classes": 2}
+    agreement = value["scores"]["agreement"]
+    assert agreement["value"] >= 0.8
+    # of twelve of the other class six are trained on and six are evaluated
+    assert agreement["counts"] == {"made": 9, "real": 12, "others": 6, "training": 14, "classes": 2}
     assert call(capsys, *both)[1]["scores"]["agreement"]["value"] is None
 
 
@@ -204,7 +204,7 @@ def test_an_augmented_run_may_be_named(
     assert "there are 2 and" in value["scores"]["kid"]["note"]
 
 
-def test_the_scores_of_generate_are_told_and_kept(
+def test_the_scores_of_generate_are_returned_and_stored(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     classes = '[{"name": "Center", "ai_use": false, "count": 6}]'
@@ -265,7 +265,7 @@ def test_a_generation_that_is_cancelled_while_scored_leaves_nothing(
         (["--real", "x", "--fake", "x", "--seed", "-1"], "seed is -1"),
     ],
 )
-def test_a_wrong_call_is_told(
+def test_a_wrong_call_is_reported(
     arguments: list[str],
     sentence: str,
     capsys: pytest.CaptureFixture[str],
@@ -288,7 +288,7 @@ def test_a_wrong_call_is_told(
         (["--class", "Center", "--weights", "w.pth"], "leave --weights out"),
     ],
 )
-def test_a_run_that_cannot_be_scored_is_told(
+def test_a_run_that_cannot_be_scored_is_reported(
     project: Project,
     arguments: list[str],
     sentence: str,

@@ -100,12 +100,12 @@ def test_the_report_agrees_with_the_test_part(trained: tuple[Project, dict[str, 
     project, result = trained
     report = models.report(project, result["run"])
     entries = dataset.freeze(project).subset("test")
-    told = report["test_pictures"]
-    assert [(p["slug"], p["file"]) for p in told] == [(e.slug, e.file) for e in entries]
+    predicted = report["test_pictures"]
+    assert [(p["slug"], p["file"]) for p in predicted] == [(e.slug, e.file) for e in entries]
     slugs = [c.slug for c in project.classes()]
-    assert [slugs[p["truth"]] for p in told] == [e.slug for e in entries]
+    assert [slugs[p["truth"]] for p in predicted] == [e.slug for e in entries]
     counted = [[0] * 3 for _ in CLASSES]
-    for picture in told:
+    for picture in predicted:
         counted[picture["truth"]][picture["predicted"]] += 1
         row = picture["probabilities"]
         assert sum(row) == pytest.approx(1)

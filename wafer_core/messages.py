@@ -1,8 +1,8 @@
 """Texts for people: an English template and its fields, so that a page can translate them.
 
-Core knows no language. What it reports (an error, a note, a progress text) is a ``Message``;
-``str()`` gives English, as on the command line and in logs. Pages look the template up in the
-catalogue of the chosen language and fill in the same fields (``pages.shared.words``).
+Core is independent of the language. What it reports (an error, a note, a progress text) is a
+``Message``; ``str()`` gives English, as on the command line and in logs. Pages look the template
+up in the catalogue of the chosen language and fill in the same fields (``pages.shared.words``).
 
 Templates are found by their call: ``Message("…")``, ``N_("…")`` and the error classes are the
 keywords of extraction (``locale/update.py``), so a template is always a literal.
@@ -60,7 +60,7 @@ class Message:
     """One text for a person.
 
     Attributes:
-        template: English, with ``{name}`` where a field stands.
+        template: English, with ``{name}`` in the place of a field.
         fields: By name; numbers, texts, or other messages.
         plural: The template for any number but one; chosen by the field ``count``.
     """
@@ -137,7 +137,7 @@ def counted(singular: str, plural: str, count: int, /, **fields: Any) -> Message
 
 
 def literal(text: str) -> Message:
-    """A text that nobody translates, such as a name."""
+    """A text that is not translated, such as a name."""
     return Message("{text}", {"text": text})
 
 

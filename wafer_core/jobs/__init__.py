@@ -6,7 +6,7 @@ For pages and scripts::
     start(folder)
     read_state(folder).status  # queued, waiting, running, done, failed, cancelled
 
-This package knows no workflow: a job is its kind's name and JSON parameters.
+This package does not depend on workflows: a job has the name of a workflow and JSON parameters.
 """
 
 from __future__ import annotations

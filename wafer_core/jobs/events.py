@@ -16,7 +16,7 @@ Types of events, in the order of a job's life:
     failed     the end: {"error": one English sentence, "defect": bool, text}
     cancelled  the end, at the user's request: {text}
 
-Each has ``t``, seconds since 1970, and ``m``, the same by a clock that nobody sets, for durations.
+Each has ``t``, seconds since 1970, and ``m``, seconds on a monotonic clock, for durations.
 A text is stored twice: ``text`` is English, ``message`` its template and fields for translation.
 """
 
@@ -48,7 +48,7 @@ class Event:
         time: Seconds since 1970.
         type: See the module.
         values: See the module.
-        clock: Seconds by a clock of the job's process that nobody sets (``time.monotonic``).
+        clock: Seconds on the monotonic clock of the job's machine (``time.monotonic``).
     """
 
     time: float

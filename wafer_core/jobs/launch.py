@@ -92,7 +92,7 @@ def spawn(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
         ) from exc
     finally:
         log.close()
-    # A child that nobody waits for stays in the process table as a zombie.
+    # Without a wait, an ended child stays in the process table as a zombie.
     threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
     return process
 

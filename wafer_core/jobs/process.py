@@ -21,8 +21,8 @@ class ProcessId:
         pid: Its number.
         created: Its start in seconds since 1970, by the clock of this machine. 0 if unknown.
         host: Name of its machine.
-        start: Its start by a clock that nobody sets (boot and ticks since then), on Linux. On other
-            systems ``None``: there ``created`` does not change when the clock is set.
+        start: Boot of the machine and clock ticks from then to its start, on Linux, because there
+            ``created`` changes when the clock is set. ``None`` on other systems.
     """
 
     pid: int
@@ -64,7 +64,7 @@ class ProcessId:
 
     @property
     def is_local(self) -> bool:
-        """Whether it runs on this machine, so that ``is_alive`` can tell."""
+        """Whether it runs on this machine, so that ``is_alive`` is valid."""
         return self.host == socket.gethostname()
 
     def is_alive(self) -> bool:

@@ -114,8 +114,8 @@ class _Record:
         signature: Inode, size and time of the events file as it was read.
         offset: Bytes that were read.
         last_event: Time of the last event; seconds since 1970.
-        last_clock: The same by the clock of ``Event.clock``, which nobody sets.
-        started_clock: When the work began, by that clock.
+        last_clock: The same on the monotonic clock of ``Event.clock``.
+        started_clock: When the work began, on that clock.
         heard: ``time.monotonic()`` of this process at the last event. Set when new events are
             read, so that a clock that is set does not make a living job look dead.
     """
@@ -287,7 +287,7 @@ def _updated(folder: Path) -> _Record:
             record.add(event)
         record.signature = signature
         record.heard = time.monotonic()
-    if is_new:  # only the clock tells how old the last event of an unknown job is
+    if is_new:  # how old the last event is can only be read from the wall clock
         record.heard -= max(0.0, time.time() - (record.last_event or record.spec.created))
     return record
 

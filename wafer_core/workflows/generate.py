@@ -42,7 +42,7 @@ _SCORING = 0.1  # of a class's time, roughly
 
 @dataclass(frozen=True)
 class ClassToGenerate(ClassEntry):
-    """One class to make wafers of. In JSON, ``ai_use`` may stand instead of ``mode``.
+    """One class to make wafers of. In JSON, ``ai_use`` may be given instead of ``mode``.
 
     Raises:
         ParameterError: Levels for another mode than ``physics``, or too many of them.

@@ -17,7 +17,7 @@ from wafer_core.parameters import SEED, Parameter, Settings, Text, declare, read
 from wafer_core.workflows.context import WorkflowContext
 from wafer_core.workflows.workflow import Workflow
 
-MAX_REPORTED = 500  # rejected files in the result; nobody reads more
+MAX_REPORTED = 500  # rejected files in the result
 
 
 def read_colours(value: object) -> dict[Colour, Role]:
