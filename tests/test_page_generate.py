@@ -27,7 +27,8 @@ from wafer_core.data import manifest, pictures, synthetic, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
 from wafer_core.networks import features
-from wafer_core.tasks.generation.dcgan import training
+from wafer_core.parameters import parameters_of
+from wafer_core.tasks.generation.config import PRESETS, GenerationConfig
 from wafer_core.workflows import submit
 from wafers import fill, marked
 
@@ -42,8 +43,8 @@ def edit(at: AppTest, rows: dict[int, dict[str, object]]) -> AppTest:
 
 
 def add_run(project: Project, origin: str, **info: object) -> str:
-    parent = next(r for r in pictures.originals(project, "alpha") if r.part == "train")
-    made = [synthetic.MadePicture(marked(900 + i), parent.file, {}) for i in range(4)]
+    parent = next(r for r in pictures.originals(project, "alpha") if r.split == "train")
+    made = [synthetic.SyntheticPicture(marked(900 + i), parent.file, {}) for i in range(4)]
     return synthetic.add(project, "alpha", origin, made, info)
 
 
@@ -54,7 +55,7 @@ def test_without_wafers_the_page_leads_to_the_classes(home: Path) -> None:
     assert "Go to Classes" in [link.proto.label for link in at.main.page_link]
 
 
-@pytest.mark.parametrize("preset", list(training.PRESETS))
+@pytest.mark.parametrize("preset", list(PRESETS))
 def test_every_setting_of_a_preset_has_its_widget(project: Project, preset: str) -> None:
     at = with_more("generate", project)
     run(at.selectbox(key="generate_preset").set_value(preset))
@@ -62,9 +63,9 @@ def test_every_setting_of_a_preset_has_its_widget(project: Project, preset: str)
     run(at)
     widgets = {w.key: w for kind in (at.slider, at.toggle, at.selectbox, at.number_input)
                for w in kind}  # fmt: skip
-    assert training.PRESETS[preset].help in widgets["generate_preset"].help
-    for name, spec in training.PARAMETERS.items():
-        if name not in training.PRESETS[preset].settings:
+    assert PRESETS[preset].help in widgets["generate_preset"].help
+    for name, spec in parameters_of(GenerationConfig).items():
+        if name not in PRESETS[preset].settings:
             assert f"generate_{name}" not in widgets
             continue
         assert widgets[f"generate_{name}"].label == spec.title
@@ -75,11 +76,11 @@ def test_every_setting_of_a_preset_has_its_widget(project: Project, preset: str)
 def test_default_is_chosen_before_anyone_chooses(project: Project, started: list[Path]) -> None:
     at = visit("generate", project)
     assert at.selectbox(key="generate_preset").value == "default"
-    assert training.PRESETS["default"].help in texts(at)
+    assert PRESETS["default"].help in texts(at)
     run(at.selectbox(key="generate_all").set_value(AUTO))
     run(at.button(key="generate_make").click())
-    config = training.GanConfig.from_json(jobs.read_spec(started[0]).parameters["config"])
-    assert config == training.GanConfig("default")
+    config = GenerationConfig.from_mapping(jobs.read_spec(started[0]).parameters["config"])
+    assert config == GenerationConfig("default")
 
 
 def test_a_method_must_be_chosen_first(project: Project) -> None:
@@ -110,8 +111,8 @@ def test_each_class_has_its_method_and_count(project: Project, started: list[Pat
         {"name": "Gamma", "mode": "transforms", "count": 200},
     ]
     assert spec.parameters["seed"] == 5
-    config = training.GanConfig.from_json({**spec.parameters["config"], "seed": 5})
-    assert config == training.GanConfig("classic", epochs=120, threshold=100, output="snap", seed=5)
+    config = GenerationConfig.from_mapping({**spec.parameters["config"], "seed": 5})
+    assert config == GenerationConfig("classic", epochs=120, threshold=100, output="snap", seed=5)
 
 
 def test_what_is_set_under_more_counts_when_it_is_closed(
@@ -129,8 +130,8 @@ def test_what_is_set_under_more_counts_when_it_is_closed(
     assert "generate_size" not in keys(at.number_input)
     assert "Changed under More: Training size 32, Learning rate 0.001" in texts(at)
     run(at.button(key="generate_make").click())
-    config = training.GanConfig.from_json(jobs.read_spec(started[0]).parameters["config"])
-    assert config == training.GanConfig("classic", size=32, learning_rate=0.001)
+    config = GenerationConfig.from_mapping(jobs.read_spec(started[0]).parameters["config"])
+    assert config == GenerationConfig("classic", size=32, learning_rate=0.001)
 
 
 def test_one_method_for_all(project: Project, started: list[Path]) -> None:
@@ -148,7 +149,7 @@ def test_one_method_for_all(project: Project, started: list[Path]) -> None:
 def test_a_gan_of_one_picture_is_refused_before_it_starts(project: Project) -> None:
     fill(project, "Rare", 1, start=40)
     (record,) = pictures.originals(project, "rare")
-    assert record.part == "train"
+    assert record.split == "train"
     at = visit("generate", project)
     edit(at, {3: {"method": AUTO}})
     assert "Rare: one training original is too few for a GAN" in texts(at)
@@ -261,7 +262,7 @@ def physics_run(project: Project, **more: object) -> str:
             "levels": {"density": ["low", 12.5]},
             "steps": {"fit": 2.0, "simulate": 1.0}}  # fmt: skip
     made = [
-        synthetic.MadePicture(
+        synthetic.SyntheticPicture(
             marked(950 + k),
             None,
             {"pattern": "Donut", "factors": factors, "cell": k % 2,
@@ -467,3 +468,9 @@ def test_a_job_that_ended_badly_says_why(project: Project, status: str) -> None:
     told = {"failed": "has no pictures", "cancelled": "as it was before"}[status]
     assert told in texts(at)
     assert not [k for k in keys(at.button) if k.startswith("generate_cancel")]
+
+
+def test_mode_collapse_is_a_warning(project: Project) -> None:
+    said = {"template": "Mode collapse: {share:.0%}", "fields": {"share": 0.25}}
+    add_run(project, "generated", collapsed=True, said=said)
+    assert [w.value for w in visit("generate", project).warning] == ["Mode collapse: 25%"]

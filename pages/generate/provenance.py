@@ -16,7 +16,7 @@ from wafer_core.data import synthetic
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary
 from wafer_core.data.synthetic import SyntheticRun
-from wafer_core.messages import N_, Message, counted, joined, message
+from wafer_core.messages import N_, Message, counted, in_english, joined, message
 from wafer_core.parameters import parameters_of
 from wafer_core.simulator import fit
 from wafer_core.tasks.augmentation.offline import AugmentConfig
@@ -115,7 +115,7 @@ def _bytes_on_disk(project: Project, c: ClassSummary, run: SyntheticRun) -> int:
 
 def settings(project: Project, c: ClassSummary, run: SyntheticRun) -> None:
     """Everything that is stored with the run, as it is stored."""
-    st.json({k: v for k, v in run.info.items() if k not in _NOT_SHOWN}, expanded=2)
+    st.json(in_english({k: v for k, v in run.info.items() if k not in _NOT_SHOWN}), expanded=2)
     st.download_button(
         t("Download all (JSON)"),
         json.dumps(dict(run.info), indent=1, ensure_ascii=False),

@@ -43,6 +43,8 @@ def _stored(project: Project, c: ClassSummary, run: SyntheticRun) -> dict[str, G
 
 def headline(project: Project, c: ClassSummary, run: SyntheticRun) -> None:
     """The most important scores in large figures, and what they mean in words."""
+    if run.info.get("collapsed") is True:
+        st.warning(t(Message.from_json(run.info.get("said", ""))))
     stored = _stored(project, c, run)
     if not stored:
         st.info(t("Not scored yet. Open the tab Scores to compare with originals."))
