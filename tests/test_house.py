@@ -30,6 +30,7 @@ GROUND = {
     "images",
     "json_fields",
     "messages",
+    "moments",
     "names",
     "parameters",
     "plots",

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, tzinfo
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 import streamlit as st
 
 from pages.shared.words import t_raw, tn_raw
-
-_IN_NAME = re.compile(r"(\d{8})-(\d{6})")  # as names.timestamp_name writes it
+from wafer_core.moments import find_zone, parse_moment
 
 
 def local(moment: datetime | float | str | None) -> str:
     """A date and time as the browser's clock shows it, such as ``2026-11-27 21:45``.
 
     Args:
-        moment: A date, seconds since 1970, or a text: ISO 8601, or a folder name that holds a
-            time, such as ``run-20261127-190135-123456``. Without a time zone it is UTC.
+        moment: See ``wafer_core.moments.parse_moment``.
     """
-    found = _parse(moment)
+    found = parse_moment(moment)
     if found is None:
         return "–"
-    zone = _zone()
+    zone = find_zone(st.context.timezone)
     text = f"{found.astimezone(zone or UTC):%Y-%m-%d %H:%M}"
     return text if zone else f"{text} UTC"
 
@@ -57,26 +53,3 @@ def duration(seconds: float | None, exact: bool = False) -> str:
     if whole < 3600:
         return t_raw("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
     return t_raw("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
-
-
-def _parse(moment: datetime | float | str | None) -> datetime | None:
-    if moment is None or isinstance(moment, datetime):
-        return moment
-    try:
-        if isinstance(moment, int | float):
-            return datetime.fromtimestamp(moment, UTC)
-        if found := _IN_NAME.search(moment):
-            return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-        parsed = datetime.fromisoformat(moment)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-def _zone() -> tzinfo | None:
-    """The browser's time zone; ``None`` if it is unknown here."""
-    try:
-        name = st.context.timezone
-        return ZoneInfo(name) if name else None
-    except (KeyError, ValueError, OSError):  # a zone that this machine has no data for
-        return None
