@@ -54,6 +54,7 @@ OTHERS = (
     Step("jobs", N_("Jobs"), "pages/6_Jobs.py", ":material/pending_actions:"),
     Step("help", N_("Help"), "pages/8_Help.py", ":material/help:"),
 )
+LAST_PAGE = "layout_last_page"  # session state: key of the page before Help
 _ADDRESSES = [s.page.partition("_")[2].removesuffix(".py") for s in (*STEPS, *OTHERS)]
 
 
@@ -78,6 +79,9 @@ def start(title: str) -> Project | None:
         layout="wide",
     )
     st.html(STYLE)
+    current = next((s.key for s in (*STEPS, *OTHERS) if s.title == title), "home")
+    if current != "help":
+        st.session_state[LAST_PAGE] = current
     project = guards.open_project()
     with st.sidebar:
         _menu(project)
