@@ -9,7 +9,7 @@ that was compared, where ``samples`` names a strip of eight wafers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Any, cast
 
@@ -58,7 +58,14 @@ def store_generated(
     Returns:
         The run's name, and the seconds of each step.
     """
-    result = _learn(context, wafer_class, records, count, config, augmentation, on_progress)
+    project, slug = context.project, wafer_class.slug
+    originals = [manifest.load(project, slug, record) for record in records]
+    others = _other_classes(project, slug) if config.preset == DEFAULT else None
+    context.adapt_threads()
+    events = presets.generate(originals, count, config, context.device, augmentation, others)
+    # The iterator is a generator: closing it frees the networks at once when the job is cancelled.
+    with closing(cast("Any", events)):
+        result = _follow(context, wafer_class, events, on_progress)
     info = {"method": "gan", **result.details, "steps": result.steps}
 
     def made() -> Iterator[synthetic.SyntheticPicture]:
@@ -68,54 +75,36 @@ def store_generated(
                 context.check_cancelled()
             yield synthetic.SyntheticPicture(picture, None, {"grid_of": records[index].file})
 
-    run_name = synthetic.add(context.project, wafer_class.slug, "generated", made(), info)
+    run_name = synthetic.add(project, slug, "generated", made(), info)
     return run_name, {name: round(seconds, 3) for name, seconds in result.steps.items()}
 
 
-def _learn(
+def _follow(
     context: WorkflowContext,
     wafer_class: WaferClass,
-    records: list[PictureRecord],
-    count: int,
-    config: GenerationConfig,
-    augmentation: AugmentConfig,
+    events: Iterable[presets.GenerateEvent],
     on_progress: Progress,
 ) -> GenerateResult:
-    """Follow the generator's events and report them."""
+    """Report the generator's events until its result."""
     name, slug = wafer_class.name, wafer_class.slug
-    originals = [manifest.load(context.project, slug, record) for record in records]
-    context.adapt_threads()
     training = on_progress.part(_TRAIN_BEGINS, _TRAIN_ENDS)
-    events = presets.generate(
-        originals,
-        count,
-        config,
-        context.device,
-        augmentation,
-        _other_classes(context.project, slug) if config.preset == DEFAULT else None,
-    )
-    # The iterator is a generator: closing it frees the networks at once when the job is cancelled.
-    with closing(cast("Any", events)):
-        for event in events:
-            match event:
-                case GenerateResult():
-                    _report_sweep(context, name, slug, event)
-                    return event
-                case Step():
-                    on_progress(event.overall, _of_class(name, Message(event.title)))
-                    if event.seconds is not None:
-                        context.metric(
-                            "step",
-                            **{"class": name, "step": event.name, "title": event.title},
-                            seconds=event.seconds,
-                        )
-                case GanProgress() | GanEpoch():
-                    text = message(
-                        "epoch {epoch:,} of {epochs:,}", epoch=event.epoch, epochs=event.epochs
-                    )
-                    training(event.fraction, _of_class(name, text))
-                    if isinstance(event, GanEpoch):
-                        _report_epoch(context, name, slug, event)
+    for event in events:
+        match event:
+            case GenerateResult():
+                _report_sweep(context, name, slug, event)
+                return event
+            case Step():
+                on_progress(event.overall, _of_class(name, Message(event.title)))
+                if event.seconds is not None:
+                    values = {"class": name, "step": event.name, "title": event.title}
+                    context.metric("step", **values, seconds=event.seconds)
+            case GanProgress() | GanEpoch():
+                text = message(
+                    "epoch {epoch:,} of {epochs:,}", epoch=event.epoch, epochs=event.epochs
+                )
+                training(event.fraction, _of_class(name, text))
+                if isinstance(event, GanEpoch):
+                    _report_epoch(context, name, slug, event)
     raise TypeError("generate() ended without a result")
 
 
