@@ -43,6 +43,7 @@ from wafer_core.files import read_json
 from wafer_core.importers import sample
 from wafer_core.tasks.classification.classifier import Classifier
 
+ROOT = Path(__file__).resolve().parents[2]
 # ``python -m wafer_core`` whose WaferNet starts from the weights in the first argument
 _WITH_WEIGHTS = """
 import sys
@@ -65,13 +66,13 @@ _MEANS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("data", type=Path, help="wafer data file with labels and lots")
+    parser.add_argument("data", type=absolute, help="wafer data file with labels and lots")
     parser.add_argument("--per-class", type=int, default=60, help="wafers to import (60)")
     parser.add_argument("--test-per-class", type=int, default=300, help="wafers at most (300)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--network", default="wafernet", help="to train (wafernet, the default)")
     parser.add_argument("--whole-file", action="store_true", help="import from all lots")
-    parser.add_argument("--weights", type=Path, help="for WaferNet to start from (shipped)")
+    parser.add_argument("--weights", type=absolute, help="for WaferNet to start from (shipped)")
     given = parser.parse_args()
     if given.weights and given.whole_file:
         parser.error("--weights uses the lots that were left out; it excludes --whole-file")
@@ -86,13 +87,18 @@ def main() -> None:
     write_results(name, rows, markdown(rows, given.per_class, given.network, is_contaminated))
 
 
+def absolute(path: str) -> Path:
+    """A path that the commands can use, which run in the folder of the program."""
+    return Path(path).resolve()
+
+
 def run_command(weights: Path | None, *arguments: object) -> tuple[dict[str, Any], float]:
     """Run one of our commands; its JSON, and the seconds from start to result."""
     start = time.perf_counter()
     program = ["-c", _WITH_WEIGHTS, str(weights)] if weights else ["-m", "wafer_core"]
     done = subprocess.run(
         [sys.executable, *program, *map(str, arguments)],
-        stdout=subprocess.PIPE, text=True, check=True,
+        cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1]), time.perf_counter() - start
 
