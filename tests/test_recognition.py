@@ -71,3 +71,20 @@ def test_an_observer_notes_what_is_read() -> None:
     assert candidates[1].load().picture is wafers[1]
     assert set(watched.recognised) == {1}
     assert watched.recognised[1].width == 24
+
+
+def test_what_was_read_is_not_read_again_up_to_a_limit() -> None:
+    reads = []
+
+    def read(size: int) -> Loaded:
+        reads.append(size)
+        return Loaded(disc(size))
+
+    sizes = [20, 30]
+    found = [Candidate(str(s), None, None, lambda s=s: read(s)) for s in sizes]  # type: ignore[misc]
+    observer = Observer(max_bytes=500)
+    for candidate in observer.watch(found):
+        candidate.load()
+    again = [observer.keep(position, each) for position, each in enumerate(found)]
+    assert [each.load().picture.shape[0] for each in again] == sizes
+    assert reads == [20, 30, 30]

@@ -23,7 +23,9 @@ def class_actions(project: Project, state: PredictState, wafer: PredictedWafer) 
 def _add_to_class(project: Project, state: PredictState, wafer: PredictedWafer) -> None:
     names = [c.name for c in project.classes()]
     label = wafer.prediction.label
-    with st.popover(t("Add to class …"), icon=":material/playlist_add:"):
+    with st.popover(
+        t("Add to class …"), icon=":material/playlist_add:", key=f"predict_add_popover_{wafer.id}"
+    ):
         with st.form(f"predict_add_{wafer.id}", border=False):
             options = names if label in names else [*names, label]
             chosen = st.selectbox(
@@ -57,7 +59,12 @@ def _relabel(
     classes = {c.slug: c.name for c in project.classes()}
     own = classes.get(slug, slug)
     others = [other for other in classes if other != slug]
-    with st.popover(t("Relabel …"), icon=":material/edit:", disabled=not others):
+    with st.popover(
+        t("Relabel …"),
+        icon=":material/edit:",
+        disabled=not others,
+        key=f"predict_relabel_popover_{wafer.id}_{slug}",
+    ):
         st.caption(t("This wafer is an original of the class {name}.", name=own))
         with st.form(f"predict_relabel_{wafer.id}", border=False):
             guess = [s for s in others if classes[s] == wafer.prediction.label]

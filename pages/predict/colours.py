@@ -25,7 +25,11 @@ def colour_roles(state: PredictState, wafer: PredictedWafer, classifier: Any) ->
         return
     if table is None:
         return
-    with st.popover(t("Colours …"), icon=":material/palette:"):
+    with st.popover(
+        t("Colours …"),
+        icon=":material/palette:",
+        key=f"predict_colours_popover_{wafer.id}_{len(state.roles)}",
+    ):
         st.caption(t("This is how the colours are read. The change applies to all wafers listed."))
         with st.form(f"predict_colours_{wafer.id}", border=False):
             chosen = {}
@@ -38,7 +42,7 @@ def colour_roles(state: PredictState, wafer: PredictedWafer, classifier: Any) ->
                 )
                 chosen[colour] = Role(
                     box.selectbox(
-                        t("Colour {code}", code=code),
+                        t_raw("Colour {code}", code=code),
                         [r.value for r in ROLES],
                         index=[r.value for r in ROLES].index(role.value),
                         format_func=lambda value: t_raw(ROLES[Role(value)]),

@@ -14,7 +14,7 @@ from pages.shared.words import tn
 from wafer_core.data import manifest, pictures
 from wafer_core.data.project import Project
 from wafer_core.importers import Candidate, Colour, Loaded, Rejected, Role, Upload, scan
-from wafer_core.importers.recognition import Observer, Recognised
+from wafer_core.importers.recognition import Observer
 from wafer_core.tasks.classification import predict
 from wafer_core.tasks.classification.classifier import Classifier
 
@@ -63,10 +63,15 @@ def test_wafers(project: Project) -> list[Candidate]:
 def predict_again(state: PredictState, classifier: Classifier) -> None:
     """Another model predicts the wafers of the list."""
     candidates = [w.candidate for w in state.wafers]
-    done, recognised = _predict(state, classifier, candidates)
+    done, observer = _predict(state, classifier, candidates)
     state.replace_all(
         [
-            replace(state.wafers[each.position], prediction=each, found=recognised[each.position])
+            replace(
+                state.wafers[each.position],
+                candidate=observer.keep(each.position, candidates[each.position]),
+                prediction=each,
+                found=observer.recognised[each.position],
+            )
             for each in done.predictions
         ]
     )
@@ -97,16 +102,17 @@ def _add(
     candidates: Sequence[Candidate],
     rejected: Sequence[Rejected],
 ) -> None:
-    done, recognised = _predict(state, classifier, candidates)
+    done, observer = _predict(state, classifier, candidates)
     state.rejected = [*rejected, *done.rejected]
-    state.add(drop, candidates, done.predictions, recognised)
+    kept = [observer.keep(position, each) for position, each in enumerate(candidates)]
+    state.add(drop, kept, done.predictions, observer.recognised)
     for key in FILTERS:  # the new wafers must be seen
         st.session_state.pop(key, None)
 
 
 def _predict(
     state: PredictState, classifier: Classifier, candidates: Sequence[Candidate]
-) -> tuple[predict.Predictions, dict[int, Recognised]]:
+) -> tuple[predict.Predictions, Observer]:
     observer = Observer()
     watched = observer.watch(candidates)
     if len(candidates) <= _QUICK:
@@ -115,4 +121,4 @@ def _predict(
         text = tn("Predicting {count:,} wafer …", "Predicting {count:,} wafers …", len(watched))
         with progress.bar(text) as report:
             done = predict.predict_candidates(classifier, watched, state.threshold, report)
-    return done, observer.recognised
+    return done, observer

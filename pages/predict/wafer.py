@@ -75,7 +75,7 @@ def wafer_view(project: Project, state: PredictState, wafer: PredictedWafer, mod
         if shows_heat:  # last, because it takes a moment when it is new
             image, supports = loaders.heat(model.key, model.classifier, picture, SIZE)
             drawn.image(image, width="stretch", alt=prediction.file)
-            reading.caption(_reading(prediction.label, supports))
+            reading.caption(_reading(prediction.label, wafer.found.is_map, supports))
 
 
 def verdict(state: PredictState, wafer: PredictedWafer) -> None:
@@ -89,12 +89,19 @@ def verdict(state: PredictState, wafer: PredictedWafer) -> None:
             width="content",
         )
         st.badge(t(style.title), icon=f":material/{style.icon}:", color=style.colour)
-        if style.advice:
+        doubt = wafer.found.doubt
+        if doubt is not None:
+            icon = ":material/indeterminate_question_box:"
+            st.badge(t("Is this a wafer?"), icon=icon, color="orange")
+            st.caption(t(doubt), width="content")
+        elif style.advice:
             st.caption(t(style.advice, threshold=state.threshold), width="content")
 
 
-def _reading(label: str, supports: bool) -> str:
+def _reading(label: str, is_map: bool, supports: bool) -> str:
     """How to read the heat map."""
+    if not is_map:
+        return t("Strong places support “{name}”.", name=label)
     if not supports:
         return t(
             "No failed die supports “{name}”; the decision comes from the absence of failures.",
@@ -107,14 +114,8 @@ def _reading(label: str, supports: bool) -> str:
 
 
 def _recognised(wafer: PredictedWafer) -> None:
-    """What was recognised: grid, dies, yield, and whether it can be a wafer."""
-    found = wafer.found
-    st.caption(f"**{escape(wafer.prediction.file)}**  \n{recognised_text(found)}")
-    if found.doubt is not None:
-        st.warning(
-            t("Is this a wafer? {doubt}", doubt=found.doubt),
-            icon=":material/indeterminate_question_box:",
-        )
+    """The file and what was recognised in it: grid, dies, yield."""
+    st.caption(f"**{escape(wafer.prediction.file)}**  \n{recognised_text(wafer.found)}")
 
 
 def recognised_text(found: Recognised) -> str:

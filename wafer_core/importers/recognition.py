@@ -10,7 +10,7 @@ import numpy as np
 
 from wafer_core import images
 from wafer_core.images import NO_DIE, Picture
-from wafer_core.importers.items import Candidate, Loaded
+from wafer_core.importers.items import MEGA, Candidate, Loaded
 from wafer_core.messages import Message, counted, message
 
 # Of 3,000 real wafers of WM-811K drawn at random, 99% have dies on at least 92% of the ellipse
@@ -105,21 +105,31 @@ def find_doubt(picture: Picture) -> Message | None:
 class Observer:
     """Notes what is recognised while pictures are read for another purpose.
 
-    Reading a picture takes longer than counting its dies, so nothing is read twice. Safe to use
-    from several threads.
+    A rendering of 4,000 pixels takes a second to read, so nothing is read twice: the pictures are
+    kept up to a limit. Safe to use from several threads.
 
         observer = Observer()
         predictions = predict_candidates(classifier, observer.watch(found.candidates))
         observer.recognised[0].dies
+
+    Args:
+        max_bytes: Memory for the pictures that are kept; a wafer map takes about 3 kB.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = 32 * MEGA) -> None:
         self.recognised: dict[int, Recognised] = {}  # by position among the watched candidates
+        self._kept: dict[int, Loaded] = {}
+        self._bytes_left = max_bytes
         self._lock = threading.Lock()
 
     def watch(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The same candidates; reading one of them notes what it shows."""
         return [self._watched(position, each) for position, each in enumerate(candidates)]
+
+    def keep(self, position: int, candidate: Candidate) -> Candidate:
+        """The candidate at a position, which is not read again if its picture was kept."""
+        loaded = self._kept.get(position)
+        return candidate if loaded is None else replace(candidate, load=lambda: loaded)
 
     def _watched(self, position: int, candidate: Candidate) -> Candidate:
         def load() -> Loaded:
@@ -127,6 +137,9 @@ class Observer:
             found = recognise(loaded.picture)
             with self._lock:
                 self.recognised[position] = found
+                if loaded.picture.nbytes <= self._bytes_left:
+                    self._bytes_left -= loaded.picture.nbytes
+                    self._kept[position] = loaded
             return loaded
 
         return replace(candidate, load=load)
