@@ -432,21 +432,24 @@ def test_a_process_number_given_to_another_process_is_dead(project: Project, fak
     assert mine.is_alive()
 
 
-def test_states_of_many_ended_jobs_are_cheap(project: Project, fake: None) -> None:
-    """Pages ask every second; a hundred ended jobs with long curves take a few milliseconds."""
-    for _ in range(100):
+def test_ended_jobs_are_read_once(
+    project: Project, fake: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages read all states every second: an ended job costs a look at its file, and no reading."""
+    for _ in range(3):
         folder = create_job(project.path, "light", {})
         lines = [{"t": 1.0, "type": "metric", "name": "epoch", "values": {"loss": 1}}] * 150
         lines.append({"t": 2.0, "type": "result", "result": {}})
         (folder / EVENTS_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert len(list_jobs(project.path)) == 100
-    seconds = []
-    for _ in range(5):  # the best of five, since other tests may run beside this one
-        began = time.perf_counter()
-        states = list_jobs(project.path.parent)
-        seconds.append(time.perf_counter() - began)
-    assert min(seconds) < 0.1
-    assert {state.status for state in states} == {"done"}
+    first = list_jobs(project.path)
+    assert {state.status for state in first} == {"done"}
+
+    def refuse(*_: object) -> None:
+        pytest.fail("a file is read again")
+
+    for name in ("read_from", "read_spec", "log_tail"):
+        monkeypatch.setattr(state_module, name, refuse)
+    assert list_jobs(project.path.parent) == first
 
 
 # -- running in this process ---------------------------------------------------------------------
