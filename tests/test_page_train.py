@@ -1,9 +1,8 @@
-"""Train: the settings, the job, live curves, the result, and what can be done to a run."""
+"""Train: the settings, the job with its steps and curves, the result, and what to do with a run."""
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,27 +18,33 @@ from browsing import (
     refused,
     run,
     select_points,
-    select_rows,
-    table,
     texts,
     visit,
     with_more,
 )
-from wafer_core import jobs, metrics
+from wafer_core import jobs
 from wafer_core.data import models, pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
 from wafer_core.jobs.process import ProcessId
-from wafer_core.tasks.classification import config as training
+from wafer_core.messages import message
+from wafer_core.parameters import parameters_of
+from wafer_core.tasks.classification.config import TrainConfig
 from wafer_core.workflows import submit
 from wafers import fill
 
-RUNS = "results_runs"
+OLDER, NEWER = "run-20000101-000000-000000", "run-29990101-000000-000000"
 
 
 def figures(at: AppTest) -> dict[str, str]:
-    """The large numbers of the page."""
+    """The large figures of the page."""
     return {m.label: m.value for m in at.metric}
+
+
+def frame(at: AppTest, *columns: str) -> Any:
+    """The table with these columns."""
+    (found,) = [d.value for d in at.dataframe if set(columns) <= set(d.value.columns)]
+    return found
 
 
 def only_run(project: Project) -> models.ModelRun:
@@ -47,13 +52,21 @@ def only_run(project: Project) -> models.ModelRun:
     return found
 
 
-def add_run(project: Project, name: str) -> str:
-    """A second run: the first one's folder under a later name."""
+def add_run(project: Project, name: str, run_name: str = NEWER) -> str:
+    """A second run: a copy of the first one's folder."""
     old = models.list_models(project)[0].run
-    new = "run-29990101-000000-000000"
-    shutil.copytree(project.models_path / old, project.models_path / new)
-    models.rename_model(project, new, name)
-    return new
+    shutil.copytree(project.models_path / old, project.models_path / run_name)
+    models.rename_model(project, run_name, name)
+    return run_name
+
+
+def rewrite(project: Project, run_name: str, **changes: object) -> None:
+    """Change fields of a run's report."""
+    path = project.models_path / run_name / "report.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}), "utf-8")
+
+
+# -- form ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("filled", [(), ("Alpha",)])
@@ -62,8 +75,8 @@ def test_fewer_than_two_classes_cannot_be_trained(home: Path, filled: tuple[str,
     for name in filled:
         fill(empty, name, 6)
     at = visit("train", empty)
-    assert [t.value for t in at.title] == ["Train"]
-    assert f"This project has {len(filled)}." in texts(at)
+    assert [title.value for title in at.title] == ["Train"]
+    assert f"this project has {len(filled)}." in texts(at)
     assert "train_start" not in keys(at.button)
 
 
@@ -71,15 +84,21 @@ def test_every_setting_has_its_widget_and_its_help(project: Project) -> None:
     at = with_more("train", project)
     widgets = {w.key: w for kind in (at.slider, at.toggle, at.selectbox, at.number_input)
                for w in kind}  # fmt: skip
-    for name, spec in training.PARAMETERS.items():
+    for name, spec in parameters_of(TrainConfig).items():
         assert widgets[f"train_{name}"].label == spec.title
         assert spec.help in widgets[f"train_{name}"].help
     assert at.selectbox(key="train_network").value == "wafernet"
-    assert figures(at)["Classes"] == "3"
-    originals = [r for c in project.classes() for r in pictures.originals(project, c.slug)]
-    for label, part in (("Training wafers", "train"), ("Test", "test")):
-        assert figures(at)[label] == str(sum(r.part == part for r in originals))
+    splits = [r.split for c in project.classes() for r in pictures.originals(project, c.slug)]
+    counts = {split: splits.count(split) for split in ("train", "validation", "test")}
+    assert "3 classes · {train} training, {validation} validation and {test} test wafers".format(
+        **counts
+    ) in texts(at)
+
+
+def test_without_a_model_the_page_says_what_to_do_and_shows_the_classes(project: Project) -> None:
+    at = visit("train", project)
     assert "No model yet. Press Train" in texts(at)
+    assert "One training wafer of each class" in texts(at)
 
 
 def test_the_defaults_start_the_right_job(project: Project, started: list[Path]) -> None:
@@ -89,7 +108,7 @@ def test_the_defaults_start_the_right_job(project: Project, started: list[Path])
     spec = jobs.read_spec(folder)
     assert spec.kind == "train"
     assert set(spec.parameters) == {"config"}
-    assert training.TrainConfig(**spec.parameters["config"]) == training.TrainConfig()
+    assert TrainConfig.from_mapping(spec.parameters["config"]) == TrainConfig()
     assert [k for k in keys(at.button) if k == f"train_cancel_{folder.name}"]
 
 
@@ -107,90 +126,95 @@ def test_what_is_set_is_what_is_started(project: Project, started: list[Path]) -
     run(at.button(key="train_start").click())
     spec = jobs.read_spec(started[0])
     assert spec.parameters["name"] == "Night shift"
-    expected = training.TrainConfig(
+    expected = TrainConfig(
         network="resnet18", epochs=5, batch_size=8, learning_rate=0.01, balancing="balanced",
         turns=False, zoom=0.2, seed=4,
     )  # fmt: skip
-    assert training.TrainConfig(**spec.parameters["config"]) == expected
+    assert TrainConfig.from_mapping(spec.parameters["config"]) == expected
 
 
-def test_what_is_set_under_more_counts_when_it_is_closed(
+def test_what_is_set_under_more_settings_counts_when_it_is_closed(
     project: Project, started: list[Path]
 ) -> None:
-    """Closed, its widgets are not drawn; what they were set to is said and used all the same."""
+    """Closed, its widgets are not drawn; their changed values are named and still used."""
     at = visit("train", project)
     assert "train_patience" not in keys(at.number_input)
-    assert "Changed under More" not in texts(at)
+    assert "Changed under More settings" not in texts(at)
     at = with_more("train", project)
-    at.number_input(key="train_patience").set_value(7)
-    at.toggle(key="train_average_turns").set_value(False)
-    run(at.number_input(key="train_seed").set_value(4))
-    assert "Changed under More" not in texts(at)  # they are in sight
+    run(at.number_input(key="train_patience").set_value(7))
     at.session_state["train_more"] = False
     run(at)
     assert "train_patience" not in keys(at.number_input)
-    told = "Answer from all four turns off, Early stopping: patience 7, Seed 4"
-    assert f"Changed under More: {told}" in texts(at)
-    run(at.switch_page("pages/6_Jobs.py"))
-    run(at.switch_page("pages/4_Train.py"))
+    assert "Changed under More settings: Early stopping" in texts(at)
     run(at.button(key="train_start").click())
-    config = training.TrainConfig(**jobs.read_spec(started[0]).parameters["config"])
-    assert config == training.TrainConfig(patience=7, average_turns=False, seed=4)
-    at.session_state["train_more"] = True
-    assert run(at).number_input(key="train_patience").value == 7
+    config = TrainConfig.from_mapping(jobs.read_spec(started[0]).parameters["config"])
+    assert config == TrainConfig(patience=7)
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "..", "CON"])
-def test_a_run_name_that_cannot_be_used_is_told(
-    project: Project, started: list[Path], name: str
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("x" * 300, "300 characters"), ("..", "reserved name"), ("CON", "reserved name")],
+)
+def test_a_run_name_that_cannot_be_used_is_refused(
+    project: Project, started: list[Path], name: str, problem: str
 ) -> None:
     at = visit("train", project)
     run(at.text_input(key="train_name").set_value(name))
-    assert "run name" in refused(at.button(key="train_start").click())
+    assert problem in refused(at.button(key="train_start").click())
     assert started == []
     assert jobs.list_jobs(project.path) == []
 
 
-def test_classes_without_or_with_few_wafers_are_told(project: Project) -> None:
+def test_classes_without_or_with_few_wafers_are_named(project: Project) -> None:
     project.add_class("Nothing")
     fill(project, "Rare", 1, start=40)
     at = visit("train", project)
-    assert "Without wafers, and so left out: Nothing." in texts(at)
-    assert "Too few wafers to test: Rare." in texts(at)
+    assert "Left out, because without training wafers: Nothing." in texts(at)
+    assert "No test wafers: Rare." in texts(at)
 
 
-def test_classes_that_are_several_others_at_once_are_told(project: Project) -> None:
-    assert "laid on each other" not in texts(visit("train", project))
+def test_classes_that_combine_others_are_named(project: Project) -> None:
+    assert "overlays" not in texts(visit("train", project))
     fill(project, "Alpha + Beta", 5, start=60)
     at = with_more("train", project)
-    told = r"laid on each other for “Alpha \+ Beta” to learn from"
-    assert told in texts(at)
+    sentence = r"Also trained on overlays of other classes: Alpha \+ Beta"
+    assert sentence in texts(at)
     run(at.toggle(key="train_joint").set_value(False))
-    assert told not in texts(at)
+    assert sentence not in texts(at)
 
 
-def test_a_running_training_shows_its_curves_and_can_be_stopped(project: Project) -> None:
+# -- the job -------------------------------------------------------------------------------------
+
+
+def test_a_running_training_shows_its_steps_and_curves_and_can_be_stopped(
+    project: Project,
+) -> None:
     folder = submit.create_job(project.path, "train", {"name": "*Night* $x$"})
     writer = EventWriter(folder)
     writer.append("running", device="cpu")
+    step = {"title": message("Reading the wafers").to_json(), "seconds": 0.25}
+    writer.append("metric", name="step", values=step)
+    writer.append("progress", message("Epoch 1"), fraction=0.1)
+    at = visit("train", project)
+    assert "Reading the wafers · 0\\.2 s" in texts(at)
+    assert "Epoch 1" in texts(at)
     for epoch in (1, 2):
         losses = {"train_loss": 1 / epoch, "validation_loss": 1.0}
         scores = {"accuracy": 0.5, "macro_f1": 0.5, "is_best": epoch == 1}
         values = {"epoch": epoch, "epochs": 9, "seconds": 2.0, **losses, **scores}
         writer.append("metric", name="epoch", values=values)
-    writer.append("progress", fraction=0.25, text="Epoch 3 of at most 9")
+    writer.append("progress", message("Epoch 3 of at most 9"), fraction=0.25)
     at = visit("train", project)
-    assert chart(at, f"train_loss_{folder.name}")
-    assert chart(at, f"train_score_{folder.name}")
-    assert "Epoch 2 of at most 9 · 2.00 s an epoch · best epoch so far 1" in texts(at)
+    assert chart(at, f"train_live_loss_{folder.name}")
+    assert chart(at, f"train_live_score_{folder.name}")
+    assert "Epoch 2 of at most 9 · 2.00 s per epoch · best epoch so far 1" in texts(at)
     assert r"**Train \*Night\* \$x\$**" in texts(at)  # a name is shown as it is
     run(keyed(at.button, f"train_stop_{folder.name}").click())
     assert (folder / "stop").exists()
-    assert "stopping …" in texts(at)
+    assert "Finishing …" in texts(at)
     assert keyed(at.button, f"train_stop_{folder.name}").disabled
     run(keyed(at.button, f"train_cancel_{folder.name}").click())
     assert jobs.read_state(folder).status == "cancelled"
-    assert "as it was before" in texts(at)
 
 
 def test_a_killed_training_is_shown_as_failed_with_its_log(project: Project) -> None:
@@ -204,208 +228,248 @@ def test_a_killed_training_is_shown_as_failed_with_its_log(project: Project) -> 
     assert not at.button(key="train_start").disabled
 
 
-# -- runs ----------------------------------------------------------------------------------------
-
-
-def test_the_result_of_a_run(trained: Project, downloads: dict[str, bytes]) -> None:
+def test_a_training_that_is_done_has_no_card_but_its_result(trained: Project) -> None:
     at = visit("train", trained)
-    report = models.report(trained, only_run(trained).run)
-    evaluation = report["evaluation"]
-    for label, figure in (("Macro-F1", "macro_f1"), ("Accuracy", "accuracy")):
-        low, high = evaluation["intervals"][figure]
-        assert figures(at)[label] == f"{evaluation[figure]:.2f} ({low:.2f}–{high:.2f})"
+    assert "Train First" not in texts(at)
+    assert "Macro-F1" in figures(at)
+
+
+# -- the result ----------------------------------------------------------------------------------
+
+
+def test_the_result_leads_with_its_score_and_interval(
+    trained: Project, downloads: dict[str, bytes]
+) -> None:
+    at = visit("train", trained)
+    evaluation = models.report(trained, only_run(trained).run)["evaluation"]
+    assert figures(at)["Macro-F1"] == f"{evaluation['macro_f1']:.2f}"
+    assert figures(at)["Accuracy"] == f"{evaluation['accuracy']:.2f}"
+    low, high = evaluation["intervals"]["macro_f1"]
+    assert f"macro-F1 would be between {low:.2f} and {high:.2f}" in texts(at)
     assert figures(at)["Test wafers"] == str(evaluation["count"])
-    assert list(table(at, RUNS)["name"]) == ["First"]
-    assert list(table(at, RUNS)["current"]) == ["✓"]
-    (scores,) = [d.value for d in at.dataframe if "precision" in d.value]
+    assert at.selectbox(key="train_run").options[0].startswith("First · ")
+    assert at.selectbox(key="train_run").options[0].endswith("in use")
+    scores = frame(at, "precision")
     assert list(scores["class"]) == ["Alpha", "Beta", "Gamma"]
     assert scores["interval"].str.fullmatch(r"\d\.\d\d–\d\.\d\d").all()
-    assert at.button(key="results_use").disabled
     text = downloads["First.csv"].decode("utf-8-sig")
     assert text.splitlines()[0] == "class,precision,recall,f1,count,f1 low,f1 high"
     assert "Out of date" not in texts(at)
+    assert "train_use" not in keys(at.button)
+    assert "train_try" in keys(at.button)
+
+
+def test_a_class_without_test_wafers_has_no_score(trained: Project) -> None:
+    report = models.report(trained, only_run(trained).run)
+    evaluation = report["evaluation"]
+    evaluation["per_class"]["Gamma"] = {"precision": 0, "recall": 0, "f1": 0, "count": 0}
+    evaluation["intervals"]["per_class"]["Gamma"] = None
+    evaluation["left_out"] = ["Gamma"]
+    rewrite(trained, only_run(trained).run, evaluation=evaluation)
+    at = visit("train", trained)
+    scores = frame(at, "precision")
+    assert scores["f1"].isna().tolist() == [False, False, True]
+    assert list(scores["interval"])[2] == "–"
+    assert "Not evaluated, because without test wafers: Gamma." in texts(at)
 
 
 def test_a_cell_of_the_confusion_matrix_shows_its_wafers(trained: Project) -> None:
     report = models.report(trained, only_run(trained).run)
-    told = report["test_pictures"][0]
-    truth, answer = told["truth"], told["predicted"]
-    count = sum((p["truth"], p["predicted"]) == (truth, answer) for p in report["test_pictures"])
+    first = report["test_pictures"][0]
+    truth, predicted = first["truth"], first["predicted"]
+    count = sum((p["truth"], p["predicted"]) == (truth, predicted) for p in report["test_pictures"])
     at = visit("train", trained)
-    run(select_points(at, "results_confusion", [{"point_index": 0, "x": answer, "y": truth}]))
+    points = [{"point_index": 0, "x": predicted, "y": truth}]
+    run(select_points(at, "train_confusion", points))
     names = report["class_names"]
-    assert f"**{count}** “{names[truth]}” answered “{names[answer]}”" in texts(at)
-    assert "The surest answers first" in texts(at)
-    run(at.segmented_control(key="results_unit").set_value("row %"))
-    assert chart(at, "results_confusion").endswith("row %")
+    assert f"**{count}** wafer" in texts(at)
+    assert f"of “{names[truth]}” predicted as “{names[predicted]}”" in texts(at)
+    run(at.segmented_control(key="train_unit").set_value("row %"))
+    assert chart(at, "train_confusion").endswith("row %")
 
 
-def test_out_of_date_after_the_classes_changed(trained: Project) -> None:
+def test_the_steps_and_settings_of_a_training(trained: Project) -> None:
+    at = opened(trained, "training")
+    for title in ("Reading the wafers", "Calibrating the probabilities", "Testing"):
+        assert title in texts(at)
+    shown = frame(at, "setting").set_index("setting")["value"]
+    assert shown["Network"] == "WaferNet"
+    assert shown["Epochs"] == "2"
+    assert shown["Rotations and reflections"] == "on"
+
+
+def test_out_of_date_after_the_classes_changed_and_one_click_trains_again(
+    trained: Project, started: list[Path]
+) -> None:
     at = visit("train", trained)
     fill(trained, "Alpha", 2, start=300)
-    assert "Out of date: " in texts(run(at))
-    assert "out of date" in at.sidebar.caption[3].value
+    assert "Out of date. Changes since this training: " in texts(run(at))
+    run(at.button(key="train_again").click())
+    (folder,) = started
+    assert jobs.read_spec(folder).kind == "train"
 
 
-def test_use_another_run(trained: Project) -> None:
+def test_a_damaged_run_is_reported_and_the_others_work(trained: Project) -> None:
+    broken = add_run(trained, "Second")
+    (trained.models_path / broken / "report.json").write_text("{")
+    at = visit("train", trained)
+    assert figures(at)["Macro-F1"]
+    box = at.selectbox(key="train_run")
+    assert box.options[0].startswith("Damaged run · 2999-01-01")
+    assert "report.json is damaged" in refused(box.set_value(broken)).replace("\\", "")
+
+
+def test_a_run_without_test_wafers_says_so(trained: Project) -> None:
+    rewrite(trained, only_run(trained).run, evaluation=None, test_pictures=[])
+    at = visit("train", trained)
+    assert "There are no test wafers, so its scores are unknown." in texts(at)
+    assert "Macro-F1" not in figures(at)
+
+
+def test_a_report_of_an_earlier_version_gets_its_intervals(trained: Project) -> None:
+    report = models.report(trained, only_run(trained).run)
+    del report["evaluation"]["intervals"]
+    rewrite(trained, only_run(trained).run, evaluation=report["evaluation"], steps=None)
+    at = visit("train", trained)
+    assert "With other test wafers, macro-F1 would be between" in texts(at)
+
+
+# -- runs ----------------------------------------------------------------------------------------
+
+
+def opened(project: Project, tab: str) -> AppTest:
+    """The page with a tab of the chosen run open."""
+    at = visit("train", project)
+    at.session_state["train_result_tab_wanted"] = tab
+    return run(at)
+
+
+def runs_tab(project: Project) -> AppTest:
+    """The page with the tab Runs open."""
+    at = visit("train", project)
+    at.session_state["train_tab_wanted"] = "runs"
+    return run(at)
+
+
+def test_the_run_in_use_is_shown_first_and_another_one_can_be_used(trained: Project) -> None:
     first = only_run(trained).run
     second = add_run(trained, "Second")
     at = visit("train", trained)
-    assert list(table(at, RUNS)["name"]) == ["Second", "First"]
-    assert list(table(at, RUNS)["current"]) == ["", "✓"]
-    run(select_rows(at, RUNS, 0))
-    run(at.button(key="results_use").click())
-    assert models.current_model(trained) == second != first
-    assert list(table(at, RUNS)["current"]) == ["✓", ""]
+    box = at.selectbox(key="train_run")
+    assert [option.split(" · ")[0] for option in box.options] == ["Second", "First"]
+    assert box.value == first
+    run(box.set_value(second))
+    assert "Not in use. On the same 3 test wafers, macro\\-F1 is" in texts(at) or (
+        "Not in use. On the same 3 test wafers, macro-F1 is" in texts(at)
+    )
+    run(at.button(key="train_use").click())
+    assert models.current_model(trained) == second
+    assert "train_try" in keys(at.button)
+
+
+def test_the_run_of_a_training_that_just_ended_is_shown(trained: Project) -> None:
+    at = visit("train", trained)
+    second = add_run(trained, "Second")
+    run(at)
+    assert at.selectbox(key="train_run").value == second
+    run(at.selectbox(key="train_run").set_value(only_older(trained)))
+    run(at)
+    assert at.selectbox(key="train_run").value == only_older(trained)  # the choice stays
+
+
+def only_older(project: Project) -> str:
+    return models.list_models(project)[-1].run
+
+
+def test_a_worse_run_says_how_much_worse_it_is(trained: Project) -> None:
+    report = models.report(trained, only_run(trained).run)
+    right = [{**p, "predicted": p["truth"], "probabilities": np.eye(3)[p["truth"]].tolist()}
+             for p in report["test_pictures"]]  # fmt: skip
+    wrong = [{**p, "predicted": 0, "probabilities": [1.0, 0.0, 0.0]} for p in right]
+    rewrite(trained, only_run(trained).run, test_pictures=right)
+    second = add_run(trained, "Second")
+    rewrite(trained, second, test_pictures=wrong)
+    at = visit("train", trained)
+    run(at.selectbox(key="train_run").set_value(second))
+    # Alpha: F1 0.5; Beta and Gamma: 0
+    assert f"**{1 - 0.5 / 3:.3f} lower** than with “First”" in texts(at)
+    run(at.button(key="train_compare").click())
+    assert at.selectbox(key="train_compare_first").value == only_older(trained)
+    assert at.selectbox(key="train_compare_second").value == second
+
+
+def test_all_runs_are_listed_and_downloaded(trained: Project, downloads: dict[str, bytes]) -> None:
+    add_run(trained, "Second")
+    at = runs_tab(trained)
+    shown = frame(at, "in use")
+    assert list(shown["name"]) == ["Second", "First"]
+    assert list(shown["in use"]) == ["", "✓"]
+    assert list(shown["network"]) == ["WaferNet", "WaferNet"]
+    assert len(downloads["runs.csv"].decode("utf-8-sig").splitlines()) == 3
+
+
+def test_two_runs_side_by_side(trained: Project, downloads: dict[str, bytes]) -> None:
+    report = models.report(trained, only_run(trained).run)
+    right = [{**p, "predicted": p["truth"], "probabilities": np.eye(3)[p["truth"]].tolist()}
+             for p in report["test_pictures"]]  # fmt: skip
+    wrong = [{**p, "predicted": 0, "probabilities": [1.0, 0.0, 0.0]} for p in right]
+    rewrite(trained, only_run(trained).run, test_pictures=right)
+    second = add_run(trained, "Second")
+    rewrite(trained, second, test_pictures=wrong, config={**report["config"], "epochs": 7})
+    at = runs_tab(trained)
+    assert [m.value for m in at.metric] == ["1.000", "1.000", "0.167", "0.333"]
+    assert [m.delta for m in at.metric][2:] == ["-0.833", "-0.667"]
+    f1 = frame(at, "tested", "first")
+    assert list(f1["first"]) == [1, 1, 1]
+    assert list(f1["second"]) == [0.5, 0, 0]
+    settings = frame(at, "setting", "first")
+    assert settings.to_numpy().tolist() == [["Epochs", "2", "7"]]
+    assert "2 wafers: only “First” is correct" in texts(at)
+    assert "0 wafers: only “Second” is correct" in texts(at)
+    assert "First – Second.csv" in downloads
+    run(at.selectbox(key="train_compare_second").set_value(only_older(trained)))
+    assert "Choose two different runs." in texts(at)
+
+
+def test_runs_without_common_test_wafers_are_not_compared(trained: Project) -> None:
+    second = add_run(trained, "Second")
+    rewrite(trained, second, test_pictures=[])
+    at = visit("train", trained)
+    at.session_state["train_tab_wanted"] = "runs"
+    assert "no test wafers in common" in refused(at)
+
+
+def test_one_run_cannot_be_compared(trained: Project) -> None:
+    assert "Train again with other settings to compare two runs here." in texts(runs_tab(trained))
 
 
 def test_rename_a_run(trained: Project) -> None:
     shown = only_run(trained).run
     at = visit("train", trained)
-    run(at.button(key="results_rename").click())
-    at.text_input(key=f"results_new_name_{shown}").set_value("밤 근무")
-    at.button(key=f"results_rename_do_{shown}").click()
-    run(at.button(key="results_rename").click())
+    run(at.button(key="train_rename").click())
+    at.text_input(key=f"train_new_name_{shown}").set_value("밤 근무")
+    at.button(key=f"train_rename_do_{shown}").click()
+    run(at.button(key="train_rename").click())
     assert only_run(trained).name == "밤 근무"
-    assert list(table(at, RUNS)["name"]) == ["밤 근무"]
+    assert at.selectbox(key="train_run").options[0].startswith("밤 근무 · ")
 
 
-def test_a_run_renamed_to_nothing_is_told(trained: Project) -> None:
+def test_a_run_renamed_to_nothing_is_refused(trained: Project) -> None:
     shown = only_run(trained).run
     at = visit("train", trained)
-    run(at.button(key="results_rename").click())
-    at.text_input(key=f"results_new_name_{shown}").set_value("")
-    at.button(key=f"results_rename_do_{shown}").click()
-    assert "is empty" in refused(at.button(key="results_rename").click())
+    run(at.button(key="train_rename").click())
+    at.text_input(key=f"train_new_name_{shown}").set_value("")
+    at.button(key=f"train_rename_do_{shown}").click()
+    assert "Enter a model name" in refused(at.button(key="train_rename").click())
     assert only_run(trained).name == "First"
 
 
 def test_delete_a_run(trained: Project) -> None:
     shown = only_run(trained).run
     at = visit("train", trained)
-    run(at.button(key="results_delete").click())
+    run(at.button(key="train_delete").click())
     assert only_run(trained).run == shown  # only after the second press
-    at.button(key=f"results_delete_do_{shown}").click()
-    run(at.button(key="results_delete").click())
+    at.button(key=f"train_delete_do_{shown}").click()
+    run(at.button(key="train_delete").click())
     assert models.list_models(trained) == ()
     assert "No model yet. Press Train" in texts(at)
-
-
-def test_a_damaged_run_is_told_and_the_others_work(trained: Project) -> None:
-    broken = add_run(trained, "Second")
-    (trained.models_path / broken / "report.json").write_text("{")
-    at = visit("train", trained)
-    assert figures(at)["Macro-F1"]
-    error = refused(select_rows(at, RUNS, 0))
-    assert broken in error
-
-
-def test_a_run_without_test_wafers_says_so(trained: Project) -> None:
-    path = trained.models_path / only_run(trained).run / "report.json"
-    report = json.loads(path.read_text("utf-8"))
-    path.write_text(json.dumps({**report, "evaluation": None, "test_pictures": []}), "utf-8")
-    at = visit("train", trained)
-    assert "how good this model is stays unknown" in texts(at)
-    assert "Macro-F1" not in figures(at)
-
-
-# -- mistakes and confidence ---------------------------------------------------------------------
-
-
-def opened(project: Project, tab: str) -> AppTest:
-    """The page with a tab of the chosen run open."""
-    at = visit("train", project)
-    at.session_state["results_tab"] = tab
-    return run(at)
-
-
-def retold(project: Project, answers: list[list[float]]) -> dict[str, Any]:
-    """Put these probabilities into the run's report: one row for each test wafer."""
-    path = project.models_path / only_run(project).run / "report.json"
-    report: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    for told, row in zip(report["test_pictures"], answers, strict=True):
-        told["probabilities"] = row
-        told["predicted"] = int(np.argmax(row))
-    labels = np.array([p["truth"] for p in report["test_pictures"]])
-    found = metrics.evaluate(labels, np.array(answers), report["class_names"])
-    report["evaluation"] = found.to_json()  # as versions wrote it that knew no intervals
-    path.write_text(json.dumps(report), "utf-8")
-    return report
-
-
-def listed(at: AppTest) -> Any:
-    """The list of mistakes."""
-    (found,) = [d.value for d in at.dataframe if "truth got" in d.value]
-    return found
-
-
-ANSWERS = [[0.2, 0.7, 0.1], [0.05, 0.9, 0.05], [0.5, 0.1, 0.4]]  # wrong, right, wrong
-
-
-def test_the_worst_mistakes_come_first(trained: Project, downloads: dict[str, bytes]) -> None:
-    report = retold(trained, ANSWERS)
-    at = opened(trained, "Mistakes")
-    pairs = table(at, "evaluation_pairs")
-    assert list(pairs["is"]) == ["all mistakes", "Alpha", "Gamma"]
-    assert list(pairs["was called"]) == ["", "Beta", "Alpha"]
-    assert list(pairs["wafers"]) == [2, 1, 1]
-    assert list(pairs["share"]) == pytest.approx([200 / 3, 100, 100])
-    told = listed(at)
-    assert list(told["sure"]) == [0.7, 0.5]
-    assert list(told["truth got"]) == [0.2, 0.4]
-    assert told["wafer"].str.startswith("data:image/png").all()
-    assert list(told["file"]) == [report["test_pictures"][i]["file"] for i in (0, 2)]
-    assert "**All 2 mistakes**" in texts(at)
-    assert len(downloads["First mistakes.csv"].decode("utf-8-sig").splitlines()) == 3
-
-
-def test_a_pair_shows_its_wafers_and_right_ones_beside(trained: Project) -> None:
-    retold(trained, ANSWERS)
-    at = opened(trained, "Mistakes")
-    run(select_rows(at, "evaluation_pairs", 1))
-    assert "**1** “Alpha” called “Beta”, the surest first · none the other way" in texts(at)
-    assert list(listed(at)["was called"]) == ["Beta"]
-    assert "Rightly named “Beta”, to compare" in texts(at)
-    assert "none in the test part" in texts(at)  # no Alpha was named rightly
-
-
-def test_no_mistakes_is_said(trained: Project) -> None:
-    retold(trained, [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
-    at = opened(trained, "Mistakes")
-    assert "No mistake on 3 test wafers" in texts(at)
-
-
-def test_a_report_of_an_earlier_version_gets_its_intervals(trained: Project) -> None:
-    retold(trained, ANSWERS)
-    at = visit("train", trained)
-    assert re.fullmatch(r"0\.33 \(0\.\d\d–0\.\d\d\)", figures(at)["Accuracy"])
-    assert "Too few test wafers" in texts(at)
-
-
-def test_the_threshold_explorer(trained: Project) -> None:
-    retold(trained, ANSWERS)
-    at = opened(trained, "Confidence")
-    assert chart(at, "evaluation_reliability")
-    assert chart(at, "evaluation_thresholds")
-    assert figures(at)["Calibration error (ECE)"] == f"{(0.7 + 0.1 + 0.5) / 3:.3f}"
-    assert figures(at)["Temperature"] == f"{only_run(trained).temperature:.2f}"
-    assert figures(at)["Precision"] == "50%"  # at 0.65: one sure and wrong, one sure and right
-    assert (figures(at)["Recall"], figures(at)["To review"]) == ("33%", "33%")
-    run(keyed(at.slider, "evaluation_threshold").set_value(0.8))
-    assert (figures(at)["Precision"], figures(at)["To review"]) == ("100%", "67%")
-    assert "**1** are named surely and rightly, **0** surely and wrongly, **2** go" in texts(at)
-    run(at.selectbox(key="evaluation_class").set_value("Alpha"))
-    assert (figures(at)["Precision"], figures(at)["Recall"]) == ("–", "0%")
-    assert "95% of the sure answers are right from 0.71 on" in texts(at)
-
-
-def test_a_chosen_threshold_is_the_models_own(trained: Project) -> None:
-    at = opened(trained, "Confidence")
-    assert at.button(key="evaluation_use").disabled
-    assert r"Now 0.65, the usual." in texts(at)
-    run(keyed(at.slider, "evaluation_threshold").set_value(0.8))
-    run(at.button(key="evaluation_use").click())
-    assert only_run(trained).review_below == 0.8
-    assert "Now 0.80, chosen for this model." in texts(at)
-    assert at.button(key="evaluation_use").disabled
-    assert keyed(at.slider, "evaluation_threshold").value == 0.8

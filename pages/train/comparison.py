@@ -31,6 +31,8 @@ def show(found: RunComparison, first: ModelRun, second: ModelRun, project: Proje
     _matrices(found, first, second)
     _per_class(found, first, second)
     _settings(found, first, second)
+    st.markdown(t("**Wafers that only one of them predicts correctly**"))
+    st.caption(t("Label → prediction of the other run, the most confident mistakes first."))
     one, two = st.columns(2, gap="medium")
     with one:
         _wafers(project, found.only_first, first, 1)
@@ -161,8 +163,8 @@ def _wafers(project: Project, wafers: Sequence[Wafer], run: ModelRun, other: int
     """
     st.markdown(
         tn(
-            "**{count:,} wafer** that only “{name}” predicts correctly",
-            "**{count:,} wafers** that only “{name}” predicts correctly",
+            "{count:,} wafer: only “{name}” is correct",
+            "{count:,} wafers: only “{name}” is correct",
             len(wafers),
             name=run.name,
         )
@@ -176,4 +178,3 @@ def _wafers(project: Project, wafers: Sequence[Wafer], run: ModelRun, other: int
         loaders.sheet(paths, 3, 110, captions),
         alt=t_raw("Wafers that only {name} predicts correctly", name=run.name),
     )
-    st.caption(t("Label → prediction of the other run, the most confident mistakes first."))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.shared import figures, guards, layout, loaders, times
+from pages.shared import figures, layout, loaders, times
 from pages.shared.charts import chart
 from pages.shared.examples import examples
 from pages.shared.loaders import StoredEvaluation
@@ -70,42 +70,33 @@ def _out_of_date(project: Project, shown: ModelRun) -> None:
     changes = loaders.model_changes(project, shown.run)
     if not changes:
         return
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        some = "; ".join(t(change) for change in changes[:4])
-        st.markdown(
-            ":orange[:material/update:] "
-            + t(
-                "Out of date. Changes since this training: {changes}",
-                changes=Message(some if len(changes) <= 4 else f"{some} …"),
-            ),
-            width="stretch",
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    some = "; ".join(t(change) for change in changes[:4])
+    left.markdown(
+        ":orange[:material/update:] "
+        + t(
+            "Out of date. Changes since this training: {changes}",
+            changes=Message(some if len(changes) <= 4 else f"{some} …"),
         )
-        st.button(
-            t("Train again"),
-            key="train_again",
-            type="primary",
-            icon=":material/play_arrow:",
-            on_click=form.request_start,
-            help=t("With the settings on the left."),
-        )
+    )
+    right.button(
+        t("Train again"),
+        key="train_again",
+        width="stretch",
+        icon=":material/play_arrow:",
+        on_click=form.request_start,
+        help=t("With the settings on the left."),
+    )
 
 
 def _not_in_use(project: Project, shown: ModelRun, current: ModelRun) -> None:
-    """How this run compares with the one in use, and the button to switch."""
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(_compared(project, shown, current), width="stretch")
-        st.button(
-            t("Use this one"),
-            key="train_use",
-            type="primary",
-            on_click=guards.attempt,
-            args=(project.set_current_model, shown.run),
-            help=t("Predict then uses this run."),
-        )
-        if st.button(t("Compare"), key="train_compare"):
-            runs.compare(current.run, shown.run)
-            open_tab("train_tab", "runs")
-            st.rerun()
+    """How this run compares with the one in use, and the way to see it in detail."""
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    left.markdown(":orange[:material/info:] " + _compared(project, shown, current))
+    if right.button(t("Compare"), key="train_compare", width="stretch"):
+        runs.compare(current.run, shown.run)
+        open_tab("train_tab", "runs")
+        st.rerun()
 
 
 def _compared(project: Project, shown: ModelRun, current: ModelRun) -> str:

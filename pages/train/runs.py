@@ -22,6 +22,8 @@ _PAIR = "train_pair"  # session state: two runs to compare
 
 def label(run: ModelRun, current: str | None) -> str:
     """A run by its name and local time."""
+    if run.damage is not None:
+        return t_raw("Damaged run · {time}", time=times.local(run.run))
     text = f"{run.name} · {times.local(run.created)}"
     return t_raw("{run} · in use", run=text) if run.run == current else text
 
@@ -55,13 +57,7 @@ def header(project: Project, every: Sequence[ModelRun], current: str | None) -> 
             width="stretch",
         )
         shown = by_name[chosen]
-        if shown.run == current and st.button(
-            t("Try it on new wafers"),
-            type="primary",
-            key="train_try",
-            icon=":material/troubleshoot:",
-        ):
-            st.switch_page("pages/5_Predict.py", query_params=guards.address(project))
+        _main_button(project, shown, current)
         with st.popover(t("More"), key="train_run_more"):
             if st.button(t("Rename"), key="train_rename", icon=":material/edit:", width="stretch"):
                 st.dialog(t("Rename run"))(_rename)(project, shown)
@@ -70,6 +66,26 @@ def header(project: Project, every: Sequence[ModelRun], current: str | None) -> 
             ):
                 st.dialog(t("Delete run"))(_delete)(project, shown)
     return shown
+
+
+def _main_button(project: Project, shown: ModelRun, current: str | None) -> None:
+    """Try the run in use, or use another one."""
+    if shown.damage is not None:
+        return
+    if shown.run != current:
+        st.button(
+            t("Use this run"),
+            type="primary",
+            key="train_use",
+            icon=":material/check:",
+            on_click=guards.attempt,
+            args=(project.set_current_model, shown.run),
+            help=t("Predict then uses this run."),
+        )
+    elif st.button(
+        t("Try it on new wafers"), type="primary", key="train_try", icon=":material/troubleshoot:"
+    ):
+        st.switch_page("pages/5_Predict.py", query_params=guards.address(project))
 
 
 def _rename(project: Project, shown: ModelRun) -> None:
@@ -150,7 +166,7 @@ def _table(every: Sequence[ModelRun], current: str | None) -> None:
     table = pd.DataFrame(
         {
             "in use": ["✓" if run.run == current else "" for run in every],
-            "name": [run.name for run in every],
+            "name": [run.name if run.damage is None else t_raw("damaged run") for run in every],
             "macro-F1": [run.macro_f1 for run in every],
             "accuracy": [run.accuracy for run in every],
             "created": [times.local(run.created) for run in every],
