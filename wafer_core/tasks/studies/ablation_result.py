@@ -42,11 +42,7 @@ class ConditionResult:
 
     @classmethod
     def from_json(cls, value: object) -> ConditionResult:
-        """Read what ``to_json`` gave.
-
-        Raises:
-            DataError: A value is missing or of the wrong type.
-        """
+        """Read what ``to_json`` gave; raises ``DataError``."""
         fields = Fields(value)
         per_class = Fields(fields.free("per_class"))
         return cls(
@@ -80,11 +76,7 @@ class Comparison:
 
     @classmethod
     def from_json(cls, value: object) -> Comparison:
-        """Read what ``to_json`` gave.
-
-        Raises:
-            DataError: A value is missing or of the wrong type.
-        """
+        """Read what ``to_json`` gave; raises ``DataError``."""
         fields = Fields(value)
         return cls(
             fields.choice("arm", CONDITIONS),

@@ -71,11 +71,7 @@ class Estimate:
 
     @classmethod
     def from_json(cls, value: object) -> Estimate:
-        """Read the values of the fields.
-
-        Raises:
-            DataError: A value is missing or of the wrong type.
-        """
+        """Read the values of the fields; raises ``DataError``."""
         fields = Fields(value)
         low, high = (fields.optional_number(key, -_MAX, _MAX) for key in ("low", "high"))
         return cls(fields.number("value", low=-_MAX, high=_MAX), low, high,
@@ -102,11 +98,7 @@ class CurveRow:
 
     @classmethod
     def from_json(cls, value: object) -> CurveRow:
-        """Read what ``to_json`` gave.
-
-        Raises:
-            DataError: A value is missing or of the wrong type.
-        """
+        """Read what ``to_json`` gave; raises ``DataError``."""
         fields = Fields(value)
         return cls(
             fields.whole("size", low=1, high=int(_MAX)),
@@ -146,11 +138,7 @@ class QualityScore:
 
     @classmethod
     def from_json(cls, value: object) -> QualityScore:
-        """Read what ``to_json`` gave.
-
-        Raises:
-            DataError: A value is missing or of the wrong type.
-        """
+        """Read what ``to_json`` gave; raises ``DataError``."""
         fields = Fields(value)
         score, baseline = (fields.optional_number(key, -_MAX, _MAX) for key in ("value", "floor"))
         note = fields.message("note") if "note" in fields else None
@@ -171,11 +159,7 @@ class QualityRow:
 
     @classmethod
     def from_json(cls, value: object) -> QualityRow:
-        """Read what ``to_json`` gave.
-
-        Raises:
-            DataError: A value is missing or of the wrong type.
-        """
+        """Read what ``to_json`` gave; raises ``DataError``."""
         fields = Fields(value)
         return cls(
             fields.whole("size", low=1, high=int(_MAX)),
