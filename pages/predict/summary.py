@@ -35,9 +35,9 @@ def summary_line(project: Project, state: PredictState, run: ModelRun, match: Fo
         st.markdown(" · ".join(figures), width="content")
         for verdict, style in VERDICTS.items():
             count = batch.verdicts.get(verdict, 0)
-            if count and style.counted[0]:
+            if count and style.button is not None:
                 st.button(
-                    tn(*style.counted, count),
+                    t(style.button(count)),
                     key=f"predict_show_{verdict}",
                     icon=f":material/{style.icon}:",
                     help=t("Show them, the least certain first."),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from wafer_core.messages import N_
+from wafer_core.messages import N_, Message, counted
 from wafer_core.tasks.classification import predict
 
 
@@ -18,7 +19,7 @@ class VerdictStyle:
         colour: Of Streamlit's palette.
         icon: Name of a Material symbol.
         advice: What to do with such a wafer; English, with the field ``threshold``.
-        counted: Button that filters the list for such wafers, singular and plural; empty where
+        button: Label of the button that lists such wafers, from their number; ``None`` where
             nobody has to look at them.
     """
 
@@ -26,7 +27,7 @@ class VerdictStyle:
     colour: Literal["green", "orange", "violet", "red"]
     icon: str
     advice: str = ""
-    counted: tuple[str, str] = ("", "")
+    button: Callable[[int], Message] | None = None
 
 
 VERDICTS = {
@@ -36,6 +37,6 @@ VERDICTS = {
         "orange",
         "person_search",
         N_("Below {threshold:.0%}: a person should look at it."),
-        (N_("{count:,} needs review"), N_("{count:,} need review")),
+        lambda count: counted("{count:,} needs review", "{count:,} need review", count),
     ),
 }
