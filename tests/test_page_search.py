@@ -1,4 +1,4 @@
-"""Search on the page Train: start it, watch it, use and delete what it left."""
+"""Search on the Train page: start it, watch it, use and delete its presets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from wafer_core import jobs
 from wafer_core.data import presets
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
-from wafer_core.tasks.classification import config as training
-from wafer_core.tasks.search import settings as searching
+from wafer_core.messages import message
+from wafer_core.parameters import parameters_of
+from wafer_core.tasks.classification.config import TrainConfig
+from wafer_core.tasks.search.settings import SearchConfig
 from wafer_core.workflows import submit
 
 POLICY = "rotate 0.5 0.3 + noise 1 0.2"
@@ -27,14 +29,14 @@ TOLD: dict[str, Any] = {
     "gain_interval": [0.01, 0.09],
     "verdict": "better than the default",
     "judged": 20,
-    "protocol": "Judged in a test.",
+    "protocol": "Evaluated in a test.",
 }
 
 
 def opened(project: Project) -> AppTest:
     """The page with the tab Search open."""
     at = visit("train", project)
-    at.session_state["train_tab"] = "Search"
+    at.session_state["train_tab_wanted"] = "search"
     return run(at)
 
 
@@ -72,7 +74,7 @@ def add_search(project: Project, is_done: bool, **told: Any) -> Path:
     for number, loss in enumerate((0.2, 0.31, 0.25)):
         values = {"number": number, "half": 1, "policy": POLICY, "loss": loss, "best": loss}
         writer.append("metric", name="candidate", values=values)
-    writer.append("progress", fraction=0.4, text="Trial 4: epochs 9")
+    writer.append("progress", message("Trial 4: epochs 9"), fraction=0.4)
     if is_done:
         preset = presets.save_preset(project, "Search 1", SETTINGS, {**TOLD, **told})
         result = {"preset": preset.name, **TOLD, **told, "notes": ["A *note*."]}
@@ -84,7 +86,7 @@ def test_the_tab_explains_and_starts_a_search(project: Project, started: list[Pa
     at = visit("train", project)
     assert "search_start" not in keys(at.button)  # only the open tab is drawn
     at = opened(project)
-    for name, spec in searching.PARAMETERS.items():
+    for name, spec in parameters_of(SearchConfig).items():
         if spec.main:
             (widget,) = [
                 w
@@ -93,7 +95,7 @@ def test_the_tab_explains_and_starts_a_search(project: Project, started: list[Pa
             ]
             assert widget.help == spec.help
     (caption,) = [c for c in at.caption if "for some minutes" in c.value]
-    assert "The test part stays unseen." in caption.help
+    assert "The test split is not used." in caption.help
     at.selectbox(key="search_what").set_value("augmentation")
     at.number_input(key="search_minutes").set_value(25.0)
     run(at.button(key="search_start").click())
@@ -114,16 +116,16 @@ def test_a_running_search_shows_its_trials_and_can_be_stopped(project: Project) 
     folder = add_search(project, is_done=False)
     at = opened(project)
     assert chart(at, f"search_trials_{folder.name}")
-    shown = listed(at, "how it ended")
+    shown = listed(at, "status")
     assert list(shown["what"]) == [
         "Default",
         "Searched *policy*",
         "Settings 2",
         "Searched *policy*",
     ]
-    assert list(shown["how it ended"]) == ["done", "done", "given up", "again"]
+    assert list(shown["status"]) == ["done", "done", "stopped early", "repeated"]
     assert list(shown["macro-F1"])[:2] == [0.85, 0.9]
-    assert "2 in half 1, loss 0.250 (plain 0.200)" in said(at)
+    assert "2 in half 1, lowest loss 0.250 (without augmentation 0.200)" in said(at)
     assert f"search_csv_{folder.name}" not in keys(at.get("download_button"))
     run(at.button(key=f"search_stop_{folder.name}").click())
     assert (folder / "stop").exists()
@@ -136,8 +138,11 @@ def test_what_a_search_found_fills_the_form_and_trains(
 ) -> None:
     folder = add_search(project, is_done=True)
     at = opened(project)
-    told = "is better than the default, macro-F1 +0.050 (+0.010 to +0.090) on 20 wafers"
-    assert told in said(at)
+    sentence = (
+        "better than the default, macro-F1 +0.050 (95% interval +0.010 to +0.090) on 20 wafers"
+    )
+    assert sentence in said(at)
+    assert at.success
     assert "A *note*." in said(at)
     (data,) = [v for k, v in downloads.items() if k.startswith("trials")]
     assert len(data.decode("utf-8-sig").splitlines()) == 5
@@ -145,10 +150,10 @@ def test_what_a_search_found_fills_the_form_and_trains(
     assert at.selectbox(key="train_preset").value == "Search 1"
     assert at.number_input(key="train_epochs").value == 7
     assert at.selectbox(key="train_balancing").value == "natural"
-    assert "Augmentation Searched (1 parts)" in said(at)
+    assert "Augmentation Searched (1 sub-policy)" in said(at)
     run(at.button(key="train_start").click())
     config = jobs.read_spec(started[0]).parameters["config"]
-    assert training.TrainConfig(**config) == training.TrainConfig(**SETTINGS)
+    assert TrainConfig.from_mapping(config) == TrainConfig.from_mapping(SETTINGS)
 
 
 def test_the_searched_policy_is_shown_under_more(project: Project) -> None:
@@ -159,7 +164,7 @@ def test_the_searched_policy_is_shown_under_more(project: Project) -> None:
     run(at)
     box = at.selectbox(key="train_policy")
     assert box.value == POLICY
-    assert box.options[-1] == "Searched (1 parts)"
+    assert box.options[-1] == "Searched (1 sub-policy)"
     run(box.set_value("default"))
     assert at.selectbox(key="train_policy").value == "default"
     assert at.number_input(key="train_epochs").value == 7
@@ -170,39 +175,44 @@ def test_the_defaults_come_back(project: Project, started: list[Path]) -> None:
         project, "Mine", SETTINGS, {**TOLD, "verdict": "no better than the default"}
     )
     at = visit("train", project)
-    assert at.selectbox(key="train_preset").value == "Defaults"
+    assert at.selectbox(key="train_preset").value == ""
+    assert at.selectbox(key="train_preset").options[0] == "Defaults"
     run(at.selectbox(key="train_preset").set_value("Mine"))
     assert "Searched policy: no better than the default" in said(at)
     assert at.number_input(key="train_epochs").value == 7
     at.number_input(key="train_epochs").set_value(9)  # by hand, and kept
     run(at.number_input(key="train_batch_size").set_value(4))
     assert at.number_input(key="train_epochs").value == 9
-    run(at.selectbox(key="train_preset").set_value("Defaults"))
+    run(at.selectbox(key="train_preset").set_value(""))
     run(at.button(key="train_start").click())
     config = jobs.read_spec(started[0]).parameters["config"]
-    assert training.TrainConfig(**config) == training.TrainConfig()
+    assert TrainConfig.from_mapping(config) == TrainConfig()
 
 
 @pytest.mark.parametrize("settings", [{"polcy": "x"}, {"epochs": -1}, {"policy": "invert 1 1"}])
-def test_settings_that_cannot_be_used_are_told(project: Project, settings: dict[str, Any]) -> None:
+def test_settings_that_cannot_be_used_are_refused(
+    project: Project, settings: dict[str, Any]
+) -> None:
     presets.save_preset(project, "Bad", settings, TOLD)
     at = visit("train", project)
     assert refused(at.selectbox(key="train_preset").set_value("Bad"))
     assert at.number_input(key="train_epochs").value is None
 
 
-def test_a_damaged_preset_is_told_and_can_be_deleted(project: Project) -> None:
+def test_a_damaged_preset_is_reported_and_can_be_deleted(project: Project) -> None:
     presets.save_preset(project, "Good", SETTINGS, TOLD)
     (presets.folder(project) / "bad.json").write_text("{")
     at = visit("train", project)
-    assert "bad.json" in refused(at.selectbox(key="train_preset").set_value("bad"))
+    assert "bad.json" in refused(at.selectbox(key="train_preset").set_value("bad")).replace(
+        "\\", ""
+    )
     at = opened(project)
-    assert list(listed(at, "against the default")["name"]) == ["Good", "bad"]
+    assert list(listed(at, "settings")["name"]) == ["Good", "bad"]
     at.session_state["search_presets"] = True
     run(at.selectbox(key="search_delete_name").set_value("bad"))
     run(at.button(key="search_delete").click())
     assert [p.name for p in presets.list_presets(project)] == ["Good"]
-    assert list(listed(at, "against the default")["name"]) == ["Good"]
+    assert list(listed(at, "settings")["name"]) == ["Good"]
 
 
 def test_a_project_without_presets_has_no_box(project: Project) -> None:

@@ -81,8 +81,8 @@ def _below(state: JobState) -> None:
 
 def _result(state: JobState) -> None:
     result: Mapping[str, Any] = state.result or {}
-    better = Message(settings.VERDICTS[settings.BETTER])
-    box = st.success if Message.from_json(result.get("verdict", "")) == better else st.info
+    verdict = str(Message.from_json(result.get("verdict", "")))
+    box = st.success if verdict == settings.VERDICTS[settings.BETTER] else st.info
     box(
         "\n\n".join(
             (
