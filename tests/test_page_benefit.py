@@ -8,23 +8,25 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from browsing import chart, keyed, keys, run, texts, told, visit
+from browsing import chart, errors_on, keyed, keys, run, texts, visit
 from wafer_core import jobs
 from wafer_core.data import dataset, studies, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
-from wafer_core.tasks.studies import ablation
-from wafer_core.tasks.studies.conditions import ARMS
+from wafer_core.messages import message
+from wafer_core.parameters import parameters_of
+from wafer_core.tasks.studies.ablation import AblationConfig, seconds_ahead
+from wafer_core.tasks.studies.conditions import CONDITIONS
 from wafer_core.workflows import submit
 from wafers import fill, small_project
 
-MAKE, HELP = "Make", "Does it help?"
+MAKE, HELP = "Make wafers", "Does it help?"
 
 
 def opened(project: Project) -> AppTest:
     """The page with the tab open."""
     at = visit("generate", project)
-    at.session_state["generate_part"] = HELP
+    at.session_state["generate_part_wanted"] = "ablation"
     return run(at)
 
 
@@ -48,7 +50,7 @@ def found(**more: Any) -> dict[str, Any]:
         "class_names": names,
         "arms": {
             arm: {
-                "title": ARMS[arm].title, "pictures": 100, "macro_f1": value,
+                "title": CONDITIONS[arm].title, "pictures": 100, "macro_f1": value,
                 "macro_f1_by_seed": [value - 0.01, value + 0.01],
                 "per_class": {"Alpha": value, "Beta": value, "Gamma": None},
                 "epochs": [3, 4], "seconds": [2.0, 4.0],
@@ -81,7 +83,7 @@ def test_the_form_comes_from_the_settings_and_starts_a_study(
     project: Project, started: list[Path]
 ) -> None:
     at = visit("generate", project)
-    assert [t.label for t in at.tabs][:2] == [MAKE, HELP]
+    assert {MAKE, HELP} <= {tab.label for tab in at.tabs}
     assert "benefit_start" not in keys(at.button)  # only the open tab is drawn
     assert "generate_make" in keys(at.button)
     at = opened(project)
@@ -89,7 +91,7 @@ def test_the_form_comes_from_the_settings_and_starts_a_study(
     at.session_state["benefit_more"] = True
     run(at)
     widgets = {w.key: w for kind in (at.selectbox, at.number_input, at.toggle) for w in kind}
-    for name, spec in ablation.PARAMETERS.items():
+    for name, spec in parameters_of(AblationConfig).items():
         assert widgets[f"benefit_{name}"].label == spec.title
         assert spec.help in widgets[f"benefit_{name}"].help
     assert "No result yet. Press “Find out”" in said(at)
@@ -112,21 +114,21 @@ def test_the_form_comes_from_the_settings_and_starts_a_study(
 
 def test_the_time_is_said_beforehand(project: Project) -> None:
     at = opened(project)
-    assert "12 trainings (4 ways, 3 repeats) · 3 test wafers judge" in said(at)
+    assert "12 trainings (4 ways, 3 repeats) · 3 test wafers · time without a GPU" in said(at)
     # 15 originals; 100 of each kind for three classes
     counts = {"none": 15, "transforms": 315, "generated": 315, "both": 615}
-    seconds = ablation.seconds_ahead(counts, 300, ablation.BenefitConfig())
+    seconds = seconds_ahead(counts, 300, AblationConfig())
     assert seconds is not None
     assert 90 <= seconds < 150
     assert "time without a GPU: about 2 min" in said(at)
     assert "Fewer than 10 test wafers: Alpha (1), Beta (1), Gamma (1)" in said(at)
     run(at.selectbox(key="benefit_network").set_value("resnet18"))
-    assert "told after the first" in said(at)
+    assert "known after the first training" in said(at)
 
 
 @pytest.mark.parametrize(
     ("counts", "sentence"),
-    [({"Alpha": 8}, "this project has 1"), ({"Alpha": 2, "Beta": 2}, "No wafer is in the test")],
+    [({"Alpha": 8}, "this project has 1"), ({"Alpha": 2, "Beta": 2}, "There are no test wafers")],
 )
 def test_what_is_missing_is_said(home: Path, counts: dict[str, int], sentence: str) -> None:
     at = opened(small_project(home / "few", counts))
@@ -145,11 +147,11 @@ def test_a_running_study_shows_its_trainings_and_can_be_stopped(project: Project
     writer = EventWriter(folder)
     writer.append("running", device="cpu")
     at = opened(project)
-    assert "Do made wafers help WaferNet?" in said(at)
+    assert "Do synthetic wafers help WaferNet?" in said(at)
     for arm, value in (("none", 0.7), ("transforms", 0.72)):
-        values = {"arm": arm, "title": ARMS[arm].title, "seed": 0, "macro_f1": value}
+        values = {"arm": arm, "title": CONDITIONS[arm].title, "seed": 0, "macro_f1": value}
         writer.append("metric", name="training", values=values)
-    writer.append("progress", fraction=0.25, text="Repeat 1 of 3: with generated")
+    writer.append("progress", message("Repeat 1 of 3: with generated"), fraction=0.25)
     at = opened(project)
     assert chart(at, f"benefit_live_{folder.name}")
     assert "Repeat 1 of 3: with generated" in said(at)
@@ -172,15 +174,18 @@ def test_the_newest_result_says_what_to_keep(project: Project, downloads: dict[s
     assert list(shown["class"]) == ["Alpha", "Beta", "Gamma"]
     assert list(shown["test wafers"]) == [5, 4, 0]
     assert list(shown["With generated"])[:2] == [0.76, 0.76]
-    assert shown["With generated, points (95 %)"][0] == "+6.0 (+3.0 to +9.0)"
+    assert shown["With generated, points (95%)"][0] == "+6.0 (+3.0 … +9.0)"
     assert list(shown["advice"]) == ["Keep the generated wafers", "Cannot be told yet",
-                                     "No test wafer"]  # fmt: skip
+                                     "No test wafers"]  # fmt: skip
     assert list(shown["more test wafers"]) == ["", "about 120", ""]
     assert (
         downloads[f"{name}.csv"].decode("utf-8-sig").splitlines()[1].startswith("Alpha,5,Keep the")
     )
-    assert "Settings: Network wafer_cnn, Repeats 2 · seeds 0, 1 · 9 test wafers from 7" in said(at)
-    assert any("5 (made for the study)" in list(d.value.get("generated", [])) for d in at.dataframe)
+    settings = "Settings: Network Wafer CNN (small, from scratch), Repeats 2"
+    assert f"{settings} · seeds 0, 1 · 9 test wafers from 7" in said(at)
+    assert any(
+        "5 (made for the study)" in list(d.value.get("With generated", [])) for d in at.dataframe
+    )
 
 
 def test_what_cannot_be_told_is_no_success(project: Project) -> None:
@@ -191,33 +196,17 @@ def test_what_cannot_be_told_is_no_success(project: Project) -> None:
     assert "Cannot be told yet." in said(at)
 
 
-def test_the_chart_stands_beside_originals_alone() -> None:
-    from pages.generate.ablation import COLOURS
-    from pages.generate.ablation import chart as drawn
-
-    figure = drawn(found())
-    assert figure.layout.xaxis.title.text == "what the classifier learned from"
-    assert figure.layout.yaxis.title.text == "macro-F1 on test wafers (higher is better)"
-    assert [line.y0 for line in figure.layout.shapes] == [0.7]
-    means = {t.x[0]: t for t in figure.data if t.hoverinfo == "text"}
-    assert list(means) == [arm.title for arm in ARMS.values()]
-    assert means["Originals alone"].error_y.array is None
-    bar = means["With generated"].error_y
-    assert (bar.array[0], bar.arrayminus[0]) == (pytest.approx(0.03), pytest.approx(0.03))
-    assert len(set(COLOURS.values())) == len(ARMS)
-
-
 def test_a_result_goes_out_of_date_with_its_classes(project: Project) -> None:
     keep(project)
     fill(project, "Alpha", 2, start=7000)
-    assert "Out of date, because of changes since: “Alpha”: 2 added." in said(opened(project))
+    assert "Out of date. Changes since this study: “Alpha”: 2 added" in said(opened(project))
 
 
-def test_a_damaged_result_is_told(project: Project) -> None:
+def test_a_damaged_result_is_reported(project: Project) -> None:
     name = keep(project)
     (project.path / "studies" / name / "study.json").write_text("{", "utf-8")
     at = visit("generate", project)
-    at.session_state["generate_part"] = HELP
+    at.session_state["generate_part_wanted"] = "ablation"
     (error,) = [e.value for e in at.run().error]
     assert "damaged" in error
     assert keyed(at.button, "benefit_start").label == "Find out"  # it can be done again
@@ -231,9 +220,9 @@ def test_a_damaged_result_is_told(project: Project) -> None:
         {"advice_per_class": []}, {"test": {}}, {"seconds": "long"}, {"config": None},
     ],
 )  # fmt: skip
-def test_a_result_of_a_strange_hand_is_told(project: Project, wrong: dict[str, Any]) -> None:
+def test_a_result_that_is_no_study_is_reported(project: Project, wrong: dict[str, Any]) -> None:
     keep(project, **wrong)
     at = visit("generate", project)
-    at.session_state["generate_part"] = HELP
-    (error,) = told(at.run())
+    at.session_state["generate_part_wanted"] = "ablation"
+    (error,) = errors_on(at.run())
     assert "The last result is damaged" in error

@@ -8,29 +8,34 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from browsing import chart, keyed, keys, run, texts, told, visit
+from browsing import chart, errors_on, keyed, keys, run, texts, visit
 from wafer_core import jobs
 from wafer_core.data import dataset, pictures, studies, synthetic
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
-from wafer_core.tasks.studies import curve_config
+from wafer_core.messages import message
+from wafer_core.parameters import parameters_of
+from wafer_core.tasks.studies.learning_curve import CurveConfig
 from wafer_core.workflows import submit
 from wafers import fill, marked, small_project
 
-MANY = "How many do I need?"
 KIND = "learning_curve"
 
 
 def opened(project: Project) -> AppTest:
     """The page with the tab open."""
     at = visit("generate", project)
-    at.session_state["generate_part"] = MANY
+    at.session_state["generate_part_wanted"] = "learning_curve"
     return run(at)
 
 
 def said(at: AppTest) -> str:
     """What the page says, without the signs that keep Markdown from reading it."""
     return texts(at).replace("\\", "")
+
+
+def verdict(key: str, sentence: str) -> dict[str, Any]:
+    return {"key": key, "title": "You can stop collecting", "sentence": sentence}
 
 
 def found(**more: Any) -> dict[str, Any]:
@@ -53,7 +58,7 @@ def found(**more: Any) -> dict[str, Any]:
         "quality": [{"size": size, "kid": near(1 / size, 0.04), "recall": near(0.6, 0.8)}
                     for size in (5, 10, 20)],
         "law": {"top": 1.0, "scale": 1.0, "exponent": 0.5},
-        "verdict": {"key": "stop", "title": "You can stop collecting"},
+        "verdict": verdict("stop", "You can stop *collecting*."),
         "sentence": "You can stop *collecting*.", "test": {"pictures": 12, "lots": 7, "all": 30},
         "notes": ["A *note*."], "stopped": False,
         "config": {"seeds": 2, "others": 60, "network": "wafernet", "sizes": [],
@@ -74,14 +79,16 @@ def test_the_form_comes_from_the_settings_and_starts_a_study(
     at.session_state["learning_curve_more"] = True
     run(at)
     widgets = {w.key: w for kind in (at.selectbox, at.number_input) for w in kind}
-    for name, spec in curve_config.PARAMETERS.items():
+    for name, spec in parameters_of(CurveConfig).items():
+        if spec.is_list:  # only on the command line
+            continue
         assert widgets[f"learning_curve_{name}"].label == spec.title
         assert spec.help in widgets[f"learning_curve_{name}"].help
     assert "No result for Alpha yet. Press “Find out”" in said(at)
     at.number_input(key="learning_curve_seeds").set_value(2)
     at.number_input(key="learning_curve_others").set_value(15)
     run(at.number_input(key="learning_curve_seed").set_value(7))
-    at.selectbox(key="learning_curve_class").select_index(1)
+    at.selectbox(key="learning_curve_class").set_value("beta")
     run(at)
     run(at.button(key="learning_curve_start").click())
     (folder,) = started
@@ -94,9 +101,12 @@ def test_the_form_comes_from_the_settings_and_starts_a_study(
 
 def test_what_will_be_done_is_said_beforehand(project: Project) -> None:
     shown = said(opened(project))
-    assert "2, 5 originals, each with 0, 100, 400 made wafers: 18 trainings · 1 test" in shown
+    assert (
+        "2, 5 originals, each with 0, 100, 400 synthetic wafers: 18 trainings · 1 test wafer"
+        in shown
+    )
     assert "time without a GPU: about" in shown
-    assert "Fewer than 10 test wafers of the class: whether to stop cannot be told" in shown
+    assert "Fewer than 10 test wafers of the class: the result will be inconclusive" in shown
 
 
 def test_what_is_missing_is_said(home: Path) -> None:
@@ -104,10 +114,10 @@ def test_what_is_missing_is_said(home: Path) -> None:
     assert "this project has 1" in said(opened(alone))
     few = small_project(home / "few", {"Alpha": 1, "Beta": 8})
     at = opened(few)
-    assert "Alpha has 1 training original and needs 4" in said(at)
+    assert "Alpha has 1 training original and needs at least 4" in said(at)
     assert "learning_curve_start" not in keys(at.button)
     assert "Go to Classes" in [link.proto.label for link in at.main.page_link]
-    at.selectbox(key="learning_curve_class").select_index(1)
+    at.selectbox(key="learning_curve_class").set_value("beta")
     assert "learning_curve_start" in keys(run(at).button)
 
 
@@ -115,11 +125,11 @@ def test_a_running_study_shows_its_trainings_and_can_be_stopped(project: Project
     folder = submit.create_job(project.path, KIND, {"class": "Alpha"})
     writer = EventWriter(folder)
     writer.append("running", device="cpu")
-    assert "How many of Alpha?" in said(opened(project))
+    assert "How many wafers of Alpha?" in said(opened(project))
     for made, value in ((0, 0.7), (100, 0.72)):
         values = {"repeat": 0, "size": 5, "made": made, "f1": value, "seconds": 1.0}
         writer.append("metric", name="training", values=values)
-    writer.append("progress", fraction=0.25, text="Repeat 1 of 3, 5 originals: making wafers")
+    writer.append("progress", message("Repeat 1 of 3, 5 originals: making wafers"), fraction=0.25)
     at = opened(project)
     assert chart(at, f"learning_curve_live_{folder.name}")
     assert "5 originals: making wafers" in said(at)
@@ -132,21 +142,21 @@ def test_a_running_study_shows_its_trainings_and_can_be_stopped(project: Project
 def test_the_newest_result_of_the_class_says_whether_to_stop(
     project: Project, downloads: dict[str, bytes]
 ) -> None:
-    keep(project, sentence="old")
+    keep(project, verdict=verdict("stop", "old"))
     name = keep(project)
-    keep(project, **{"class": "Beta", "sentence": "Of another class."})
+    keep(project, **{"class": "Beta", "verdict": verdict("stop", "Of another class.")})
     at = opened(project)
     assert [s.value.replace("\\", "") for s in at.success] == ["You can stop *collecting*."]
     words = said(at)
     assert "A *note*." in words
     assert "Of another class" not in words
-    assert "12 test wafers of the class from 7 lots, 30 in all · 1 min 15 s on CPU" in words
+    assert "12 test wafers of the class from 7 lots, 30 in total · 1 min 15 s on CPU" in words
     assert chart(at, f"learning_curve_f1_{name}")
     assert chart(at, f"learning_curve_kid_{name}")
-    shown = next(d.value for d in at.dataframe if "made wafers" in d.value)
+    shown = next(d.value for d in at.dataframe if "synthetic wafers" in d.value)
     assert list(shown["originals"]) == [5, 5, 5, 10, 10, 10, 20, 20, 20]
-    assert list(shown["made wafers"])[:3] == [0, 100, 400]
-    assert shown["F1 of the class, 95 %"][0] == "0.575 to 0.655"
+    assert list(shown["synthetic wafers"])[:3] == [0, 100, 400]
+    assert shown["F1, 95%"][0] == "0.575–0.655"
     csv = downloads[f"{name}-f1.csv"].decode("utf-8-sig").splitlines()
     assert csv[1].startswith("5,0,0.625,")
     assert downloads[f"{name}-quality.csv"].decode("utf-8-sig").splitlines()[1] == (
@@ -158,11 +168,11 @@ def test_the_newest_result_of_the_class_says_whether_to_stop(
     ("key", "place"), [("stop", "success"), ("collect", "warning"), ("unknown", "info")]
 )
 def test_the_verdict_has_its_colour(project: Project, key: str, place: str) -> None:
-    keep(project, verdict={"key": key, "title": "x"}, sentence="So it is.")
+    keep(project, verdict=verdict(key, "So it is."))
     assert "So it is\\." in [box.value for box in getattr(opened(project), place)]
 
 
-def test_a_result_without_made_wafers_has_one_chart(project: Project) -> None:
+def test_a_result_without_synthetic_wafers_has_one_chart(project: Project) -> None:
     rows = [row for row in found()["rows"] if row["made"] == 0]
     name = keep(project, rows=rows, quality=[], law=None)
     at = opened(project)
@@ -170,43 +180,21 @@ def test_a_result_without_made_wafers_has_one_chart(project: Project) -> None:
     assert not [d for d in at.dataframe if "KID" in d.value]
 
 
-def test_the_charts_have_their_axes_bars_and_floor() -> None:
-    from pages.generate.learning_curve import curves, nearness
-
-    figure = curves(found())
-    assert figure.layout.xaxis.type == "log"
-    assert figure.layout.xaxis.title.text.startswith("training originals of the class")
-    assert figure.layout.yaxis.title.text == "F1 on test wafers (higher is better)"
-    assert list(figure.layout.xaxis.ticktext) == ["5", "10", "20", "40"]
-    lines = {trace.name: trace for trace in figure.data}
-    assert list(lines) == ["originals alone", "100 made wafers", "400 made wafers", "fitted curve"]
-    assert list(lines["originals alone"].x) == [5, 10, 20]
-    assert list(lines["400 made wafers"].customdata) == [5, 10, 20]
-    assert list(lines["originals alone"].error_y.array) == pytest.approx([0.03] * 3)
-    assert list(lines["originals alone"].error_y.arrayminus) == pytest.approx([0.05] * 3)
-    fitted = lines["fitted curve"]
-    assert (fitted.x[-1], fitted.y[-1]) == (pytest.approx(40), pytest.approx(1 - 40**-0.5))
-    near = nearness(found())
-    assert near.layout.yaxis.title.text == "KID (lower is nearer to real)"
-    floor = next(trace for trace in near.data if trace.name and "floor" in trace.name)
-    assert list(floor.y) == [0.04] * 3
-
-
 def test_a_result_goes_out_of_date_with_its_originals(project: Project) -> None:
     keep(project)
     first = pictures.originals(project, "alpha")[0]
-    made = synthetic.MadePicture(marked(77), first.file)
+    made = synthetic.SyntheticPicture(marked(77), first.file)
     synthetic.add(project, "alpha", "generated", [made], {})  # it takes no part
     assert "Out of date" not in said(opened(project))
     fill(project, "Alpha", 2, start=7000)
-    assert "Out of date, because of changes since: “Alpha”: 2 added." in said(opened(project))
+    assert "Out of date. Changes since this study: “Alpha”: 2 added" in said(opened(project))
 
 
-def test_a_damaged_result_is_told(project: Project) -> None:
+def test_a_damaged_result_is_reported(project: Project) -> None:
     name = keep(project)
     (project.path / "studies" / name / "study.json").write_text("{", "utf-8")
     at = visit("generate", project)
-    at.session_state["generate_part"] = MANY
+    at.session_state["generate_part_wanted"] = "learning_curve"
     (error,) = [e.value for e in at.run().error]
     assert "damaged" in error
     assert keyed(at.button, "learning_curve_start").label == "Find out"  # it can be done again
@@ -216,14 +204,14 @@ def test_a_damaged_result_is_told(project: Project) -> None:
     "wrong",
     [
         {"rows": []}, {"rows": 3}, {"rows": [{"size": 0, "made": 0}]}, {"rows": [{"size": 5}]},
-        {"quality": [{"size": 5}]}, {"quality": None}, {"law": {"top": "1"}}, {"law": 5},
+        {"quality": [{"size": 5}]}, {"quality": 3}, {"law": {"top": "1"}}, {"law": 5},
         {"law": {"top": 1.0, "scale": 1e300, "exponent": 0.5}}, {"verdict": {"key": "go"}},
-        {"sentence": 3}, {"test": {}}, {"notes": [3]}, {"config": None}, {"seconds": "long"},
+        {"verdict": {"key": "stop"}}, {"test": {}}, {"notes": [3]}, {"config": None}, {"seconds": "long"},
     ],
 )  # fmt: skip
-def test_a_result_of_a_strange_hand_is_told(project: Project, wrong: dict[str, Any]) -> None:
+def test_a_result_that_is_no_study_is_reported(project: Project, wrong: dict[str, Any]) -> None:
     keep(project, **wrong)
     at = visit("generate", project)
-    at.session_state["generate_part"] = MANY
-    (error,) = told(at.run())
+    at.session_state["generate_part_wanted"] = "learning_curve"
+    (error,) = errors_on(at.run())
     assert "The last result is damaged" in error

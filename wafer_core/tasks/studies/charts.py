@@ -59,8 +59,8 @@ def ablation(found: AblationResult, words: Words = english) -> go.Figure:
         hover = f"{title}: {mean:.3f}"
         bar: dict[str, Any] | None = None
         if gain:
-            ends = (min(1.0, max(0.0, base + end)) for end in (gain.low, gain.high))
-            low, high = (min(next(ends), mean), max(next(ends), mean))
+            low = min(mean, max(0.0, base + gain.low))
+            high = max(mean, min(1.0, base + gain.high))
             bar = {
                 "array": [high - mean], "arrayminus": [mean - low],
                 "color": CONDITION_COLOURS[name], "thickness": 2, "width": 8,
