@@ -1,4 +1,4 @@
-"""How the tests of pages use the app: open a page, look for a widget, select, drop files."""
+"""How the tests of pages use the app: open a page, find a widget, select, drop files."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def run(target: Any) -> AppTest:
         target: The tab, or a widget in it that was just set.
     """
     at: AppTest = target.run()
-    assert told(at) == []
+    assert errors_on(at) == []
     return at
 
 
-def told(at: AppTest) -> list[str]:
+def errors_on(at: AppTest) -> list[str]:
     """Errors on the page; an exception fails the test."""
     assert [e.value for e in at.exception] == []
     return [e.value for e in at.error]
@@ -67,7 +67,7 @@ def told(at: AppTest) -> list[str]:
 
 def refused(target: Any) -> str:
     """Run the page and return the one error that it must show."""
-    (error,) = told(target.run())
+    (error,) = errors_on(target.run())
     return error
 
 
@@ -128,8 +128,22 @@ def table(at: AppTest, start: str) -> Any:
 
 def left_out(at: AppTest) -> list[str]:
     """The sentences about files that were left out."""
-    tables = [d.value for d in at.dataframe if list(d.value.columns) == ["why"]]
-    return [t.value for t in at.text] + [str(why) for frame in tables for why in frame["why"]]
+    tables = [d.value for d in at.dataframe if list(d.value.columns) == ["reason"]]
+    return [t.value for t in at.text] + [str(why) for frame in tables for why in frame["reason"]]
+
+
+def drop(at: AppTest, page: str, *files: tuple[str, bytes], on: str = "") -> AppTest:
+    """Drop files anywhere on a page.
+
+    Args:
+        at: The tab.
+        page: Begins the key of its uploader.
+        files: Names, with folders, and contents.
+        on: ``data-drop-target`` of the element that they are dropped on.
+    """
+    box = keyed(at.file_uploader, f"{page}_files_")
+    mark = f"dropped-on={on}/" if on else ""
+    return run(box.set_value([(f"{mark}{n}", d, "application/octet-stream") for n, d in files]))
 
 
 def typed(box: Any, text: str) -> Any:

@@ -1,46 +1,19 @@
-"""Classes: made, changed, ordered, deleted, brought back; wafers dropped, looked at, moved."""
+"""Classes: added, changed, ordered, deleted, restored; their wafers shown, sorted, moved."""
 
 from __future__ import annotations
 
-import errno
-import io
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from browsing import (
-    chart,
-    keyed,
-    keys,
-    labelled,
-    left_out,
-    png,
-    refused,
-    run,
-    select_points,
-    select_rows,
-    table,
-    texts,
-    told,
-    typed,
-    visit,
-    zipped,
-)
-from pages.classes import upload
+from browsing import errors_on, keys, labelled, refused, run, table, texts, visit
 from pages.shared import gallery
-from wafer_core import images, jobs
-from wafer_core.data import manifest, pictures, synthetic, workspace
+from wafer_core import images
+from wafer_core.data import imports, manifest, pictures, synthetic, workspace
 from wafer_core.data.project import Project
-from wafer_core.images import FAIL, PASS
-from wafer_core.jobs.events import EventWriter
-from wafer_core.workflows import submit
 from wafers import fill, marked
-
-TABLE = "classes_table"
 
 
 @pytest.fixture
@@ -57,32 +30,30 @@ def counts(project: Project) -> dict[str, int]:
     return {c.name: len(pictures.originals(project, c.slug)) for c in project.classes()}
 
 
-def add_wafers(at: AppTest) -> AppTest:
-    """Open the drop zone; it is open from the beginning in an empty project only."""
-    at.session_state["upload_open"] = True
+def files(project: Project, slug: str) -> list[str]:
+    return [r.file for r in pictures.originals(project, slug)]
+
+
+def choose(at: AppTest, slug: str) -> AppTest:
+    """Click the row of a class."""
+    at.session_state["classes_chosen"] = slug
     return run(at)
 
 
-def sheets(at: AppTest) -> list[str]:
-    """What the pictures on the page show."""
-    return [image.alt for found in at.image for image in found.proto.imgs]
+def select(at: AppTest, slug: str, chosen: list[str]) -> AppTest:
+    """Click wafers of a class."""
+    at.session_state[f"classes_{slug}_selected"] = set(chosen)
+    return run(at)
 
 
-def selecting(project: Project) -> AppTest:
-    """The page with wafers that can be clicked."""
-    at = visit("classes", project)
-    return run(at.segmented_control(key="classes_view").set_value(gallery.SELECT))
+def act(at: AppTest, slug: str, label: str) -> AppTest:
+    """Choose from the menu of a class."""
+    return at.menu_button(key=f"classes_more_{slug}").click(label).run()
 
 
-def drop(at: AppTest, *files: tuple[str, bytes]) -> AppTest:
-    """Drop files into the left box."""
-    box = keyed(add_wafers(at).file_uploader, "upload_files")
-    return run(box.set_value([(name, data, "application/octet-stream") for name, data in files]))
-
-
-def imported(at: AppTest) -> AppTest:
-    """Press Import."""
-    return run(at.button(key="upload_do").click())
+def heading(at: AppTest) -> str:
+    (found,) = [s.value for s in at.subheader]
+    return str(found)
 
 
 # -- classes -------------------------------------------------------------------------------------
@@ -92,22 +63,18 @@ def test_an_empty_project_says_what_to_do(empty: Project) -> None:
     at = visit("classes", empty)
     assert [t.value for t in at.title] == ["Classes"]
     assert keys(at.button) == {"classes_add"}
-    assert keys(at.file_uploader) == {"upload_files_0", "upload_folder_0"}
-    assert "No class yet. Press **Add class**" in texts(at)
+    assert "No classes yet. Press **Add class**" in texts(at)
 
 
-def test_a_filled_project_shows_counts_and_the_first_class(project: Project) -> None:
+def test_a_filled_project_shows_the_first_class(project: Project) -> None:
     at = visit("classes", project)
-    shown = table(at, TABLE)
-    assert list(shown["class"]) == ["Alpha", "Beta", "Gamma"]
-    assert list(shown["wafers"]) == [8, 8, 8]
-    assert (shown["training"] + shown["validation"] + shown["test"] == shown["wafers"]).all()
-    assert [s.value for s in at.subheader] == ["Alpha"]
-    assert at.button(key="classes_Up").disabled
-    assert not at.button(key="classes_Down").disabled
-    assert sheets(at) == ["Contact sheet of 8 wafers"]
-    assert "choose **Select wafers** above" in texts(at)
-    assert keys(at.file_uploader) == set()  # the drop zone is closed, and not drawn
+    assert heading(at) == "Alpha"
+    assert at.menu_button(key="classes_more_alpha").options == [
+        "Move down in the list",
+        "Delete class",
+    ]
+    assert "None selected" in texts(at)
+    assert at.button(key="classes_open").disabled
 
 
 def test_add_a_class(empty: Project) -> None:
@@ -115,79 +82,102 @@ def test_add_a_class(empty: Project) -> None:
     run(at.button(key="classes_add").click())
     at.text_input(key="classes_new_name").set_value("긁힘")
     at.text_input(key="classes_new_description").set_value("A line.")
-    at.button(key="classes_new_do").click()
+    labelled(at.button, "Add").click()
     run(at.button(key="classes_add").click())
-    (made,) = empty.classes()
-    assert (made.name, made.description) == ("긁힘", "A line.")
-    assert [s.value for s in at.subheader] == ["긁힘"]
+    (added,) = empty.classes()
+    assert (added.name, added.description) == ("긁힘", "A line.")
+    assert heading(at) == "긁힘"
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("", "is empty"),
+        ("", "Enter a class name"),
         ("x" * 300, "300 characters"),
-        ("..", "keep it for themselves"),
-        ("con", "keep it for themselves"),
-        ("ALPHA", "a class “Alpha” already"),
+        ("..", "is a reserved name"),
+        ("con", "is a reserved name"),
+        ("ALPHA", "already a class “Alpha”"),
     ],
 )
-def test_a_class_name_that_cannot_be_used_is_told(
+def test_a_class_name_that_cannot_be_used_is_refused(
     project: Project, name: str, sentence: str
 ) -> None:
     at = visit("classes", project)
     run(at.button(key="classes_add").click())
     at.text_input(key="classes_new_name").set_value(name)
-    at.button(key="classes_new_do").click()
+    labelled(at.button, "Add").click()
     assert sentence in refused(at.button(key="classes_add").click())
     assert names(project) == ["Alpha", "Beta", "Gamma"]
 
 
 def test_edit_name_and_description(project: Project) -> None:
-    at = visit("classes", project)
-    run(select_rows(at, TABLE, 1))
-    run(at.button(key="classes_edit").click())
+    at = choose(visit("classes", project), "beta")
+    run(at.button(key="classes_edit_beta").click())
     assert at.text_input(key="classes_edit_name_beta").value == "Beta"
     at.text_input(key="classes_edit_name_beta").set_value("Ring 💍")
     at.text_area(key="classes_edit_description_beta").set_value("All the way round.")
-    at.button(key="classes_edit_do_beta").click()
-    run(at.button(key="classes_edit").click())
+    labelled(at.button, "Save").click()
+    run(at.button(key="classes_edit_beta").click())
     assert names(project) == ["Alpha", "Ring 💍", "Gamma"]
     assert project.find_class("Ring 💍").slug == "beta"
-    assert [s.value for s in at.subheader] == ["Ring 💍"]
-    assert "All the way round." in texts(at)
+    assert heading(at) == "Ring 💍"
+    assert r"All the way round\." in texts(at)
 
 
-def test_a_name_with_markdown_is_shown_as_it_is(project: Project) -> None:
+def test_a_class_shows_and_edits_what_it_combines(project: Project) -> None:
+    project.add_class("Alpha + Beta")
+    slug = project.find_class("Alpha + Beta").slug
+    at = choose(visit("classes", project), slug)
+    assert r"Combines: **Alpha \+ Beta**" in texts(at)
+    run(at.button(key=f"classes_edit_{slug}").click())
+    at.multiselect(key=f"classes_edit_combines_{slug}").set_value(["beta", "gamma"])
+    labelled(at.button, "Save").click()
+    run(at.button(key=f"classes_edit_{slug}").click())
+    assert project.find_class(slug).combines == ("beta", "gamma")
+    assert r"Combines: **Beta \+ Gamma**" in texts(at)
+
+
+def test_one_combined_class_is_refused(project: Project) -> None:
+    at = visit("classes", project)
+    run(at.button(key="classes_edit_alpha").click())
+    at.multiselect(key="classes_edit_combines_alpha").set_value(["beta"])
+    labelled(at.button, "Save").click()
+    assert "two or more classes" in refused(at.button(key="classes_edit_alpha").click())
+
+
+def test_a_name_with_markup_is_shown_as_it_is(project: Project) -> None:
     project.rename_class("alpha", "*A* <b> $x$")
-    assert r"\*A\* \<b\> \$x\$" in texts(visit("classes", project))
+    assert heading(visit("classes", project)) == r"\*A\* \<b\> \$x\$"
 
 
 def test_reorder(project: Project) -> None:
     at = visit("classes", project)
-    run(at.button(key="classes_Down").click())
+    assert errors_on(act(at, "alpha", "Move down in the list")) == []
     assert names(project) == ["Beta", "Alpha", "Gamma"]
-    assert [s.value for s in at.subheader] == ["Alpha"]
-    run(at.button(key="classes_Up").click())
+    act(at, "beta", "Move down in the list")
     assert names(project) == ["Alpha", "Beta", "Gamma"]
-    assert list(table(at, TABLE)["class"]) == ["Alpha", "Beta", "Gamma"]
 
 
 def test_delete_and_restore_a_class_with_its_wafers(project: Project) -> None:
-    at = visit("classes", project)
-    run(select_rows(at, TABLE, 2))
-    run(at.button(key="classes_delete").click())
+    at = choose(visit("classes", project), "gamma")
+    act(at, "gamma", "Delete class")
     assert names(project) == ["Alpha", "Beta"]
-    assert [t.value for t in at.toast] == ["“Gamma” is in the trash below; it can be restored."]
+    assert [t.value for t in at.toast] == ["Gamma is in the trash below and can be restored."]
     (item,) = project.trash()
     run(at.button(key=f"classes_restore_{item.id}").click())
     assert counts(project) == {"Alpha": 8, "Beta": 8, "Gamma": 8}
-    assert [s.value for s in at.subheader] == ["Gamma"]
+    assert heading(at) == "Gamma"
 
 
-def test_delete_for_good(project: Project) -> None:
+def test_delete_permanently_asks_and_names_what_goes(project: Project) -> None:
     project.delete_class("alpha")
+    pictures.delete_pictures(project, "beta", files(project, "beta")[:2])
     at = visit("classes", project)
+    run(at.button(key="classes_empty_trash").click())
+    assert "- Class Alpha" in texts(at)
+    assert "- Wafers: 2 × Beta" in texts(at)
+    assert len(project.trash()) == 2
+    at.button(key="classes_empty_trash_do").click()
     run(at.button(key="classes_empty_trash").click())
     assert project.trash() == ()
     assert "classes_empty_trash" not in keys(at.button)
@@ -195,338 +185,275 @@ def test_delete_for_good(project: Project) -> None:
 
 def test_a_class_with_few_wafers_warns(project: Project) -> None:
     fill(project, "Rare", 1, start=90)
+    at = choose(visit("classes", project), "rare")
+    assert "Only 1 wafers; 5 are needed" in texts(at)
+
+
+def test_a_damaged_class_is_shown_with_the_reason(project: Project) -> None:
+    (project.path / "classes" / "beta" / "originals" / "manifest.json").write_text("[]")
     at = visit("classes", project)
-    run(select_rows(at, TABLE, 3))
-    assert "Only 1 of at least 5 wafers" in texts(at)
+    assert "Alpha" in heading(at)
+    at.session_state["classes_chosen"] = "beta"
+    assert any("damaged" in error for error in errors_on(at.run()))
 
 
-def test_two_tabs_edit_one_class(project: Project) -> None:
-    """The class that one tab edits is deleted in the other: no other class takes the new name."""
+# -- two tabs ------------------------------------------------------------------------------------
+
+
+def test_delete_in_a_tab_whose_class_is_gone_says_so_and_deletes_nothing(project: Project) -> None:
+    """Fixed: the page of the other tab showed the next class, which the press then deleted."""
     here, there = visit("classes", project), visit("classes", project)
-    run(here.button(key="classes_edit").click())
+    assert errors_on(act(there, "alpha", "Delete class")) == []
+    (error,) = errors_on(act(here, "alpha", "Delete class"))
+    assert "no longer exists" in error
+    assert names(project) == ["Beta", "Gamma"]
+
+
+def test_a_class_edited_in_one_tab_and_deleted_in_the_other(project: Project) -> None:
+    """No other class takes the new name."""
+    here, there = visit("classes", project), visit("classes", project)
+    run(here.button(key="classes_edit_alpha").click())
     here.text_input(key="classes_edit_name_alpha").set_value("Renamed here")
-    run(there.button(key="classes_delete").click())
-    here.button(key="classes_edit_do_alpha").click()
-    run(here.button(key="classes_edit").click())
+    act(there, "alpha", "Delete class")
+    labelled(here.button, "Save").click()
+    here.run()
     assert names(project) == ["Beta", "Gamma"]
     run(there.button(key=f"classes_restore_{project.trash()[0].id}").click())
     assert sum(counts(project).values()) == 24
 
 
 def test_two_tabs_rename_to_the_same_name(project: Project) -> None:
-    here, there = visit("classes", project), visit("classes", project)
-    for at in (here, there):
-        run(at.button(key="classes_edit").click())
+    here, there = visit("classes", project), choose(visit("classes", project), "beta")
+    run(here.button(key="classes_edit_alpha").click())
+    run(there.button(key="classes_edit_beta").click())
     here.text_input(key="classes_edit_name_alpha").set_value("Ring")
-    here.button(key="classes_edit_do_alpha").click()
-    run(here.button(key="classes_edit").click())
-    run(select_rows(there, TABLE, 1))
-    run(there.button(key="classes_edit").click())
+    labelled(here.button, "Save").click()
+    run(here.button(key="classes_edit_alpha").click())
     there.text_input(key="classes_edit_name_beta").set_value("ring")
-    there.button(key="classes_edit_do_beta").click()
-    assert "a class “Ring” already" in refused(there.button(key="classes_edit").click())
+    labelled(there.button, "Save").click()
+    assert "already a class “Ring”" in refused(there.button(key="classes_edit_beta").click())
     assert names(project) == ["Ring", "Beta", "Gamma"]
 
 
-# -- wafers in -----------------------------------------------------------------------------------
+def test_wafers_deleted_in_another_tab_take_no_others_with_them(project: Project) -> None:
+    at = select(visit("classes", project), "alpha", files(project, "alpha")[:1])
+    pictures.delete_pictures(project, "alpha", files(project, "alpha")[:1])
+    (error,) = errors_on(at.button(key="classes_delete_wafers").click().run())
+    assert "None of the selected pictures exists any more" in error
+    assert counts(project)["Alpha"] == 7
 
 
-def test_a_zip_with_folders_makes_the_classes(empty: Project) -> None:
-    at = visit("classes", empty)
-    members = {f"top/{name}/{i}.png": png(10 * i + len(name)) for name in ("Donut", "Loc")
-               for i in range(4)}  # fmt: skip
-    drop(at, ("wafers.zip", zipped(members)))
-    assert "**8 pictures found:** Donut (4), Loc (4)" in texts(at)
-    assert at.button(key="upload_do").label == "Import 8 pictures"
-    imported(at)
-    assert counts(empty) == {"Donut": 4, "Loc": 4}
-    assert [s.value for s in at.success] == ["Imported 4 to Donut, 4 to Loc."]
-    assert "upload_do" not in keys(at.button)
+def test_wafers_are_moved_out_of_the_class_that_the_tab_showed(project: Project) -> None:
+    at = select(visit("classes", project), "alpha", files(project, "alpha")[:1])
+    project.delete_class("alpha")
+    at.menu_button(key="classes_move").click("Gamma").run()
+    assert errors_on(at)
+    assert counts(project) == {"Beta": 8, "Gamma": 8}
 
 
-def test_a_dropped_folder_tree_makes_the_classes(empty: Project) -> None:
-    at = visit("classes", empty)
-    files = [(f"mine/{name}/1.png", png(n), "image/png") for n, name in enumerate(("A", "B"))]
-    run(keyed(at.file_uploader, "upload_folder").set_value(files))
-    imported(at)
-    assert counts(empty) == {"A": 1, "B": 1}
+def test_restore_in_two_tabs(project: Project) -> None:
+    project.delete_class("alpha")
+    (item,) = project.trash()
+    here, there = visit("classes", project), visit("classes", project)
+    run(here.button(key=f"classes_restore_{item.id}").click())
+    (error,) = errors_on(there.button(key=f"classes_restore_{item.id}").click().run())
+    assert "no longer in the trash" in error
+    assert names(project) == ["Alpha", "Beta", "Gamma"]
 
 
-def test_loose_files_need_a_class(project: Project) -> None:
-    at = visit("classes", project)
-    drop(at, ("one.png", png(501)), ("two.png", png(502)))
-    assert "2 of them lie in no folder" in texts(at)
-    assert at.button(key="upload_do").disabled
-    run(at.selectbox(key="upload_class").set_value("Beta"))
-    imported(at)
-    assert counts(project) == {"Alpha": 8, "Beta": 10, "Gamma": 8}
+def test_undo_of_an_import_in_two_tabs(project: Project) -> None:
+    newest = imports.runs(project)[0]
+    key = f"classes_import_undo_{newest.id}"
+    here, there = visit("classes", project), visit("classes", project)
+    run(here.button(key=key).click())
+    (error,) = errors_on(there.button(key=key).click().run())
+    assert "undone already" in error
+    assert sum(counts(project).values()) == 16
 
 
-def test_a_typed_class_name_adds_the_class(project: Project) -> None:
-    at = visit("classes", project)
-    drop(at, ("one.png", png(501)))
-    run(typed(at.selectbox(key="upload_class"), "New one"))
-    typed(at.selectbox(key="upload_class"), "New one")
-    imported(at)
-    assert counts(project)["New one"] == 1
-
-
-def test_the_same_wafer_again_is_stored_once_and_told(project: Project) -> None:
-    at = visit("classes", project)
-    drop(at, ("again.png", png(0)), ("new.png", png(503)))
-    run(at.selectbox(key="upload_class").set_value("Alpha"))
-    imported(at)
-    assert counts(project)["Alpha"] == 9
-    assert "1 were in their class already and are stored once." in texts(at)
-
-
-def test_rubbish_is_told_and_the_good_are_kept(project: Project) -> None:
-    at = visit("classes", project)
-    bad = {
-        "text.png": b"this is text, not a picture",
-        "cut.png": png(504)[:60],
-        "empty.png": b"",
-        "objects.npy": _npy(np.array([{"a": 1}], object)),
-        "rank.npy": _npy(np.zeros(5)),
-        "nan.npy": _npy(np.full((8, 8), np.nan)),
-        "words.csv": b"this,is\nno,wafer",
-        "broken.zip": b"PK\x03\x04 and then nothing",
-        "climbs.zip": zipped({"../../evil.png": png(1), "Good/fine.png": png(505)}),
-    }
-    drop(at, *bad.items(), ("good.png", png(506)))
-    run(at.selectbox(key="upload_class").set_value("Alpha"))
-    sentences = left_out(at)
-    for name in bad:
-        assert any(name in sentence for sentence in sentences), name
-    imported(at)
-    assert counts(project)["Alpha"] == 9
-    assert not list(project.path.parent.rglob("evil*"))
-    assert len(left_out(at)) == len(bad)
-
-
-def test_only_rubbish_imports_nothing(empty: Project) -> None:
-    at = visit("classes", empty)
-    drop(at, ("climbs.zip", zipped({"../evil.png": png(1)})))
-    assert at.button(key="upload_do").disabled
-    (sentence,) = left_out(at)
-    assert "climbs.zip" in sentence
-    assert names(empty) == []
-
-
-def test_the_guess_of_colours_can_be_changed(empty: Project) -> None:
-    """A rendering in which the many green dies passed; the user says it is the other way round."""
-    wafer = marked(7)
-    colours = np.zeros((*wafer.shape, 3), np.uint8)
-    colours[...] = (255, 255, 255)
-    colours[wafer == PASS] = (0, 160, 60)
-    colours[wafer == FAIL] = (210, 30, 30)
-    stream = io.BytesIO()
-    Image.fromarray(colours.repeat(4, 0).repeat(4, 1)).save(stream, "PNG")
-    at = visit("classes", empty)
-    drop(at, ("drawn.zip", zipped({"Loc/drawn.png": stream.getvalue()})))
-    green = at.selectbox(key="upload_colour_#00a03c")
-    red = at.selectbox(key="upload_colour_#d21e1e")
-    assert (green.value, red.value) == ("pass", "fail")
-    green.set_value("fail")
-    run(red.set_value("pass"))
-    imported(at)
-    (record,) = pictures.originals(empty, empty.find_class("Loc").slug)
-    stored = manifest.load(empty, empty.find_class("Loc").slug, record)
-    assert stored.shape == wafer.shape
-    assert ((stored == FAIL) == (wafer == PASS)).all()
-    assert ((stored == PASS) == (wafer == FAIL)).all()
-
-
-def test_a_full_disk_is_told_and_nothing_is_half_stored(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at = visit("classes", project)
-    drop(at, ("one.png", png(501)))
-    run(at.selectbox(key="upload_class").set_value("Beta"))
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", full)
-        patch.setattr(Path, "replace", full)
-        patch.setattr(Path, "rename", full)
-        assert "disk" in refused(at.button(key="upload_do").click()).lower()
+def test_a_conflict_solved_in_another_tab_deletes_nothing_more(project: Project) -> None:
+    pictures.add_originals(project, "beta", [pictures.NewPicture(marked(0), "twice.png")])
+    here, there = visit("classes", project), visit("classes", project)
+    run(labelled(here.button, "Delete from Beta").click())
+    assert errors_on(labelled(there.button, "Delete from Beta").click().run())
     assert counts(project) == {"Alpha": 8, "Beta": 8, "Gamma": 8}
 
 
-def test_many_pictures_are_imported_by_a_job(
-    project: Project, started: list[object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(upload, "AT_ONCE", 2)
-    at = visit("classes", project)
-    drop(at, *((f"{n}.png", png(600 + n)) for n in range(3)))
-    run(at.selectbox(key="upload_class").set_value("Gamma"))
-    imported(at)
-    (state,) = jobs.list_jobs(project.path)
-    assert started == [state.folder]
-    assert state.kind == "import"
-    assert state.spec.parameters["class_name"] == "Gamma"
-    assert state.spec.uploads == ("0.png", "1.png", "2.png")
+# -- wafers --------------------------------------------------------------------------------------
 
 
-def test_new_pictures_show_without_a_reload(project: Project) -> None:
-    at = visit("classes", project)
-    fill(project, "Alpha", 3, start=700)
-    assert list(table(run(at), TABLE)["wafers"]) == [11, 8, 8]
-
-
-def test_the_drop_zone_stays_open_where_it_was_opened(project: Project) -> None:
-    at = add_wafers(visit("classes", project))
-    run(at.button(key="classes_Down").click())
-    assert len(at.file_uploader) == 2
-    run(at.switch_page("pages/6_Jobs.py"))
-    run(at.switch_page("pages/1_Classes.py"))
-    assert len(at.file_uploader) == 0
-
-
-@pytest.mark.parametrize(("event", "drop_zones"), [("running", 2), ("failed", 2), ("result", 0)])
-def test_an_import_that_runs_or_failed_is_seen_at_once(
-    project: Project, event: str, drop_zones: int
-) -> None:
-    folder = submit.create_job(project.path, "import", {"class_name": "Alpha"})
-    EventWriter(folder).append(event, error="The disk is full; delete something.")
-    at = visit("classes", project)
-    assert len(at.file_uploader) == drop_zones
-    assert ("disk is full" in texts(at)) == (event == "failed")
-
-
-# -- wafers shown --------------------------------------------------------------------------------
-
-
-def test_the_sheet_can_be_clicked_once_one_wants_to_select(project: Project) -> None:
-    at = selecting(project)
-    assert chart(at, "classes_alpha_all").endswith("_sheet")
-    assert sheets(at) == []
-    assert "Click a wafer, or draw a box around several" in texts(at)
-    run(at.switch_page("pages/6_Jobs.py"))
-    run(at.switch_page("pages/1_Classes.py"))
-    assert at.segmented_control(key="classes_view").value == gallery.SELECT
-
-
-def test_open_a_wafer_large(project: Project) -> None:
-    at = selecting(project)
-    run(select_points(at, "classes_alpha_all", [{"point_index": 0}]))
-    assert "**1 selected**" in texts(at)
-    run(at.button(key="classes_large").click())
-    record = pictures.originals(project, "alpha")[0]
-    counted = images.die_counts(manifest.load(project, "alpha", record))
-    assert f"{counted.dies:,} dies · {counted.failed:,} failed" in texts(at)
+def test_open_a_wafer_large_and_go_to_the_next(project: Project) -> None:
+    records = list(reversed(pictures.originals(project, "alpha")))
+    at = select(visit("classes", project), "alpha", [r.file for r in records[:2]])
+    assert "**2** selected" in texts(at)
+    run(at.button(key="classes_open").click())
+    counted = images.die_counts(manifest.load(project, "alpha", records[0]))
+    assert f"{counted.dies:,} dies in 20 × 20 · {counted.failed:,} failed" in texts(at)
     assert f"yield {counted.yield_fraction:.1%}" in texts(at)
-    assert f"SHA-256 {record.sha[:16]}" in texts(at)
+    assert "1 of 2" in texts(at)
+    assert records[0].sha[:12] not in texts(at)  # nothing that only machines read
+
+
+def test_select_all_selects_every_wafer_listed(project: Project) -> None:
+    at = visit("classes", project)
+    run(at.button(key="classes_select_all").click())
+    assert "**8** selected" in texts(at)
+    run(at.button(key="classes_select_all").click())
+    assert "None selected" in texts(at)
 
 
 def test_delete_selected_wafers_and_restore_them(project: Project) -> None:
-    at = selecting(project)
-    gone = [r.file for r in pictures.originals(project, "alpha")[:2]]
-    run(select_points(at, "classes_alpha_all", [{"point_index": 0}, {"point_index": 1}]))
-    run(at.button(key="classes_delete_pictures").click())
-    assert not set(gone) & {r.file for r in pictures.originals(project, "alpha")}
-    assert "selected**" not in texts(at)
+    gone = files(project, "alpha")[:2]
+    at = select(visit("classes", project), "alpha", gone)
+    run(at.button(key="classes_delete_wafers").click())
+    assert not set(gone) & set(files(project, "alpha"))
+    assert "None selected" in texts(at)
     run(at.button(key=f"classes_restore_{project.trash()[0].id}").click())
-    assert set(gone) <= {r.file for r in pictures.originals(project, "alpha")}
+    assert set(gone) <= set(files(project, "alpha"))
 
 
-def test_move_selected_wafers_from_the_table_view(project: Project) -> None:
-    at = visit("classes", project)
-    run(at.segmented_control(key="classes_view").set_value(gallery.TABLE))
+def test_move_selected_wafers(project: Project) -> None:
     moved = pictures.originals(project, "alpha")[2]
-    run(select_rows(at, "classes_alpha_all", 2))
-    run(at.selectbox(key="classes_move_alpha").select_index(1))
-    run(at.button(key="classes_move_do").click())
+    at = select(visit("classes", project), "alpha", [moved.file])
+    run(at.menu_button(key="classes_move").click("Gamma"))
     assert counts(project) == {"Alpha": 7, "Beta": 8, "Gamma": 9}
     assert moved.sha in {r.sha for r in pictures.originals(project, "gamma")}
-    assert [t.value for t in at.toast] == ["1 moved to “Gamma”."]
-
-
-def test_a_wafer_deleted_in_another_tab_takes_no_other_with_it(project: Project) -> None:
-    at = selecting(project)
-    run(select_points(at, "classes_alpha_all", [{"point_index": 0}]))
-    record = pictures.originals(project, "alpha")[0]
-    pictures.delete_pictures(project, "alpha", [record.file])
-    at.button(key="classes_delete_pictures").click().run()
-    assert told(at) == []  # the sheet has a new version, so nothing is selected any more
-    assert counts(project)["Alpha"] == 7
+    assert [t.value for t in at.toast] == ["1 wafer moved to Gamma."]
 
 
 def test_a_selection_never_points_at_another_wafer(project: Project) -> None:
     """Fixed: another tab deleted the selected wafer and added one; the new one was selected."""
-    at = selecting(project)
-    run(select_points(at, "classes_alpha_all", [{"point_index": 0}]))
-    record = pictures.originals(project, "alpha")[0]
-    pictures.delete_pictures(project, "alpha", [record.file])
+    at = select(visit("classes", project), "alpha", files(project, "alpha")[:1])
+    pictures.delete_pictures(project, "alpha", files(project, "alpha")[:1])
     fill(project, "Alpha", 1, start=720)
-    assert "selected**" not in texts(run(at))
+    assert "None selected" in texts(run(at))
 
 
-def test_show_one_part_of_the_split(project: Project) -> None:
+def test_show_one_split(project: Project) -> None:
     at = visit("classes", project)
-    run(at.segmented_control(key="classes_part").set_value("test"))
+    run(at.selectbox(key="classes_part").set_value("test"))
     run(at.segmented_control(key="classes_view").set_value(gallery.TABLE))
-    assert set(table(at, "classes_alpha_test")["part"]) == {"test"}
-    run(at.segmented_control(key="classes_part").set_value("generated"))
-    assert "The Generate page makes more of what you have." in texts(at)
+    assert set(table(at, "classes_alpha_table")["split"]) == {"test"}
+    run(at.selectbox(key="classes_part").set_value("generated"))
+    assert "Nothing made for this class yet." in texts(at)
 
 
-def test_made_pictures_are_shown_by_run(project: Project) -> None:
-    parent = next(r for r in pictures.originals(project, "alpha") if r.part == "train")
-    made = [synthetic.MadePicture(marked(800 + i), parent.file, {}) for i in range(3)]
+def test_the_order_of_the_wafers(trained: Project) -> None:
+    at = visit("classes", trained)
+    run(at.segmented_control(key="classes_view").set_value(gallery.TABLE))
+
+    def shown(order: str) -> list[str]:
+        run(at.selectbox(key="classes_order").set_value(order))
+        return list(table(at, "classes_alpha_table")["file"])
+
+    records = pictures.originals(trained, "alpha")
+    added = [r.source for r in records]
+    assert shown("oldest") == added
+    assert shown("newest") == added[::-1]
+    yields = {
+        r.source: images.die_counts(manifest.load(trained, "alpha", r)).yield_fraction or 0
+        for r in records
+    }
+    assert [yields[name] for name in shown("yield")] == sorted(yields.values())
+    assert sorted(shown("wrong")) == sorted(added)
+    assert "lowest probability of this class come first" in texts(at)
+
+
+def test_wrong_labels_come_first(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pages.shared import loaders
+
+    class Fixed:
+        def predict_proba(self, given: list[images.Picture]) -> np.ndarray:
+            first = np.array([(p == images.FAIL).sum() / 20 for p in given])
+            return np.stack([first, 1 - first, 0 * first], axis=1)
+
+    monkeypatch.setattr(loaders, "classifier", lambda folder: Fixed())
+    loaders._chunk_probabilities.clear()
+    at = visit("classes", trained)
+    run(at.segmented_control(key="classes_view").set_value(gallery.TABLE))
+    run(at.selectbox(key="classes_order").set_value("wrong"))
+    listed = list(table(at, "classes_alpha_table")["file"])
+    fails = {
+        r.source: int((manifest.load(trained, "alpha", r) == images.FAIL).sum())
+        for r in pictures.originals(trained, "alpha")
+    }
+    assert [fails[name] for name in listed] == sorted(fails.values())
+    loaders._chunk_probabilities.clear()
+
+
+def test_without_a_model_wafers_are_not_sorted_by_it(project: Project) -> None:
+    at = visit("classes", project)
+    assert at.selectbox(key="classes_order").options == [
+        "Newest first",
+        "Oldest first",
+        "Lowest yield first",
+    ]
+
+
+def test_synthetic_wafers_are_shown_by_run(project: Project) -> None:
+    parent = next(r for r in pictures.originals(project, "alpha") if r.split == "train")
+    made = [synthetic.SyntheticPicture(marked(800 + i), parent.file, {}) for i in range(3)]
     run_name = synthetic.add(project, "alpha", "augmented", made, {})
     at = visit("classes", project)
-    run(at.segmented_control(key="classes_part").set_value("augmented"))
-    assert at.selectbox(key="classes_run_alpha_augmented").value.run == run_name
-    assert sheets(at) == ["Contact sheet of 3 wafers"]
-    run(at.segmented_control(key="classes_view").set_value(gallery.TABLE))
-    assert len(table(at, f"classes_{run_name}")) == 3
+    run(at.selectbox(key="classes_part").set_value("augmented"))
+    box = at.selectbox(key="classes_run_alpha_augmented")
+    assert box.value == run_name
+    assert box.options[0].endswith("UTC · 3 wafers")
+    assert [i.alt for found in at.image for i in found.proto.imgs] == ["Contact sheet of 3 wafers"]
 
 
 def test_pages_of_a_class_with_many_wafers(project: Project) -> None:
     fill(project, "Many", gallery.PER_PAGE + 3, start=5000)
-    at = visit("classes", project)
-    run(select_rows(at, TABLE, 3))
+    at = choose(visit("classes", project), "many")
     run(at.segmented_control(key="classes_view").set_value(gallery.TABLE))
-    assert len(table(at, "classes_many_all")) == gallery.PER_PAGE
+    assert len(table(at, "classes_many_table")) == gallery.PER_PAGE
+    run(at.button(key="classes_select_all").click())
+    assert f"**{gallery.PER_PAGE + 3}** selected" in texts(at)
     (pages,) = at.pagination
     run(pages.set_value(2))
-    assert len(table(at, "classes_many_all")) == 3
+    assert len(table(at, "classes_many_table")) == 3
 
 
 def test_a_wafer_in_two_classes_is_a_conflict_with_a_way_out(project: Project) -> None:
-    new = [pictures.NewPicture(marked(0), "twice.png")]
-    pictures.add_originals(project, "beta", new)
+    pictures.add_originals(project, "beta", [pictures.NewPicture(marked(0), "twice.png")])
     at = visit("classes", project)
-    assert any(e.label.startswith("1 picture lies in more than one class") for e in at.expander)
+    assert any(e.label.startswith("1 wafer is in more than one class") for e in at.expander)
     run(labelled(at.button, "Delete from Beta").click())
     assert counts(project) == {"Alpha": 8, "Beta": 8, "Gamma": 8}
     assert not any("more than one class" in e.label for e in at.expander)
 
 
-def test_a_grey_picture_is_told_as_one(project: Project) -> None:
+def test_a_grey_picture_is_described_as_one(project: Project) -> None:
     grey = np.arange(400, dtype=np.uint8).reshape(20, 20)
-    pictures.add_originals(project, project.add_class("SEM").slug,
-                           [pictures.NewPicture(grey, "sem.png")])  # fmt: skip
-    at = selecting(project)
-    run(select_rows(at, TABLE, 3))
-    run(select_points(at, "classes_sem_all", [{"point_index": 0}]))
-    run(at.button(key="classes_large").click())
-    assert "20 × 20 pixels, grey from 0 to 255" in texts(at)
+    slug = project.add_class("SEM").slug
+    pictures.add_originals(project, slug, [pictures.NewPicture(grey, "sem.png")])
+    at = select(choose(visit("classes", project), slug), slug, files(project, slug))
+    run(at.button(key="classes_open").click())
+    assert "20 × 20 pixels, grey values 0 to 255" in texts(at)
 
 
-def test_a_damaged_picture_file_is_drawn_as_nothing(project: Project) -> None:
+def test_a_damaged_picture_is_drawn_empty_and_says_so_when_opened(project: Project) -> None:
     record = pictures.originals(project, "alpha")[0]
     manifest.picture_path(project, "alpha", record).write_bytes(b"gone")
-    at = selecting(project)
-    select_points(at, "classes_alpha_all", [{"point_index": 0}])
+    at = select(visit("classes", project), "alpha", [record.file])
+    assert record.file in refused(at.button(key="classes_open").click()).replace("\\", "")
+
+
+def test_new_wafers_show_without_a_reload(project: Project) -> None:
+    at = visit("classes", project)
+    run(at.segmented_control(key="classes_view").set_value(gallery.TABLE))
+    fill(project, "Alpha", 3, start=700)
     run(at)
-    assert record.file in refused(at.button(key="classes_large").click())
+    assert len(table(at, "classes_alpha_table")) == 11
 
 
-def _npy(array: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=True)
-    return stream.getvalue()
+def test_a_project_that_was_copied_by_hand_is_completed_when_it_is_opened(
+    project: Project, home: Path
+) -> None:
+    """An import that was interrupted after its commit point is completed by the next page."""
+    newest = imports.runs(project)[0]
+    (project.path / "imports" / f"{newest.id}.done").rename(
+        project.path / "imports" / f"{newest.id}.pending"
+    )
+    visit("classes", project)
+    assert imports.find(project, newest.id).state == imports.DONE

@@ -1,4 +1,4 @@
-"""Home: projects made, opened, renamed, copied, deleted, brought back; the demo; the trash."""
+"""Home: an answer at once, projects, the demo, the trash."""
 
 from __future__ import annotations
 
@@ -6,12 +6,33 @@ import shutil
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from browsing import PAGES, keys, labelled, png, refused, run, tab, texts, told, visit, zipped
-from wafer_core import jobs
-from wafer_core.data import demo, workspace
+from browsing import (
+    PAGES,
+    drop,
+    errors_on,
+    keys,
+    labelled,
+    left_out,
+    png,
+    refused,
+    run,
+    tab,
+    texts,
+    visit,
+    zipped,
+)
+from pages.home import answer
+from pages.shared import loaders
+from wafer_core import images, jobs, simulator
+from wafer_core.data import demo, models, workspace
 from wafer_core.data.project import Project
+from wafer_core.data.split import DEFAULT_FRACTIONS, assign_splits
 from wafer_core.jobs.events import EventWriter
+from wafer_core.metrics.intervals import TOO_FEW
+from wafer_core.tasks.classification import predict
+from wafer_core.tasks.classification.predict import Prediction
 from wafer_core.workflows import submit
 
 MORE = "home_more_small"
@@ -19,9 +40,11 @@ MORE = "home_more_small"
 
 @pytest.fixture
 def quick_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A demo of three wafers a pattern, made in no time."""
+    """A demo of three wafers per pattern, created quickly."""
     make = demo.make_demo
-    monkeypatch.setattr(demo, "make_demo", lambda home: make(home, 3))
+    monkeypatch.setattr(
+        demo, "make_demo", lambda home, title, described: make(home, title, described, 3)
+    )
 
 
 def test_an_empty_workspace_says_what_to_do(home: Path) -> None:
@@ -29,10 +52,73 @@ def test_an_empty_workspace_says_what_to_do(home: Path) -> None:
     assert [t.value for t in at.title] == ["Teach a computer your wafer defect patterns"]
     assert keys(at.button) == {"home_demo", labelled(at.button, "Create").key}
     assert keys(at.text_input) == {"home_name"}
-    assert keys(at.file_uploader) == {"home_zip"}
-    assert "Try the demo" in texts(at)
+    assert {key.rpartition("_")[0] for key in keys(at.file_uploader)} == {"home_files", "home"}
+    assert "Click a sample" in texts(at)
     assert [h.value for h in at.header] == []
     assert not home.exists()
+
+
+# -- an answer at once -----------------------------------------------------------------------------
+
+
+def drawn(at: AppTest) -> list[str]:
+    """What the pictures on the page show."""
+    return [image.alt for found in at.image for image in found.proto.imgs]
+
+
+def test_a_dropped_wafer_is_answered_without_a_project(home: Path) -> None:
+    wafer = simulator.simulate_many("Donut", 1, 2)[0]
+    at = drop(visit("home"), "home", ("mine.png", images.encode_png(wafer)))
+    (heading,) = [s.value for s in at.subheader if "looks like" in s.value]
+    assert heading.startswith("This looks like Donut")
+    assert drawn(at) == ["mine.png"]
+    assert r"mine\.png · 2,298 dies in 58 × 51" in texts(at)
+    bars = "".join(found.proto.body for found in at.get("html"))  # type: ignore[union-attr]
+    assert all(f">{name}<" in bars for name in simulator.PATTERNS)
+    assert not home.exists()  # nothing is stored
+
+
+def test_each_sample_is_answered(home: Path) -> None:
+    labels = []
+    for number in range(3):
+        at = visit("home")
+        at.session_state["home_samples"] = {"opened": str(number)}
+        picture = loaders.sample_wafers().pictures[number]
+        at = drop(at, "home", ("sample.png", images.encode_png(picture)))
+        labels += [s.value for s in at.subheader if "looks like" in s.value]
+    assert [label.split("(")[0] for label in labels] == [
+        "This looks like Scratch ",
+        "This looks like Donut ",
+        r"This looks like Edge\-Loc ",
+    ]
+
+
+def test_many_dropped_wafers_are_answered_up_to_a_limit(home: Path) -> None:
+    wafers = simulator.simulate_many("Edge-Ring", 14, 5)
+    files = [(f"{n}.png", images.encode_png(wafer)) for n, wafer in enumerate(wafers)]
+    at = drop(visit("home"), "home", *files)
+    assert drawn(at) == ["0.png"]
+    assert "2 more wafers were dropped" in texts(at)
+
+
+def test_a_file_that_is_no_wafer_gets_a_sentence(home: Path) -> None:
+    at = drop(visit("home"), "home", ("words.png", b"no picture"))
+    (sentence,) = left_out(at)
+    assert "words.png" in sentence
+    assert drawn(at) == []
+
+
+def test_a_wafer_that_the_model_is_unsure_about_is_sent_to_review(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "REVIEW_BELOW", 1.0)
+    wafer = simulator.simulate_many("Donut", 1, 2)[0]
+    shown = Prediction("a", "Donut", predict.REVIEW, {"Donut": 0.4, "Loc": 0.6})
+    assert answer.verdict(shown) == "Probably Donut (40.0%), please review"
+    assert wafer.ndim == 2
+
+
+# -- projects --------------------------------------------------------------------------------------
 
 
 def test_create_opens_the_classes_of_the_new_project(home: Path) -> None:
@@ -48,11 +134,14 @@ def test_create_opens_the_classes_of_the_new_project(home: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("", "is empty"), ("x" * 300, "300 characters"), ("..", "for themselves"), ("CON", "CON")],
+    [
+        ("", "Enter a project name"),
+        ("x" * 300, "300 characters"),
+        ("..", "reserved"),
+        ("CON", "CON"),
+    ],
 )
-def test_a_name_that_cannot_be_used_is_told_and_nothing_made(
-    home: Path, name: str, sentence: str
-) -> None:
+def test_a_name_that_cannot_be_used_is_refused(home: Path, name: str, sentence: str) -> None:
     at = visit("home")
     at.text_input(key="home_name").set_value(name)
     labelled(at.button, "Create").click()
@@ -66,7 +155,7 @@ def test_open_goes_to_the_classes(project: Project) -> None:
     at.button(key="home_open_small").click()
     run(at)
     assert [t.value for t in at.title] == ["Classes"]
-    assert at.query_params == {"project": "small"}
+    assert at.query_params["project"] == "small"
 
 
 def test_the_open_project_says_what_is_next(trained: Project) -> None:
@@ -74,25 +163,25 @@ def test_the_open_project_says_what_is_next(trained: Project) -> None:
     assert "**Small** · open" in texts(at)
     assert "The model is up to date" in texts(at)
     trained.add_class("Delta")
-    assert "Train again: class “Delta” added" in texts(run(at))
+    assert "Train again. Since the last model: class “Delta” added" in texts(run(at))
 
 
 def test_rename(project: Project) -> None:
     at = visit("home")
     run(at.menu_button(key=MORE).click("Rename"))
     at.text_input(key="home_rename_small").set_value("Line *4*")
-    at.button(key="home_rename_do_small").click()
+    labelled(at.button, "Rename").click()
     run(at.menu_button(key=MORE).click("Rename"))
     assert project.name == "Line *4*"
     assert r"**Line \*4\***" in texts(at)
 
 
-def test_rename_to_nothing_is_told(project: Project) -> None:
+def test_rename_to_nothing_is_refused(project: Project) -> None:
     at = visit("home")
     run(at.menu_button(key=MORE).click("Rename"))
     at.text_input(key="home_rename_small").set_value(" ")
-    at.button(key="home_rename_do_small").click()
-    assert "empty" in refused(at.menu_button(key=MORE).click("Rename"))
+    labelled(at.button, "Rename").click()
+    assert "Enter a project name" in refused(at.menu_button(key=MORE).click("Rename"))
     assert project.name == "Small"
 
 
@@ -112,9 +201,9 @@ def test_duplicate_copies_classes_and_models_but_no_jobs(trained: Project, home:
     (info,) = [p for p in workspace.list_projects(home) if p.name == "Small (copy)"]
     copy = Project.open(info.path)
     assert [c.name for c in copy.classes()] == ["Alpha", "Beta", "Gamma"]
-    assert len(workspace.list_runs(copy)) == 1
+    assert len(models.runs(copy)) == 1
     assert jobs.list_jobs(copy.path) == []
-    assert [t.value for t in at.toast] == ["“Small (copy)” made."]
+    assert [t.value for t in at.toast] == ["“Small \\(copy\\)” was created."]
 
 
 def test_delete_and_undo(project: Project, home: Path) -> None:
@@ -122,7 +211,7 @@ def test_delete_and_undo(project: Project, home: Path) -> None:
     run(at.menu_button(key=MORE).click("Delete"))
     assert workspace.list_projects(home) == []
     assert "“Small” is in the trash." in texts(at)
-    assert at.query_params == {}
+    assert "project" not in at.query_params
     run(at.button(key="home_undo").click())
     assert [p.folder for p in workspace.list_projects(home)] == ["small"]
     assert "home_undo" not in keys(at.button)
@@ -136,29 +225,41 @@ def test_restore_from_the_trash_in_another_tab(project: Project, home: Path) -> 
     assert "home_empty_trash" not in keys(at.button)
 
 
-def test_undo_after_the_trash_was_emptied_elsewhere_is_told(project: Project, home: Path) -> None:
+def test_undo_after_the_trash_was_emptied_elsewhere_is_refused(
+    project: Project, home: Path
+) -> None:
     at = visit("home")
     run(at.menu_button(key=MORE).click("Delete"))
-    workspace.empty_trash(home)
+    workspace.delete_from_trash(home, [found[0] for found in workspace.list_trash(home)])
     assert "no longer in the trash" in refused(at.button(key="home_undo").click())
 
 
-def test_delete_for_good(project: Project, home: Path) -> None:
+def test_delete_permanently_asks_and_names_what_goes(project: Project, home: Path) -> None:
     workspace.trash_project(home, project)
     at = visit("home")
     run(at.button(key="home_empty_trash").click())
-    assert workspace.list_trash(home) == []
-    assert "home_empty_trash" not in keys(at.button)
-
-
-def test_deleting_a_project_that_is_gone_already_is_told(project: Project, home: Path) -> None:
-    """Two tabs: the one deletes what the other deleted a moment ago."""
-    at = visit("home")
-    other = visit("home")
-    run(other.menu_button(key=MORE).click("Delete"))
-    at.menu_button(key=MORE).click("Delete").run()
-    assert told(at) == []
+    assert "- Small" in texts(at)
     assert len(workspace.list_trash(home)) == 1
+    at.button(key="home_empty_trash_do").click()
+    run(at.button(key="home_empty_trash").click())
+    assert workspace.list_trash(home) == []
+
+
+@pytest.mark.parametrize(
+    ("replaced", "sentence"), [(False, "does not exist"), (True, "renamed or replaced")]
+)
+def test_deleting_a_project_that_is_gone_already_says_so(
+    project: Project, home: Path, replaced: bool, sentence: str
+) -> None:
+    """Two tabs: one deletes what the other deleted a moment ago."""
+    at, other = visit("home"), visit("home")
+    run(other.menu_button(key=MORE).click("Delete"))
+    if replaced:
+        Project.create(project.path, "Another project")
+    at.menu_button(key=MORE).click("Delete").run()
+    assert sentence in errors_on(at)[0]
+    assert [name for _, name in workspace.list_trash(home)] == ["Small"]
+    assert len(workspace.list_projects(home)) == replaced
 
 
 def test_download_and_bring_back(trained: Project, home: Path, downloads: dict[str, bytes]) -> None:
@@ -173,7 +274,7 @@ def test_download_and_bring_back(trained: Project, home: Path, downloads: dict[s
     assert [t.value for t in at.title] == ["Classes"]
     again = Project.open(home / at.query_params["project"])
     assert [c.name for c in again.classes()] == ["Alpha", "Beta", "Gamma"]
-    assert len(workspace.list_runs(again)) == 1
+    assert len(models.runs(again)) == 1
 
 
 @pytest.mark.parametrize(
@@ -182,11 +283,11 @@ def test_download_and_bring_back(trained: Project, home: Path, downloads: dict[s
         (b"no zip at all", "not a zip"),
         (zipped({"Center/1.png": png(1)}), "does not belong in a project"),
         (zipped({"../evil/project.json": b"{}"}), "does not belong in a project"),
-        (zipped({"top/classes/a/class.json": b"{}"}), "no project.json"),
-        (zipped({"top/project.json": b"[1"}), "project.json"),
+        (zipped({"top/classes/a/class.json": b"{}"}), "holds no project"),
+        (zipped({"top/project.json": b"[1"}), r"project\.json"),
     ],
 )
-def test_a_zip_that_is_no_project_is_told(home: Path, data: bytes, sentence: str) -> None:
+def test_a_zip_that_is_no_project_is_refused(home: Path, data: bytes, sentence: str) -> None:
     at = visit("home")
     run(at.file_uploader(key="home_zip").upload("strange.zip", data))
     assert sentence in refused(at.button(key="home_import").click())
@@ -194,15 +295,19 @@ def test_a_zip_that_is_no_project_is_told(home: Path, data: bytes, sentence: str
     assert not (home.parent / "evil").exists()
 
 
-def test_a_damaged_project_is_told_and_the_others_work(project: Project, home: Path) -> None:
+def test_a_damaged_project_is_shown_with_the_remedy_and_the_others_work(
+    project: Project, home: Path
+) -> None:
     broken = workspace.create_project(home, "Broken")
-    (broken.path / "project.json").write_text("{")
+    (broken.path / "project.json").write_text('{"schema": 1, "name": 5}')
     at = visit("home")
-    assert f"{broken.path / 'project.json'}" in texts(at)
+    assert "Restore it from a backup" in texts(at)
     assert {"home_open_small"} == {k for k in keys(at.button) if k.startswith("home_open")}
+    run(at.menu_button(key="home_more_broken").click("Delete"))
+    assert [p.folder for p in workspace.list_projects(home)] == ["small"]
 
 
-def test_the_demo_is_made_and_trains(home: Path, started: list[Path], quick_demo: None) -> None:
+def test_the_demo_is_created_and_trained(home: Path, started: list[Path], quick_demo: None) -> None:
     at = visit("home")
     run(at.button(key="home_demo").click())
     (job,) = started
@@ -213,38 +318,63 @@ def test_the_demo_is_made_and_trains(home: Path, started: list[Path], quick_demo
     assert Project.open(home / at.query_params["project"]).name == "Demo: nine wafer patterns"
 
 
-def test_running_jobs_of_all_projects_are_listed(project: Project) -> None:
+def test_two_demos_have_different_names(home: Path) -> None:
+    titles = [demo.make_demo(home, per_class=1).name for _ in range(3)]
+    assert titles == [demo.TITLE, f"{demo.TITLE} 2", f"{demo.TITLE} 3"]
+
+
+def test_each_class_of_the_demo_has_enough_test_wafers(tmp_path: Path) -> None:
+    """So that the demo does not warn about itself."""
+    splits = {}
+    keys_of = {p: [f"{p}-{n}" for n in range(demo.PER_CLASS)] for p in simulator.PATTERNS}
+    assigned = assign_splits(keys_of, {}, {}, DEFAULT_FRACTIONS, 0)
+    for pattern, members in keys_of.items():
+        splits[pattern] = sum(assigned[key] == "test" for key in members)
+    assert min(splits.values()) >= TOO_FEW
+
+
+def test_active_jobs_of_all_projects_are_listed(project: Project) -> None:
     folder = submit.create_job(project.path, "train", {"name": "Night"})
     EventWriter(folder).append("running", device="cpu")
     EventWriter(folder).append("progress", fraction=0.4, text="Epoch 4 of at most 10")
     at = visit("home")
-    assert [h.value for h in at.header] == ["Projects", "Running jobs"]
-    assert "**Train Night** in small · 40% · Epoch 4 of at most 10" in texts(at)
+    assert [h.value for h in at.header] == ["Projects", "Active jobs"]
+    assert "**Train Night** · Small · 40% · Epoch 4 of at most 10" in texts(at)
+
+
+def test_a_name_with_markup_is_shown_as_text(project: Project) -> None:
+    project.rename("![i](http://host/x.png) <b> $x$ www.host.com")
+    shown = texts(visit("home", project))
+    assert "![i](" not in shown
+    assert "http://" not in shown.replace("\\", "")
+    assert "www.host" not in shown.replace("\\", "")
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_without_a_project_leads_home(home: Path, page: str) -> None:
     at = visit(page)
     links = {link.proto.label for link in at.main.page_link}
-    assert links == (set() if page == "jobs" else {"Go to the home page"})
+    assert links == (set() if page in ("jobs", "help") else {"Go to Home"})
 
 
 @pytest.mark.parametrize("page", ["home", *PAGES])
-def test_a_project_deleted_in_another_tab_is_told_once(
+def test_a_project_deleted_in_another_tab_is_reported_once(
     project: Project, home: Path, page: str
 ) -> None:
     at = visit(page, project)
     workspace.trash_project(home, project)
     run(at)
-    assert at.query_params == {}
-    if page != "jobs":
-        assert "does not exist (deleted or renamed?)" in texts(at)
+    assert "project" not in at.query_params
+    if page not in ("jobs", "help"):
+        assert "does not exist; it was deleted or renamed" in texts(at)
         assert "does not exist" not in texts(run(at))
 
 
 @pytest.mark.parametrize("page", ["home", "train"])
-@pytest.mark.parametrize("asked", ["../..", "/etc", ".trash", "nothing-here", ""])
-def test_a_strange_project_in_the_address_line_opens_nothing(
+@pytest.mark.parametrize(
+    "asked", ["../..", "/etc", ".trash", "nothing-here", "", "x" * 300, "[Click](http://host)"]
+)
+def test_an_unknown_project_in_the_address_line_opens_nothing(
     home: Path, page: str, asked: str
 ) -> None:
     at = tab()
@@ -263,10 +393,23 @@ def test_the_side_bar_shows_every_step_and_what_it_has_done(trained: Project) ->
         "**Teachable Wafer**",
         *(f"{number} · {title}" for number, title in enumerate(steps, 1)),
         "Jobs",
+        "Help",
     ]
     assert [c.value for c in at.sidebar.caption][:3] == [
         "3 classes · 24 wafers",
-        "0 made",
-        "0 made",
+        "0 wafers made",
+        "0 wafers made",
     ]
     assert at.sidebar.caption[4].value == "ready"
+
+
+def test_the_language_is_chosen_kept_in_the_address_and_on_other_pages(project: Project) -> None:
+    at = visit("home", project)
+    run(at.selectbox(key="words_choice").set_value("ko"))
+    assert at.query_params["lang"] == "ko"
+    run(at.switch_page(PAGES["classes"]))
+    assert at.selectbox(key="words_choice").value == "ko"
+    assert at.query_params["lang"] == "ko"
+    fresh = tab()
+    fresh.query_params["lang"] = "ko"
+    assert run(fresh).selectbox(key="words_choice").value == "ko"

@@ -140,7 +140,7 @@ def _review(project: Project, classes: Sequence[ClassSummary], drop: Drop) -> No
         )
     if wants_import:
         with guards.show_errors():
-            _store(project, drop, ready, one, roles, rejected)
+            _store(project, drop, ready, one, roles, found.rejected)
 
 
 def _choose_class(classes: Sequence[ClassSummary], drop: Drop, has_folders: bool) -> str | None:

@@ -13,6 +13,7 @@ from wafer_core.data import manifest, pictures, synthetic
 from wafer_core.data.manifest import PictureRecord
 from wafer_core.data.project import Project
 from wafer_core.data.summary import ClassSummary
+from wafer_core.errors import ProjectError
 from wafer_core.messages import N_
 
 SHOWN = {
@@ -52,9 +53,11 @@ def panel(project: Project, classes: Sequence[ClassSummary], shown: ClassSummary
     if part in synthetic.ORIGINS:
         _synthetic(project, shown, part)
         return
-    records = [
-        r for r in pictures.originals(project, shown.slug) if part == "all" or r.split == part
-    ]
+    try:
+        originals = pictures.originals(project, shown.slug)
+    except ProjectError:  # the name of the class is followed by what is wrong
+        return
+    records = [r for r in originals if part == "all" or r.split == part]
     if not records:
         st.info(t("No wafers here yet. Drop some onto this page."))
         return
@@ -124,8 +127,8 @@ def _toolbar(
         others = {c.slug: c.name for c in classes if c.slug != shown.slug}
         st.menu_button(
             t("Move to"),
-            list(others),
-            format_func=lambda slug: escape(others[slug]),
+            list(others) or [""],
+            format_func=lambda slug: escape(others.get(slug, "–")),
             key="classes_move",
             icon=":material/drive_file_move:",
             disabled=none or not others,

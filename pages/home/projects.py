@@ -12,6 +12,7 @@ from pages.shared.words import escape, t, t_raw, tn
 from wafer_core.data import workspace
 from wafer_core.data.project import Project
 from wafer_core.data.workspace import ProjectInfo
+from wafer_core.errors import ProjectError
 from wafer_core.messages import N_
 
 _TRASHED = "home_trashed"  # session state: id and name of the project deleted last
@@ -52,11 +53,11 @@ def _row(home: Path, info: ProjectInfo, is_open: bool) -> None:
         with st.container(width="stretch", gap=None):
             name = f"**{escape(info.name)}**"
             st.markdown(f"{name} · {t('open')}" if is_open else name)
-            if info.damage is None:
+            if info.can_open:
                 st.caption(_facts(info))
-            else:
+            if info.damage is not None:
                 st.markdown(f":red[:material/error: {t(info.damage)}]")
-        if info.damage is None and st.button(
+        if info.can_open and st.button(
             t("Open"),
             key=f"home_open_{info.folder}",
             type="primary",
@@ -67,7 +68,7 @@ def _row(home: Path, info: ProjectInfo, is_open: bool) -> None:
         key = f"home_more_{info.folder}"
         choice = st.menu_button(
             t("More"),
-            list(ACTIONS) if info.damage is None else ["delete"],
+            list(ACTIONS) if info.can_open else ["delete"],
             format_func=lambda action: t_raw(ACTIONS[action]),
             key=key,
             on_click=_delete_if_chosen,
@@ -100,6 +101,8 @@ def _delete_if_chosen(home: Path, info: ProjectInfo, key: str) -> None:
 
 
 def _delete(home: Path, info: ProjectInfo) -> None:
+    if info.can_open and Project.open(info.path).name != info.name:
+        raise ProjectError("This project was renamed or replaced in another tab; look again.")
     trash_id = workspace.trash_project(home, Project(info.path))
     if st.session_state.get(guards.OPEN_KEY) == info.folder:
         guards.select_project(None)

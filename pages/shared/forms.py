@@ -47,7 +47,10 @@ def settings(
     def draw(names: Collection[str], drawn: bool = True) -> None:
         for name in names:
             text = (titles or {}).get(name)
-            chosen[name] = parameter(name, specs[name], page, drawn=drawn, titles=text)
+            spec = specs[name]
+            chosen[name] = parameter(name, spec, page, drawn=drawn, titles=text)
+            if drawn and spec.harms and chosen[name] != spec.default:
+                st.caption(f":orange[:material/warning: {t(spec.harms)}]")
             if drawn and below and name in below:
                 below[name](chosen[name])
 
