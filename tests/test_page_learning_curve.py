@@ -206,7 +206,8 @@ def test_a_damaged_result_is_reported(project: Project) -> None:
         {"rows": []}, {"rows": 3}, {"rows": [{"size": 0, "made": 0}]}, {"rows": [{"size": 5}]},
         {"quality": [{"size": 5}]}, {"quality": 3}, {"law": {"top": "1"}}, {"law": 5},
         {"law": {"top": 1.0, "scale": 1e300, "exponent": 0.5}}, {"verdict": {"key": "go"}},
-        {"verdict": {"key": "stop"}}, {"test": {}}, {"notes": [3]}, {"config": None}, {"seconds": "long"},
+        {"verdict": {"key": "stop"}}, {"test": {}}, {"notes": [3]}, {"config": None},
+        {"seconds": "long"},
     ],
 )  # fmt: skip
 def test_a_result_that_is_no_study_is_reported(project: Project, wrong: dict[str, Any]) -> None:
