@@ -36,7 +36,7 @@ class Bin:
     passes: bool | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Defect:
     """One defect of an inspection.
 
@@ -75,6 +75,7 @@ class DieMap:
         time: When it was measured, ISO 8601, local time of the machine.
         label: Class of the wafer where the file holds one.
         defects: Of an inspection.
+        defect_classes: Numbers and names of the defect classes that the file describes.
         aspect: Width of a die divided by its height; ``None`` if unknown.
         notch: Where the notch or flat is *in this map*: ``down``, ``up``, ``left``, ``right``;
             ``None`` if unknown.
@@ -91,6 +92,7 @@ class DieMap:
     time: str = ""
     label: str | None = None
     defects: tuple[Defect, ...] = ()
+    defect_classes: tuple[tuple[int, str], ...] = ()
     aspect: float | None = None
     notch: str | None = None
     notes: tuple[Message, ...] = field(default=())
