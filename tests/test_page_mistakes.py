@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from browsing import chart, keyed, keys, run, select_points, select_rows, table, texts, visit
+from browsing import chart, keyed, keys, run, select_rows, table, texts, visit
 from wafer_core import metrics
 from wafer_core.data import models, pictures
 from wafer_core.data.project import Project
@@ -48,9 +48,11 @@ def figures(at: AppTest) -> dict[str, str]:
     return {m.label: m.value for m in at.metric}
 
 
-def click_wafer(at: AppTest, number: int) -> AppTest:
-    """Click one wafer of the sheet of mistakes."""
-    return run(select_points(at, "train_mistakes", [{"point_index": number, "x": 0, "y": 0}]))
+def click_wafer(at: AppTest, report: dict[str, Any], number: int) -> AppTest:
+    """Select a wafer among the mistakes, as a click does."""
+    picture = report["test_pictures"][number]
+    at.session_state["train_mistakes_selected"] = {f"{picture['slug']}/{picture['file']}"}
+    return run(at)
 
 
 # -- mistakes ------------------------------------------------------------------------------------
@@ -97,7 +99,7 @@ def test_a_mislabelled_wafer_is_moved_and_the_move_can_be_undone(trained: Projec
     (record,) = [r for r in pictures.originals(trained, "alpha") if r.file == file]
     at = opened(trained, "mistakes")
     assert "train_move" not in keys(at.button)
-    click_wafer(at, 0)
+    click_wafer(at, report, 0)
     assert "**1** wafer selected" in texts(at)
     assert at.button(key="train_move").label == "Move to “Beta”"
     run(at.button(key="train_move").click())
@@ -115,10 +117,10 @@ def test_a_mislabelled_wafer_is_moved_and_the_move_can_be_undone(trained: Projec
 
 
 def test_a_wafer_can_be_moved_to_any_class(trained: Project) -> None:
-    predict(trained, PREDICTIONS)
+    report = predict(trained, PREDICTIONS)
     before = len(pictures.originals(trained, "gamma"))
     at = opened(trained, "mistakes")
-    click_wafer(at, 0)
+    click_wafer(at, report, 0)
     run(keyed(at.selectbox, "train_mistakes_target").set_value("gamma"))
     run(at.button(key="train_move_other").click())
     assert len(pictures.originals(trained, "gamma")) == before + 1

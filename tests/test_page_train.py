@@ -446,10 +446,10 @@ def test_one_run_cannot_be_compared(trained: Project) -> None:
 def test_rename_a_run(trained: Project) -> None:
     shown = only_run(trained).run
     at = visit("train", trained)
-    run(at.button(key="train_rename").click())
+    run(at.menu_button(key="train_run_more").click("Rename"))
     at.text_input(key=f"train_new_name_{shown}").set_value("밤 근무")
     at.button(key=f"train_rename_do_{shown}").click()
-    run(at.button(key="train_rename").click())
+    run(at.menu_button(key="train_run_more").click("Rename"))
     assert only_run(trained).name == "밤 근무"
     assert at.selectbox(key="train_run").options[0].startswith("밤 근무 · ")
 
@@ -457,19 +457,19 @@ def test_rename_a_run(trained: Project) -> None:
 def test_a_run_renamed_to_nothing_is_refused(trained: Project) -> None:
     shown = only_run(trained).run
     at = visit("train", trained)
-    run(at.button(key="train_rename").click())
+    run(at.menu_button(key="train_run_more").click("Rename"))
     at.text_input(key=f"train_new_name_{shown}").set_value("")
     at.button(key=f"train_rename_do_{shown}").click()
-    assert "Enter a model name" in refused(at.button(key="train_rename").click())
+    assert "Enter a model name" in refused(at.menu_button(key="train_run_more").click("Rename"))
     assert only_run(trained).name == "First"
 
 
 def test_delete_a_run(trained: Project) -> None:
     shown = only_run(trained).run
     at = visit("train", trained)
-    run(at.button(key="train_delete").click())
+    run(at.menu_button(key="train_run_more").click("Delete"))
     assert only_run(trained).run == shown  # only after the second press
     at.button(key=f"train_delete_do_{shown}").click()
-    run(at.button(key="train_delete").click())
+    run(at.menu_button(key="train_run_more").click("Delete"))
     assert models.list_models(trained) == ()
     assert "No model yet. Press Train" in texts(at)

@@ -10,11 +10,13 @@ import streamlit as st
 from pages.shared import downloads, guards, loaders, times
 from pages.shared.networks import network_title
 from pages.shared.words import t, t_raw
-from pages.train import comparison
+from pages.train import comparison, wafers
 from wafer_core.data import models
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
+from wafer_core.messages import N_
 
+_ACTIONS = {"rename": N_("Rename"), "delete": N_("Delete")}
 SHOWN = "train_run"  # session state: the run in the box
 _NEWEST = "train_newest"  # session state: the newest run of which project the page has shown
 _PAIR = "train_pair"  # session state: two runs to compare
@@ -44,6 +46,8 @@ def header(project: Project, every: Sequence[ModelRun], current: str | None) -> 
         is_new = known is not None and known[0] == newest[0] and known[1] < newest[1]
         st.session_state[SHOWN] = newest[1] if is_new or current is None else current
         st.session_state[_NEWEST] = newest
+        if is_new:
+            st.session_state.pop(wafers.MOVED, None)  # the new run includes the moved wafers
     if st.session_state.get(SHOWN) not in by_name:
         st.session_state[SHOWN] = current if current in by_name else newest[1]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -58,13 +62,16 @@ def header(project: Project, every: Sequence[ModelRun], current: str | None) -> 
         )
         shown = by_name[chosen]
         _main_button(project, shown, current)
-        with st.popover(t("More"), key="train_run_more"):
-            if st.button(t("Rename"), key="train_rename", icon=":material/edit:", width="stretch"):
-                st.dialog(t("Rename run"))(_rename)(project, shown)
-            if st.button(
-                t("Delete"), key="train_delete", icon=":material/delete:", width="stretch"
-            ):
-                st.dialog(t("Delete run"))(_delete)(project, shown)
+        choice = st.menu_button(
+            t("More"),
+            list(_ACTIONS) if shown.damage is None else ["delete"],
+            format_func=lambda action: t_raw(_ACTIONS[action]),
+            key="train_run_more",
+        )
+    if choice == "rename":
+        st.dialog(t("Rename run"))(_rename)(project, shown)
+    elif choice == "delete":
+        st.dialog(t("Delete run"))(_delete)(project, shown)
     return shown
 
 

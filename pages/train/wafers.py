@@ -9,17 +9,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import gallery, guards, loaders
-from pages.shared.charts import chart
-from pages.shared.words import chart_text, t, t_raw, tn
+from pages.shared import guards, loaders, thumbnails
+from pages.shared.words import t, t_raw, tn
 from wafer_core.data import manifest, pictures
 from wafer_core.data.project import Project
 from wafer_core.data.reports import RunReport, StoredPrediction
 from wafer_core.messages import counted
 
 MAX_SHOWN = 48
-_CELL = 104  # pixels
-_MOVED = "train_moved"  # session state: the last move, to undo it
+_DRAWN, _SIZE = 96, 84  # pixels: of the drawing, and at least on the page
+MOVED = "train_moved"  # session state: the last move, to undo it
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def cell(project: Project, report: RunReport, truth: int, predicted: int) -> Non
             predicted=report.class_names[predicted],
         )
     )
-    sheet(project, own, report.class_names, f"train_cell_{truth}_{predicted}", columns=6)
+    sheet(project, own, report.class_names, f"train_cell_{truth}_{predicted}")
 
 
 def sheet(
@@ -73,7 +72,6 @@ def sheet(
     predictions: Sequence[StoredPrediction],
     names: Sequence[str],
     key: str,
-    columns: int = 4,
     with_names: bool = False,
 ) -> None:
     """Wafers that can be selected and moved to another class.
@@ -83,7 +81,6 @@ def sheet(
         predictions: In the order to show.
         names: Of the classes.
         key: Prefix of the widgets' keys.
-        columns: Wafers side by side.
         with_names: Whether to write the predicted class below each.
     """
     kept = present(project, predictions)
@@ -99,41 +96,40 @@ def sheet(
     if not kept:
         return
     shown = kept[:MAX_SHOWN]
-    paths = tuple(str(path_of(project, p)) for p in shown)
-    captions = tuple(
-        f"{max(p.probabilities):.0%}" + (f" {names[p.predicted]}" if with_names else "")
-        for p in shown
+    drawn = loaders.thumbnails(tuple(str(path_of(project, p)) for p in shown), _DRAWN)
+    thumbnails.select(
+        [
+            thumbnails.Thumbnail(_id(p), url, _title(p, names), _caption(p, names, with_names))
+            for p, url in zip(shown, drawn, strict=True)
+        ],
+        key,
+        t_raw("Wafers"),
+        _SIZE,
     )
-    hover = [_hover(p, names) for p in shown]
-    version = f"{key}_{hash(paths)}_{st.session_state.get(f'{key}_round', 0)}"
-    event = chart(
-        gallery.sheet_figure(
-            loaders.sheet(paths, columns, _CELL, captions), len(shown), hover, columns, _CELL + 14
-        ),
-        f"{version}_sheet",
-        on_select="rerun",
-        selection_mode=("points", "box"),
-    )
-    chosen = [shown[i] for i in sorted(set(event["selection"]["point_indices"])) if i < len(shown)]
+    chosen = [p for p in shown if _id(p) in thumbnails.selected(key)]
     if chosen:
         _move_form(project, chosen, names, key)
     else:
         st.caption(t("Is a wafer mislabelled? Click it to move it to the right class."))
 
 
-def _hover(prediction: StoredPrediction, names: Sequence[str]) -> str:
-    return "<br>".join(
-        (
-            chart_text(prediction.file),
-            chart_text(t_raw("labelled {name}", name=names[prediction.truth])),
-            chart_text(
-                t_raw(
-                    "predicted {name}, {share:.0%}",
-                    name=names[prediction.predicted],
-                    share=max(prediction.probabilities),
-                )
-            ),
-        )
+def _id(prediction: StoredPrediction) -> str:
+    return f"{prediction.slug}/{prediction.file}"
+
+
+def _caption(prediction: StoredPrediction, names: Sequence[str], with_name: bool) -> str:
+    share = f"{max(prediction.probabilities):.0%}"
+    return f"{share} {names[prediction.predicted]}" if with_name else share
+
+
+def _title(prediction: StoredPrediction, names: Sequence[str]) -> str:
+    """What a wafer says when the mouse is over it."""
+    return t_raw(
+        "{file}: labelled {truth}, predicted {predicted} ({share:.0%})",
+        file=prediction.file,
+        truth=names[prediction.truth],
+        predicted=names[prediction.predicted],
+        share=max(prediction.probabilities),
     )
 
 
@@ -194,8 +190,8 @@ def move(
     for slug, own in files.items():
         hashes[slug] = tuple(r.sha for r in pictures.originals(project, slug) if r.file in own)
         count += pictures.move_pictures(project, slug, own, target)
-    st.session_state[_MOVED] = Move(str(project.path), hashes, target, name)
-    st.session_state[f"{key}_round"] = st.session_state.get(f"{key}_round", 0) + 1
+    st.session_state[MOVED] = Move(str(project.path), hashes, target, name)
+    thumbnails.set_selected(key, ())
     guards.notify(
         tn(
             "{count:,} wafer moved to “{name}”.",
@@ -208,7 +204,7 @@ def move(
 
 def _undo(project: Project) -> None:
     """The button that undoes the last move."""
-    last = st.session_state.get(_MOVED)
+    last = st.session_state.get(MOVED)
     if not isinstance(last, Move) or last.project != str(project.path):
         return
     count = sum(map(len, last.hashes.values()))
@@ -233,7 +229,7 @@ def _undo(project: Project) -> None:
 
 
 def _move_back(project: Project, last: Move) -> None:
-    st.session_state.pop(_MOVED, None)
+    st.session_state.pop(MOVED, None)
     for slug, hashes in last.hashes.items():
         files = [r.file for r in pictures.originals(project, last.target) if r.sha in hashes]
         if files:
