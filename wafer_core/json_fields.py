@@ -159,7 +159,7 @@ class Fields:
         """A list of whole numbers; empty where it is missing."""
         return self.items(key, lambda value: Fields({key: value}).whole(key))
 
-    def message(self, key: str, default: Message | _Required = REQUIRED) -> Message:
+    def as_message(self, key: str, default: Message | _Required = REQUIRED) -> Message:
         """A text for people; older versions stored plain English."""
         value = self._values.get(key)
         return self._default(key, default) if value is None else a_message(value)

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> Any:
     from wafer_core.workflows.import_files import ImportParameters
 
     parameters = {
-        "sources": [str(Path(source).resolve()) for source in args.sources],
+        "sources": [str(Path(source).absolute()) for source in args.sources],
         "class_name": args.class_name,
         "limit_per_class": args.limit_per_class,
         "seed": args.seed,

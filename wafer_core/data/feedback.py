@@ -65,7 +65,9 @@ class Delivery:
             DataError: A value is missing or of the wrong type.
         """
         fields = Fields(value)
-        return cls(fields.text("channel"), fields.message("error") if "error" in fields else None)
+        return cls(
+            fields.text("channel"), fields.as_message("error") if "error" in fields else None
+        )
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Provenance:
         for name in ("epochs", "threshold", "originals"):
             fields.optional_number(name)
         if "device" in fields:
-            fields.message("device")
+            fields.as_message("device")
         for levels in fields.free("levels", {}).values():
             _list_of(levels, str | int | float)
         for factor in fields.free("factors", {}).values():
@@ -59,7 +59,7 @@ class Provenance:
             fields.text("method", ""),
             fields.text("preset", ""),
             fields.whole("seed", low=0) if "seed" in fields else None,
-            fields.message("device") if "device" in fields else None,
+            fields.as_message("device") if "device" in fields else None,
             _numbers(fields, "steps"),
             dict(value) if isinstance(value, Mapping) else {},
         )
@@ -73,7 +73,7 @@ def _check(fields: Fields, name: str, check: Callable[[Fields], None]) -> None:
 def _check_fit(fields: Fields) -> None:
     """How well the simulator fits a class."""
     if "sentence" in fields:
-        fields.message("sentence")
+        fields.as_message("sentence")
     fields.optional_number("ratio")
     _numbers(fields, "shares")
 
@@ -84,7 +84,7 @@ def _check_cost(fields: Fields) -> None:
     for name in ("storage_bytes", "network_bytes", "peak_memory_bytes"):
         fields.optional_number(name, low=0)
     if "device" in fields:
-        fields.message("device")
+        fields.as_message("device")
 
 
 def _check_sweep(fields: Fields) -> None:

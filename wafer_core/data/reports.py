@@ -94,7 +94,7 @@ class TrainingStep:
             DataError: A value is missing, of the wrong type, or out of range.
         """
         fields = Fields(value)
-        return cls(fields.message("title"), fields.number("seconds", low=0))
+        return cls(fields.as_message("title"), fields.number("seconds", low=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +182,7 @@ class RunReport:
             diagnostics=fields.free("hood") if "hood" in fields else None,
             seconds=fields.optional_number("seconds", low=0),
             steps=fields.items("steps", TrainingStep.from_json),
-            device=fields.message("device") if "device" in fields else None,
+            device=fields.as_message("device") if "device" in fields else None,
             values=dict(value) if isinstance(value, Mapping) else {},
         )
 

@@ -65,4 +65,4 @@ def _check_counts(fields: Fields) -> None:
 
 def _check_message(fields: Fields, name: str) -> None:
     if name in fields:
-        fields.message(name)
+        fields.as_message(name)

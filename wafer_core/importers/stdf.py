@@ -33,6 +33,7 @@ _KNOWN = {
     (50, 10), (50, 30),
 }  # fmt: skip
 _FREE = (180, 181)
+_NO_SOFT_BIN = b"\xff\xff"
 
 
 def recognises(head: bytes) -> bool:
@@ -184,11 +185,12 @@ class _Decoder:
         return float((-1.0) ** sign * (0.5 + fraction / 2**24) * 2.0 ** (exponent - 128))
 
     def _part(self, record: bytes) -> None:
-        if len(record) < 13:
-            if len(record) < 9:  # no bin
-                self._run.damaged += 1
-                return
-            record = record[:9] + self._no_place
+        if len(record) < 7:  # not even a hard bin
+            self._run.damaged += 1
+            return
+        if len(record) < 13:  # missing fields at the end: soft bin, coordinates
+            soft_bin = record[7:9] if len(record) >= 9 else _NO_SOFT_BIN
+            record = record[:7] + soft_bin + self._no_place
         head, _, flags, _, hard, soft, x, y = self._prr.unpack_from(record)
         part_id = record[18 : 18 + record[17]] if len(record) > 17 else b""
         self._run.add_part(head, (x, y, hard, soft, flags), part_id)

@@ -12,7 +12,7 @@ from wafer_core import importers
 from wafer_core.data.ingest import import_candidates
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.importers import Colour, Role
-from wafer_core.messages import N_, Message, message
+from wafer_core.messages import N_, Message, listed, message
 from wafer_core.parameters import SEED, Parameter, Settings, Text, declare, read_by
 from wafer_core.workflows.context import WorkflowContext
 from wafer_core.workflows.workflow import Workflow
@@ -93,8 +93,18 @@ def check_sources(sources: tuple[str, ...]) -> None:
         InputError: Naming it.
     """
     for source in sources:
-        if not Path(source).exists():
-            raise InputError("{path} does not exist; check the path.", path=source)
+        try:
+            source.encode("utf-8")  # a job's parameters are stored as text
+            is_there = Path(source).exists()
+        except UnicodeEncodeError as exc:
+            raise InputError(
+                "{path}: the name is not valid UTF-8; rename the file.",
+                path=source.encode("utf-8", "replace").decode(),
+            ) from exc
+        except (OSError, ValueError):  # too long, in a circle of links, or with a NUL
+            is_there = False
+        if not is_there:
+            raise InputError("{path} does not exist; check the path.", path=source[-200:])
 
 
 def run(context: WorkflowContext, parameters: ImportParameters) -> dict[str, Any]:
@@ -109,9 +119,11 @@ def run(context: WorkflowContext, parameters: ImportParameters) -> dict[str, Any
     scan = importers.scan(sources, colours=parameters.colours or None)
     candidates = importers.sample(scan.candidates, parameters.limit_per_class, parameters.seed)
     if not candidates and not scan.rejected:
+        names = [source.name for source in sources]
         raise InputError(
-            "There is nothing to import; give pictures (PNG, JPEG, BMP, TIFF), wafer data (.npy, "
-            ".npz, .csv), a folder or a zip of them."
+            "There is nothing to import in {files}; give pictures (PNG, JPEG, BMP, TIFF), wafer "
+            "data (.npy, .npz, .csv), a folder or a zip of them.",
+            files=listed(names),
         )
     report = import_candidates(
         context.project, candidates, parameters.class_name, context.progress, scan.rejected

@@ -96,7 +96,7 @@ class StudyRecord:
         return cls(
             fields.free("config"),
             fields.number("seconds", low=0),
-            fields.message("device"),
+            fields.as_message("device"),
             fields.text("created"),
         )
 

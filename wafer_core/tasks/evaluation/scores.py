@@ -181,7 +181,7 @@ class Score:
             fields.optional_text("ceiling_class"),
             {key: counts.whole(key, low=0) for key in fields.free("counts", {})},
             {key: details.optional_number(key) for key in fields.free("details", {})},
-            fields.message("sentence") if "sentence" in fields else None,
-            fields.message("note") if "note" in fields else None,
+            fields.as_message("sentence") if "sentence" in fields else None,
+            fields.as_message("note") if "note" in fields else None,
             fields.optional_text("instead"),
         )

@@ -95,9 +95,9 @@ class GenerationScores:
             # older versions stored only the weights of the feature network
             fields.text("wafernet", weights if name == "wafernet" else ""),
             {key: counts.whole(key, low=0) for key in fields.free("counts", {})},
-            fields.message("reference", Message("originals")),
+            fields.as_message("reference", Message("originals")),
             {key: Score.from_json(key, found[key]) for key in SCORES if key in found},
-            fields.message("sentence", Message("")),
+            fields.as_message("sentence", Message("")),
             fields.number("seconds", 0.0),
         )
 

@@ -46,7 +46,7 @@ class ConditionResult:
         fields = Fields(value)
         per_class = Fields(fields.free("per_class"))
         return cls(
-            fields.message("title"),
+            fields.as_message("title"),
             fields.whole("pictures", low=1),
             fields.number("macro_f1", low=0, high=1),
             fields.numbers("macro_f1_by_seed"),

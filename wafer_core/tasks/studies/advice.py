@@ -70,8 +70,8 @@ class Advice:
             for key in ("more_test", "more_repeats")
         )
         return cls(
-            fields.choice("keep", KEEPS), fields.message("title"),
-            fields.message("sentence"), *more,
+            fields.choice("keep", KEEPS), fields.as_message("title"),
+            fields.as_message("sentence"), *more,
         )  # fmt: skip
 
 

@@ -141,7 +141,7 @@ class QualityScore:
         """Read what ``to_json`` gave; raises ``DataError``."""
         fields = Fields(value)
         score, baseline = (fields.optional_number(key, -_MAX, _MAX) for key in ("value", "floor"))
-        note = fields.message("note") if "note" in fields else None
+        note = fields.as_message("note") if "note" in fields else None
         return cls(score, fields.numbers("by_repeat"), baseline, fields.free("counts", {}), note)
 
 

@@ -72,7 +72,7 @@ class Verdict:
             for key in ("doubling", "made")
         )
         return cls(
-            fields.choice("key", TITLES), fields.message("title"), fields.message("sentence"),
+            fields.choice("key", TITLES), fields.as_message("title"), fields.as_message("sentence"),
             doubling, synthetic, fields.whole("enough", low=1) if "enough" in fields else None,
         )  # fmt: skip
 
