@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from browsing import chart, keys, refused, run, select_rows, table, texts, visit
+from browsing import PAGES, chart, keys, refused, run, select_rows, tab, table, texts, visit
 from wafer_core import images, jobs, simulator
 from wafer_core.data import manifest, pictures, synthetic
 from wafer_core.data.project import Project
@@ -39,7 +39,7 @@ def said(at: AppTest) -> str:
 
 
 def tabs_of(at: AppTest) -> list[str]:
-    return [tab.label for tab in at.tabs]
+    return [each.label for each in at.tabs]
 
 
 def frame(at: AppTest, column: str) -> Any:
@@ -102,9 +102,11 @@ def test_a_run_that_just_ended_is_revealed_once(project: Project) -> None:
 
 def test_a_damaged_run_is_reported(project: Project) -> None:
     name = add_run(project, "generated", preset="default")
-    at = visit("generate", project)
     folder = manifest.class_folder(project, "alpha") / "generated" / name
     (folder / "manifest.json").write_text("{")
+    at = tab()
+    at.query_params["project"] = project.path.name
+    at.switch_page(PAGES["generate"])
     assert "manifest.json is damaged" in refused(at).replace("\\", "")
     assert "generate_remove" in keys(at.button)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.generate import fit, methods, pictures, provenance, scores, sweep
-from pages.shared import guards, times
+from pages.shared import guards, loaders, times
 from pages.shared.examples import examples
 from pages.shared.tabs import tabs
 from pages.shared.words import t, t_raw
@@ -88,13 +88,9 @@ Runs = Sequence[tuple[ClassSummary, SyntheticRun]]
 
 def _runs(project: Project, summary: Summary) -> Runs:
     """All runs of all classes, the newest first."""
-    found = [
-        (c, run)
-        for c in summary.classes
-        for origin in synthetic.ORIGINS
-        for run in synthetic.runs(project, c.slug, origin)
-    ]
-    return sorted(found, key=lambda pair: pair[1].run, reverse=True)
+    classes = {c.slug: c for c in summary.classes}
+    runs = loaders.synthetic_runs(project)
+    return [(classes[slug], run) for slug, run in runs if slug in classes]
 
 
 def _choose(project: Project, runs: Runs) -> tuple[ClassSummary, SyntheticRun]:

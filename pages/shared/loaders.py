@@ -19,7 +19,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from wafer_core import drawing, images, metrics
-from wafer_core.data import imports, manifest, models, pictures, studies, workspace
+from wafer_core.data import imports, manifest, models, pictures, studies, synthetic, workspace
 from wafer_core.data.dataset import Conflict, find_conflicts
 from wafer_core.data.imports import ImportRun
 from wafer_core.data.manifest import PictureRecord
@@ -27,6 +27,7 @@ from wafer_core.data.project import Project
 from wafer_core.data.reports import RunReport
 from wafer_core.data.run_comparison import RunComparison, compare_runs
 from wafer_core.data.summary import Summary, summarise
+from wafer_core.data.synthetic import SyntheticRun
 from wafer_core.errors import ModelError, PictureError, WaferError
 from wafer_core.messages import Message
 from wafer_core.progress import Progress
@@ -59,6 +60,7 @@ def version(project: Project) -> str:
     root = project.path
     watched = [root / "project.json", root / "models"]
     watched += root.glob("models/*/model.json")
+    watched += root.glob("models/*/report.json")
     classes = root / "classes"
     watched.append(classes)
     if classes.is_dir():
@@ -182,6 +184,37 @@ def stored_evaluation(project: Project, run: str) -> StoredEvaluation:
     return _stored_evaluation(
         str(project.path), run, path.stat().st_mtime_ns if path.exists() else 0
     )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _model_runs(path: str, version: str) -> tuple[models.ModelRun, ...]:
+    return models.list_models(Project(Path(path)))
+
+
+def model_runs(project: Project) -> tuple[models.ModelRun, ...]:
+    """All models, newest first; read again only when something changed."""
+    return _model_runs(str(project.path), version(project))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _synthetic_runs(path: str, version: str) -> tuple[tuple[str, SyntheticRun], ...]:
+    project = Project(Path(path))
+    found = [
+        (c.slug, run)
+        for c in project.classes()
+        for origin in synthetic.ORIGINS
+        for run in synthetic.runs(project, c.slug, origin)
+    ]
+    return tuple(sorted(found, key=lambda pair: pair[1].run, reverse=True))
+
+
+def synthetic_runs(project: Project) -> tuple[tuple[str, SyntheticRun], ...]:
+    """All runs of synthetic wafers with the slug of their class, newest first.
+
+    Raises:
+        ProjectError: The project is gone or damaged.
+    """
+    return _synthetic_runs(str(project.path), version(project))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -91,7 +91,7 @@ def panel(project: Project, run: ModelRun) -> None:
     Raises:
         ModelError: The run is gone.
     """
-    values = _diagnostics(project, run, models.read_report(project, run.run))
+    values = _diagnostics(project, run, loaders.stored_evaluation(project, run.run).report)
     if values is None:
         return
     shown = [Shown("own", run.name, values)]
@@ -156,10 +156,10 @@ def _examine(project: Project, run: ModelRun, report: RunReport) -> Mapping[str,
 def _choose_other(project: Project, run: ModelRun, values: Mapping[str, Any]) -> Shown | None:
     """Another run on the same data; at first one from scratch, the best comparison."""
     others: dict[str, Shown] = {}
-    for each in models.list_models(project):
+    for each in loaders.model_runs(project):
         if each.run != run.run and each.damage is None:
             try:
-                other = models.read_report(project, each.run).diagnostics
+                other = loaders.stored_evaluation(project, each.run).report.diagnostics
             except WaferError:  # deleted in another tab
                 continue
             if other and other.get("data") == values.get("data"):

@@ -41,7 +41,7 @@ def panel(project: Project, summary: Summary, is_active: bool) -> None:
         summary: Of the project.
         is_active: Whether a training is running.
     """
-    every = models.list_models(project)
+    every = loaders.model_runs(project)
     if not every:
         if not is_active:
             st.info(t("No model yet. Press Train: the default settings suit most projects."))

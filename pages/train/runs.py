@@ -125,7 +125,7 @@ def compare(first: str, second: str) -> None:
 
 def panel(project: Project) -> None:
     """The table of all runs, and the comparison of two of them."""
-    every = models.list_models(project)
+    every = loaders.model_runs(project)
     if not every:
         st.info(t("No model yet. Press Train: the default settings suit most projects."))
         return
