@@ -145,12 +145,15 @@ export default function ({parentElement, data}) {
     event.isHanded = true;
     target.dispatchEvent(event);
     const before = data.target;
-    setTimeout(() => {  // another run of the page may have made the server forget it
-      const isIdle = document.querySelector(
-        '[data-testid="stApp"][data-test-script-state="notRunning"]');
-      const chips = zone()?.querySelector('[data-testid="stFileChip"]');
-      const taken = !document.querySelector(`.st-key-${before}`);
-      if (!taken && !chips && isIdle && tries > 1) upload(files, tries - 1);
+    const again = setInterval(() => {  // a run of the page may have made the server forget it
+      const place = document.querySelector(`.st-key-${before}`);
+      if (!place || place.querySelector('[data-testid="stFileChip"]')) {
+        clearInterval(again);  // taken, or on its way
+      } else if (document.querySelector(
+          '[data-testid="stApp"][data-test-script-state="notRunning"]')) {
+        clearInterval(again);
+        if (tries > 1) upload(files, tries - 1);
+      }
     }, RETRY);
   }
 
