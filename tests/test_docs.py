@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from pages.help import documents
 from wafer_core import __version__, cli
 from wafer_core.importers.scan import READERS
 
@@ -137,3 +138,25 @@ def test_a_korean_document_has_the_same_sections(path: Path) -> None:
         return
     levels = [re.findall(r"^(#+) ", p.read_text("utf-8"), re.MULTILINE) for p in (path, korean)]
     assert levels[0] == levels[1]
+
+
+def test_the_korean_figures_are_those_of_the_english_document() -> None:
+    english, korean = (
+        sorted(re.findall(r"\d+\.\d+", (ROOT / "docs" / name).read_text("utf-8")))
+        for name in ("figures.md", "ko/figures.md")
+    )
+    assert korean == english
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_help_page_shows_every_picture_and_follows_every_link(language: str) -> None:
+    found = {topic: documents.read(path) for topic, path in documents.paths(language).items()}
+    assert set(found) == {path.stem for path in ENGLISH}
+    for document in found.values():
+        text = document.path.read_text("utf-8")
+        folder = document.path.parent
+        blocks = [b for s in document.sections for b in documents.blocks(s, folder, "&lang=ko")]
+        shown = [block[0] for block in blocks if not isinstance(block, str)]
+        pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+        assert shown == [(folder / picture).resolve() for picture in pictures]
+        assert not any(".md)" in block for block in blocks if isinstance(block, str))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from pages.shared import loaders
@@ -31,4 +33,6 @@ def preview(project: Project, shown: ClassSummary, config: AugmentConfig) -> Non
                 on_click=st.session_state.update,
                 args=({_ROUND: number + 1},),
             )
-        st.image(sheet, width="stretch", alt=t_raw("Originals above, transformed wafers below"))
+        few = min(WAFERS, shown.splits["train"])
+        width: int | Literal["stretch"] = "stretch" if few == WAFERS else few * 80
+        st.image(sheet, width=width, alt=t_raw("Originals above, transformed wafers below"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -44,7 +45,9 @@ def newest(project: Project, found: Sequence[Found]) -> None:
         )
     c, run = next(pair for pair in readable if pair[1].run == chosen)
     sheet = loaders.augmented_pairs(project, c.slug, run.run, SHOWN)
-    st.image(sheet, width="stretch", alt=t_raw("Originals above, augmented wafers below"))
+    few = min(SHOWN, len(run.records))
+    width: int | Literal["stretch"] = "stretch" if few == SHOWN else few * 54
+    st.image(sheet, width=width, alt=t_raw("Originals above, augmented wafers below"))
 
 
 def table(project: Project, found: Sequence[Found]) -> None:

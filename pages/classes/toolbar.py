@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.classes import class_list
 from pages.shared import guards
-from pages.shared.words import escape, t, t_raw
+from pages.shared.words import escape, t, t_raw, tn
 from wafer_core.data.project import Project
 from wafer_core.data.summary import MIN_WAFERS, ClassSummary
 from wafer_core.messages import N_
@@ -53,10 +53,12 @@ def _facts(classes: Sequence[ClassSummary], shown: ClassSummary) -> None:
         st.error(t(shown.damage), icon=":material/error:")
     if 0 < shown.originals < MIN_WAFERS:
         st.warning(
-            t(
+            tn(
+                "Only {count} wafer; {least} are needed to train, validate and test this class. "
+                "Its scores will mean little.",
                 "Only {count} wafers; {least} are needed to train, validate and test this class. "
                 "Its scores will mean little.",
-                count=shown.originals,
+                shown.originals,
                 least=MIN_WAFERS,
             ),
             icon=":material/info:",

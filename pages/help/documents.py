@@ -24,7 +24,7 @@ MAX_FOUND = 20
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
-_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?:\./)?([\w-]+)\.md(?:#[^)]*)?\)")
+_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?:\.{1,2}/)*([\w-]+)\.md(?:#[^)]*)?\)")
 _MARKS = re.compile(r"[*_`]|!?\[|\]\([^)]*\)")
 
 
