@@ -1,24 +1,22 @@
 """Charts of the studies: scores of each condition, learning curves, and closeness to real wafers.
 
-Every function takes ``words``, which turns an English template (or a message) and its fields into
-the text to show; pages translate with it.
+The texts come in the reader's language from ``translate``, as in ``wafer_core.plots``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
 from wafer_core import plots
-from wafer_core.messages import N_, Message, fill
+from wafer_core.messages import N_, message
+from wafer_core.plots import Translate
 from wafer_core.tasks.studies.ablation_result import AblationResult
 from wafer_core.tasks.studies.conditions import CONDITIONS
 from wafer_core.tasks.studies.curve_result import CurveResult, Estimate
-
-Words = Callable[..., str]
 
 CONDITION_COLOURS = dict(
     zip(CONDITIONS, (plots.GREY, plots.BLUE, plots.VERMILION, plots.GREEN), strict=True)
@@ -26,11 +24,6 @@ CONDITION_COLOURS = dict(
 _LINE_COLOURS = (plots.BLUE, plots.VERMILION, plots.GREEN, plots.PURPLE)
 _OFFSET = 1.04  # factor between neighbouring lines, so that their error bars do not overlap
 _MACRO_F1 = N_("macro-F1 on test wafers (higher is better)")
-
-
-def english(text: str | Message, /, **fields: Any) -> str:
-    """The text as it is written in the code."""
-    return str(text) if isinstance(text, Message) else fill(text, fields)
 
 
 def score_range(values: Iterable[float]) -> tuple[float, float]:
@@ -42,7 +35,7 @@ def score_range(values: Iterable[float]) -> tuple[float, float]:
 # -- does it help? -------------------------------------------------------------------------------
 
 
-def ablation(found: AblationResult, words: Words = english) -> go.Figure:
+def ablation(found: AblationResult, translate: Translate = str) -> go.Figure:
     """Macro-F1 of each condition: every training, their mean, and the interval of the gain.
 
     The interval is that of the difference to originals only, drawn around the mean.
@@ -51,11 +44,11 @@ def ablation(found: AblationResult, words: Words = english) -> go.Figure:
     gains = {name: comparison.macro_f1 for name, comparison in found.gains.items()}
     drawn = [value for c in found.conditions.values() for value in c.macro_f1_by_seed]
     drawn += [max(0.0, base + gain.low) for gain in gains.values()]
-    figure = _by_condition(drawn, words)
+    figure = _by_condition(drawn, translate)
     figure.add_hline(y=base, line={"dash": "dot", "color": plots.GREY})
     for name, condition in found.conditions.items():
-        gain, title, mean = gains.get(name), words(condition.title), condition.macro_f1
-        _dots(figure, name, title, condition.macro_f1_by_seed, words, 7, 0.45)
+        gain, title, mean = gains.get(name), translate(condition.title), condition.macro_f1
+        _dots(figure, name, title, condition.macro_f1_by_seed, translate, 7, 0.45)
         hover = f"{title}: {mean:.3f}"
         bar: dict[str, Any] | None = None
         if gain:
@@ -65,13 +58,16 @@ def ablation(found: AblationResult, words: Words = english) -> go.Figure:
                 "array": [high - mean], "arrayminus": [mean - low],
                 "color": CONDITION_COLOURS[name], "thickness": 2, "width": 8,
             }  # fmt: skip
-            hover += "<br>" + words(
-                N_("{gain:+.1f} points compared with originals only"), gain=100 * gain.value
+            hover += "<br>" + translate(
+                message("{gain:+.1f} points compared with originals only", gain=100 * gain.value)
             )
-            hover += "<br>" + words(
-                N_("95% interval: {low:+.1f} to {high:+.1f}"),
-                low=100 * gain.low, high=100 * gain.high,
-            )  # fmt: skip
+            hover += "<br>" + translate(
+                message(
+                    "95% interval: {low:+.1f} to {high:+.1f}",
+                    low=100 * gain.low,
+                    high=100 * gain.high,
+                )
+            )
         figure.add_scatter(
             x=[title], y=[mean], mode="markers", error_y=bar, cliponaxis=False, hovertext=[hover],
             hoverinfo="text", marker={"color": CONDITION_COLOURS[name], "size": 14},
@@ -79,39 +75,50 @@ def ablation(found: AblationResult, words: Words = english) -> go.Figure:
     return figure
 
 
-def ablation_trainings(trainings: Sequence[tuple[str, float]], words: Words = english) -> go.Figure:
+def ablation_trainings(
+    trainings: Sequence[tuple[str, float]], translate: Translate = str
+) -> go.Figure:
     """The trainings that are done so far.
 
     Args:
         trainings: Condition and macro-F1 of each.
-        words: See the module.
+        translate: From a message to the reader's language.
     """
-    figure = _by_condition([value for _, value in trainings], words)
+    figure = _by_condition([value for _, value in trainings], translate)
     for name, condition in CONDITIONS.items():
         values = [value for each, value in trainings if each == name]
         if values:
-            _dots(figure, name, words(condition.title), values, words, 10, 1.0)
+            _dots(figure, name, translate(message(condition.title)), values, translate, 10, 1.0)
     return figure
 
 
-def _by_condition(values: Iterable[float], words: Words) -> go.Figure:
+def _by_condition(values: Iterable[float], translate: Translate) -> go.Figure:
     return go.Figure().update_layout(
         height=300,
         margin={"l": 8, "r": 8, "t": 12, "b": 8},
         showlegend=False,
-        xaxis={"title": words(N_("training set")), "type": "category", "fixedrange": True},
-        yaxis={"title": words(_MACRO_F1), "range": score_range(values), "fixedrange": True},
+        xaxis={"title": translate(message("training set")), "type": "category", "fixedrange": True},
+        yaxis={
+            "title": translate(message(_MACRO_F1)),
+            "range": score_range(values),
+            "fixedrange": True,
+        },
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )
 
 
 def _dots(
-    figure: go.Figure, name: str, title: str, values: Sequence[float], words: Words, size: int,
+    figure: go.Figure,
+    name: str,
+    title: str,
+    values: Sequence[float],
+    translate: Translate,
+    size: int,
     opacity: float,
-) -> None:  # fmt: skip
+) -> None:
     """One small dot for each training of a condition."""
-    hover = words(N_("{title}, one training"), title=title)
+    hover = translate(message("{title}, one training", title=title))
     figure.add_scatter(
         x=[title] * len(values), y=list(values), mode="markers", opacity=opacity, cliponaxis=False,
         marker={"color": CONDITION_COLOURS[name], "size": size},
@@ -122,7 +129,7 @@ def _dots(
 # -- how many do I need? -------------------------------------------------------------------------
 
 
-def learning_curve(found: CurveResult, words: Words = english) -> go.Figure:
+def learning_curve(found: CurveResult, translate: Translate = str) -> go.Figure:
     """F1 of the class by number of originals, one line for each number of synthetic wafers.
 
     The dotted line is the fitted law, continued to twice as many originals.
@@ -131,14 +138,14 @@ def learning_curve(found: CurveResult, words: Words = english) -> go.Figure:
     sizes = sorted({row.size for row in rows})
     twice = 2 * sizes[-1]
     figure = _by_size(
-        words(N_("F1 on test wafers (higher is better)")),
+        translate(message("F1 on test wafers (higher is better)")),
         [*sizes, twice] if found.law else sizes,
-        words,
+        translate,
         score_range(low_end(row.f1) for row in rows),
     )
     for place, synthetic in enumerate(sorted({row.synthetic for row in rows})):
         own = [row for row in rows if row.synthetic == synthetic]
-        name = synthetic_wafers(synthetic, words)
+        name = synthetic_wafers(synthetic, translate)
         figure.add_scatter(
             x=[row.size * _OFFSET**place for row in own],
             y=[row.f1.value for row in own],
@@ -154,7 +161,9 @@ def learning_curve(found: CurveResult, words: Words = english) -> go.Figure:
                 "width": 5,
             },
             customdata=[
-                words(N_("{count:,} originals, {synthetic}"), count=row.size, synthetic=name)
+                translate(
+                    message("{count:,} originals, {synthetic}", count=row.size, synthetic=name)
+                )
                 for row in own
             ],
             hovertemplate="%{customdata}: %{y:.3f}<extra></extra>",
@@ -163,24 +172,24 @@ def learning_curve(found: CurveResult, words: Words = english) -> go.Figure:
         steps = [sizes[0] * (twice / sizes[0]) ** (k / 40) for k in range(41)]
         figure.add_scatter(
             x=steps, y=[found.law.at(n) for n in steps], mode="lines", hoverinfo="skip",
-            name=words(N_("fitted curve")), line={"color": plots.GREY, "dash": "dot"},
+            name=translate(message("fitted curve")), line={"color": plots.GREY, "dash": "dot"},
         )  # fmt: skip
     return figure
 
 
 def learning_curve_trainings(
-    trainings: Sequence[Mapping[str, Any]], words: Words = english
+    trainings: Sequence[Mapping[str, Any]], translate: Translate = str
 ) -> go.Figure:
     """The trainings that are done so far.
 
     Args:
         trainings: With ``size``, ``made`` and ``f1``, as the job reports them.
-        words: See the module.
+        translate: From a message to the reader's language.
     """
     figure = _by_size(
-        words(N_("F1 on test wafers (higher is better)")),
+        translate(message("F1 on test wafers (higher is better)")),
         sorted({training["size"] for training in trainings}),
-        words,
+        translate,
         score_range(training["f1"] for training in trainings),
     )
     for place, synthetic in enumerate(sorted({training["made"] for training in trainings})):
@@ -188,16 +197,17 @@ def learning_curve_trainings(
         figure.add_scatter(
             x=[training["size"] * _OFFSET**place for training in own],
             y=[training["f1"] for training in own], mode="markers", cliponaxis=False,
-            name=synthetic_wafers(synthetic, words), marker={"color": _colour(place), "size": 9},
+            name=synthetic_wafers(synthetic, translate),
+            marker={"color": _colour(place), "size": 9},
         )  # fmt: skip
     return figure
 
 
-def closeness(found: CurveResult, words: Words = english) -> go.Figure:
+def closeness(found: CurveResult, translate: Translate = str) -> go.Figure:
     """KID of synthetic wafers by number of originals, with the real-real baseline."""
     rows = [row for row in found.quality if row.kid.value is not None]
     sizes = [row.size for row in rows]
-    figure = _by_size(words(N_("KID (lower is closer to real)")), sizes, words)
+    figure = _by_size(translate(message("KID (lower is closer to real)")), sizes, translate)
     for row in rows:
         values = row.kid.by_repeat
         figure.add_scatter(
@@ -206,25 +216,26 @@ def closeness(found: CurveResult, words: Words = english) -> go.Figure:
         )  # fmt: skip
     figure.add_scatter(
         x=sizes, y=[row.kid.value for row in rows], mode="lines+markers",
-        name=words(N_("synthetic wafers")), line={"color": plots.VERMILION}, marker={"size": 9},
-        customdata=[words(N_("{count:,} originals"), count=size) for size in sizes],
+        name=translate(message("synthetic wafers")), line={"color": plots.VERMILION},
+        marker={"size": 9},
+        customdata=[translate(message("{count:,} originals", count=size)) for size in sizes],
         hovertemplate="%{customdata}: %{y:.3f}<extra></extra>",
     )  # fmt: skip
     baseline = rows[0].kid.baseline if rows else None
     if baseline is not None:
         figure.add_scatter(
             x=sizes, y=[baseline] * len(rows), mode="lines",
-            name=words(N_("real-real baseline: originals compared with each other")),
+            name=translate(message("real-real baseline: originals compared with each other")),
             line={"color": plots.GREY, "dash": "dot"},
         )  # fmt: skip
     return figure.update_layout(height=260)
 
 
-def synthetic_wafers(count: int, words: Words = english) -> str:
+def synthetic_wafers(count: int, translate: Translate = str) -> str:
     """Name of a line: how many synthetic wafers are added to the originals."""
     if not count:
-        return words(N_("originals only"))
-    return words(N_("{count:,} synthetic wafers"), count=count)
+        return translate(message("originals only"))
+    return translate(message("{count:,} synthetic wafers", count=count))
 
 
 def low_end(score: Estimate) -> float:
@@ -237,7 +248,10 @@ def _colour(place: int) -> str:
 
 
 def _by_size(
-    y_title: str, sizes: Sequence[int], words: Words, limits: tuple[float, float] | None = None
+    y_title: str,
+    sizes: Sequence[int],
+    translate: Translate,
+    limits: tuple[float, float] | None = None,
 ) -> go.Figure:
     ends = [math.log10(sizes[0]) - 0.06, math.log10(sizes[-1] * _OFFSET**3) + 0.06]
     return go.Figure().update_layout(
@@ -245,7 +259,7 @@ def _by_size(
         margin={"l": 8, "r": 8, "t": 12, "b": 8},
         legend={"orientation": "h", "y": -0.25, "x": 0},
         xaxis={
-            "title": words(N_("training originals of the class (logarithmic)")),
+            "title": translate(message("training originals of the class (logarithmic)")),
             "type": "log", "range": ends, "tickvals": list(sizes),
             "ticktext": [f"{size:,}" for size in sizes], "fixedrange": True,
         },
