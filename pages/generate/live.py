@@ -65,8 +65,8 @@ def details(state: JobState, class_name: str | None = None) -> None:
             }
             axis = t_raw("loss (each network lowers its own)")
             epochs_axis = [e["epoch"] for e in own]
-            chart(plots.curves(epochs_axis, losses, t_raw("Losses"), axis),
-                  f"generate_losses_{state.id}")  # fmt: skip
+            figure = plots.curves(epochs_axis, losses, t_raw("Losses"), axis, translate=t_raw)
+            chart(figure, f"generate_losses_{state.id}")
     with right:
         drawn = [e for e in own if e.get("samples")]
         path = state.folder / str(drawn[-1]["samples"]) if drawn else None

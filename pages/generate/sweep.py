@@ -47,6 +47,7 @@ def show(project: Project, c: ClassSummary, run: SyntheticRun) -> None:
         t_raw("{setting}: KID at each level", setting=Message(spec.title)),
         t_raw("KID (lower is better)"),
         best_epoch=found["best"],
+        translate=t_raw,
     )
     figure.update_xaxes(title=t_raw(spec.title), rangemode="normal")
     chart(figure, f"generate_sweep_{run.run}")
