@@ -149,10 +149,13 @@ def character_bin(code: str) -> int:
 def whole(text: str) -> int | None:
     """A whole number such as “12” or “12.0”; ``None`` for anything else, such as “NA”."""
     try:
-        value = float(text)
-        return int(value) if value.is_integer() and abs(value) < 2**31 else None
-    except (ValueError, OverflowError):
-        return None
+        value = int(text)
+    except ValueError:
+        real = number(text)
+        if real is None or not real.is_integer():
+            return None
+        value = int(real)
+    return value if abs(value) < 2**31 else None
 
 
 def number(text: str) -> float | None:

@@ -35,12 +35,12 @@ from wafer_core.importers.fab_files import (
     ratio,
 )
 from wafer_core.importers.items import MEGA
-from wafer_core.importers.klarf_content import Dies, InspectedWafer, KlarfFile, RawDefect
+from wafer_core.importers.klarf_content import Dies, InspectedWafer, KlarfFile, RawDefect, cut_off
 from wafer_core.messages import N_, Message, counted, message
 
 CLEAN, DEFECTIVE = 1, 2
 TABLE = (Bin(CLEAN, N_("no defect"), True), Bin(DEFECTIVE, N_("defect"), False))
-_MAX_BYTES, _MAX_WAFERS = 32 * MEGA, 1000
+_MAX_BYTES, _MAX_DIES = 32 * MEGA, 5_000_000
 _FIRST_STATEMENT = re.compile(
     r'\s*(FileVersion\s+1\s+\d+\s*;|Record\s+FileRecord\s+"1\.\d+")', re.I
 )
@@ -75,30 +75,36 @@ def read(
     """
     text = decode_text(data)
     is_18 = text[:4096].lstrip().lower().startswith("record")
-    content = klarf_18.parse(text) if is_18 else klarf_12.parse(text, name)
-    if len(content.wafers) > _MAX_WAFERS:
-        raise PictureError(
-            "{file}: the file has more than {most:,} wafers; split it.",
-            file=name,
-            most=_MAX_WAFERS,
-        )
+    content = klarf_18.parse(text, name) if is_18 else klarf_12.parse(text, name)
+    if not content.ended and content.wafers and content.wafers[-1].defects is None:
+        raise cut_off(name)  # without its defects the wafer would look clean
     limit = CellLimit(name)
     found: list[DieMap] = []
-    empty = 0
+    empty = dies = 0
     plan: Dies | None = None
     for wafer in content.wafers:
-        if wafer.plan is None and wafer.defects is None:
-            empty += 1  # only a name
+        if wafer.is_empty:
+            empty += 1
             continue
         counting = [d for d in wafer.defects or [] if _counts(d, classes, min_size)]
         found.append(_die_map(wafer, content, plan, counting, limit))
         plan = wafer.plan or plan
+        dies += found[-1].dies
+        if dies > _MAX_DIES:
+            raise PictureError(
+                "{file}: the wafers of the file have more than {most:,} dies; split it.",
+                file=name,
+                most=_MAX_DIES,
+            )
     if not found:
         raise PictureError(
             "{file}: no wafer has a SampleTestPlan or a DefectList; export the file again with "
             "its dies.",
             file=name,
         )
+    if not content.ended:
+        note = message("The file does not end as it should; what comes before was read.")
+        found[-1] = replace(found[-1], notes=(*found[-1].notes, note))
     if empty:
         note = counted(
             "{count:,} wafer of the file has no dies and no defects; it was left out.",
@@ -158,6 +164,7 @@ def _die_map(
     bins = np.array(list(dies.values()), np.int64)
     x, y = places[:, 0], -places[:, 1]
     grid, flags = map_of_dies(x, y, bins, bins == CLEAN, limit)
+    left, top = int(x.min()), int(y.min())
     return DieMap(
         bins=grid,
         wafer=_text(wafer, "waferid"),
@@ -170,7 +177,7 @@ def _die_map(
             iso_time(" ".join(wafer.fields.get(keyword, [])))
             for keyword in ("resulttimestamp", "filetimestamp")
         ),
-        defects=tuple(turned.defect(d, int(x.min()), int(y.min())) for d in defects),
+        defects=tuple(turned.defect(d, left, top) for d in defects),
         defect_classes=tuple(sorted(content.classes.items())),
         aspect=ratio(*turned.size),
         notch="down" if turns else notch,
@@ -238,7 +245,7 @@ def _dies_on_wafer(wafer: InspectedWafer, content: KlarfFile) -> Iterator[tuple[
     pitch = _lengths(wafer, content, "diepitch")
     centre = _lengths(wafer, content, "samplecenterlocation") or (0.0, 0.0)
     diameter = _diameter(wafer, content)
-    if not pitch or not diameter or min(pitch) < diameter / 1000 or min(pitch) <= 0:
+    if not pitch or not diameter or min(pitch) < diameter / 500 or min(pitch) <= 0:
         return
     radius = diameter / 2
     (left, right), (bottom, top) = (

@@ -11,9 +11,15 @@ from collections.abc import Iterator
 
 from wafer_core.errors import PictureError
 from wafer_core.importers.fab_files import whole
-from wafer_core.importers.klarf_content import DefectColumns, InspectedWafer, KlarfFile, pairs
+from wafer_core.importers.klarf_content import (
+    DefectColumns,
+    InspectedWafer,
+    KlarfFile,
+    cut_off,
+    pairs,
+)
 
-_NM = 1000.0
+_NM, _MAX_FIELDS = 1000.0, 500
 _QUOTED_OR_END = re.compile(r'"[^"\n]*"|;')
 _TOKEN = re.compile(r'"([^"\n]*)"|([^\s"]+)')
 Row = tuple[list[str], list[str]]  # values by column, page numbers of its pictures
@@ -23,8 +29,10 @@ def parse(text: str, name: str) -> KlarfFile:
     """What the statements say.
 
     Raises:
-        PictureError: A defect does not have the values that DefectRecordSpec names.
+        PictureError: Cut off, or a defect does not have the values that DefectRecordSpec names.
     """
+    if not text.rstrip("\0 \t\r\n\x1a").endswith(";"):
+        raise cut_off(name)
     return _Statements(name).read(text)
 
 
@@ -49,7 +57,7 @@ class _Statements:
         if keyword in ("fileversion", "lotid", "waferid") and self._has_content():
             self._end_wafer()
         if keyword == "sampletestplan":
-            self._current().add_plan(pairs(_tokens(rest)[1:]))  # the first value is their number
+            self._plan(_tokens(rest))
         elif keyword == "removeddielist":
             self._current().removed.update(pairs(_tokens(rest)[1:]))
         elif keyword == "classlookup":
@@ -62,10 +70,27 @@ class _Statements:
             self.picture = "".join(_tokens(rest)[:1])
         elif keyword == "defectlist":
             self._defects(rest)
+        elif keyword == "endoffile":
+            self.file.ended = True
         else:
             if keyword == "waferid":
                 self._current()
-            self.fields[keyword] = _tokens(rest)
+            if len(self.fields) < _MAX_FIELDS or keyword in self.fields:
+                self.fields[keyword] = _tokens(rest)
+
+    def _plan(self, values: list[str]) -> None:
+        """``N x y x y …``"""
+        dies = pairs(values[1:])
+        stated = whole(values[0]) if values else 0
+        if stated is not None and stated > len(dies):
+            raise PictureError(
+                "{file}: SampleTestPlan states {stated:,} dies and lists {found:,}; export the "
+                "file again.",
+                file=self.name,
+                stated=stated,
+                found=len(dies),
+            )
+        self._current().add_plan(dies)
 
     def _has_content(self) -> bool:
         wafer = self.wafer
@@ -79,7 +104,7 @@ class _Statements:
     def _end_wafer(self) -> None:
         if self.wafer is not None:
             self.wafer.fields = dict(self.fields)
-            self.file.wafers.append(self.wafer)
+            self.file.add_wafer(self.wafer, self.name)
         self.wafer, self.picture = None, ""
 
     def _defects(self, body: str) -> None:

@@ -14,29 +14,37 @@ from wafer_core.importers.klarf_content import (
     InspectedWafer,
     KlarfFile,
     Names,
+    RawDefect,
+    cut_off,
     pairs,
 )
 
 _TOKEN = re.compile(r'"([^"\n]*)"|([{};,])|([^\s{};,"]+)')
 _IDENTIFIED = {"lotrecord": "lotid", "waferrecord": "waferid"}
 _QUOTED = '"'
+_MAX_DEPTH = 20
 Fields = dict[str, list[str]]
 Token = tuple[str, str]  # mark (brace, comma, semicolon or quote; empty for words) and text
 
 
-def parse(text: str) -> KlarfFile:
+def parse(text: str, name: str) -> KlarfFile:
     """What the records say.
 
     Raises:
-        ValueError: Braces or rows are damaged.
+        PictureError: Cut off.
+        ValueError: A row is damaged.
     """
-    return _Records(text).read()
+    file = _Records(text, name).read()
+    if not file.ended:
+        raise cut_off(name)
+    return file
 
 
 class _Records:
     """Reads one token after another, with the records that are open."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
         self.tokens: Iterator[Token] = (
             (_QUOTED, found[1]) if found[1] is not None else (found[2] or "", found[3] or "")
             for found in _TOKEN.finditer(text)
@@ -61,12 +69,13 @@ class _Records:
         for wafer, outer in zip(self.file.wafers, self.outer, strict=True):
             for fields in reversed(outer):
                 wafer.fields = {**fields, **wafer.fields}
+        self.file.ended = not self.open
         return self.file
 
     def _next(self) -> Token:
         found = next(self.tokens, None)
         if found is None:
-            raise ValueError("the file is cut off")
+            raise cut_off(self.name)
         return found
 
     def _skip_to_brace(self) -> list[Token]:
@@ -86,8 +95,10 @@ class _Records:
         if before and kind in _IDENTIFIED:
             fields[_IDENTIFIED[kind]] = [before[0][1]]
         if kind == "waferrecord":
-            self.file.wafers.append(InspectedWafer(fields))
+            self.file.add_wafer(InspectedWafer(fields), self.name)
             self.outer.append([outer for _, outer in self.open])
+        if len(self.open) >= _MAX_DEPTH:
+            raise ValueError("records are nested too deeply")
         self.open.append((kind, fields))
 
     def _values(self) -> list[str]:
@@ -112,8 +123,8 @@ class _Records:
     def _data(self, kind: str, columns: list[str]) -> None:
         wafer = self._wafer()
         take = None
+        found: list[RawDefect | None] = []
         if kind == "defectlist" and wafer is not None:
-            wafer.add_defects([])
             take = DefectColumns(columns, self.file.nm)
         for values, images in self._rows():
             if kind == "classlookuplist":
@@ -123,11 +134,13 @@ class _Records:
             elif take is not None:
                 if len(values) != len(columns):
                     raise ValueError("a defect has the wrong number of values")
-                wafer.add_defects([take.take(values, images)])
+                found.append(take.take(values, images))
             elif kind == "sampletestplanlist":
                 wafer.add_plan(pairs(values[:2]))
             elif kind == "removeddielist":
                 wafer.removed.update(pairs(values[:2]))
+        if take is not None and wafer is not None:
+            wafer.add_defects(found)
 
     def _rows(self) -> Iterator[tuple[list[str], Names]]:
         """Rows ``a b c;`` in which ``Images n { "name" "type" 1 "kind", … }`` is one value."""

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from wafer_core.errors import PictureError
 from wafer_core.importers.fab_files import number, whole
 
+MAX_WAFERS = 1000  # of one file
 Names = tuple[str, ...]
 Dies = list[tuple[int, int]]
 
@@ -92,9 +94,16 @@ class InspectedWafer:
     defects: list[RawDefect] | None = None
     without_die: int = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are neither dies nor a DefectList, so that it may only be a name."""
+        return self.defects is None if self.plan is None else not (self.plan or self.defects)
+
     def add_plan(self, dies: Dies) -> None:
         """Add the dies of one SampleTestPlan; a wafer may have one for each test."""
-        self.plan = (self.plan or []) + dies
+        if self.plan is None:
+            self.plan = []
+        self.plan += dies
 
     def add_defects(self, found: Iterable[RawDefect | None]) -> None:
         """Add the defects of one DefectList; ``None`` are those without a die."""
@@ -115,17 +124,38 @@ class KlarfFile:
         nm: Nanometres in one unit of length.
         wafers: In the order of the file.
         classes: Numbers and names of the defect classes.
+        ended: Whether the file has its EndOfFile, or all its braces.
     """
 
     nm: float
+    ended: bool = False
     wafers: list[InspectedWafer] = field(default_factory=list)
     classes: dict[int, str] = field(default_factory=dict)
+
+    def add_wafer(self, wafer: InspectedWafer, name: str) -> None:
+        """Add a wafer.
+
+        Raises:
+            PictureError: There are too many.
+        """
+        if len(self.wafers) >= MAX_WAFERS:
+            raise PictureError(
+                "{file}: the file has more than {most:,} wafers; split it.",
+                file=name,
+                most=MAX_WAFERS,
+            )
+        self.wafers.append(wafer)
 
     def add_class(self, class_number: str, class_name: str) -> None:
         """Add one entry of the ClassLookup."""
         value = whole(class_number)
         if value is not None:
             self.classes[value] = class_name
+
+
+def cut_off(name: str) -> PictureError:
+    """The error of a file that ends within a statement or before its defects."""
+    return PictureError("{file}: the file is cut off; export or copy it again.", file=name)
 
 
 def pairs(values: Sequence[str]) -> Dies:

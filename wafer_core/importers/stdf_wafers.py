@@ -184,18 +184,23 @@ class StdfRun:
         if not wafers:
             parts = sum(wafer.without_place for wafer in self.wafers)
             raise PictureError(
-                "{file}: no die has coordinates ({parts:,} parts without); it is no wafer test, "
+                "{file}: no die has coordinates (parts without: {parts:,}); it is no wafer test, "
                 "or it was cut off before the first die.",
                 file=self.file,
                 parts=parts,
             )
         table = self._table(soft_bins)
         limit = CellLimit(self.file)
-        maps = [
-            self._die_map(order, wafer, table, soft_bins, limit)
-            for order, wafer in enumerate(wafers, 1)
-        ]
-        maps[-1] = replace(maps[-1], notes=(*maps[-1].notes, *self._damage()))
+        maps, errors = [], []
+        for order, wafer in enumerate(wafers, 1):
+            try:
+                maps.append(self._die_map(order, wafer, table, soft_bins, limit))
+            except PictureError as exc:  # coordinates too far apart
+                errors.append(exc)
+        if not maps:
+            raise errors[0]
+        notes = (*self._damage(), *(error.message for error in errors))
+        maps[-1] = replace(maps[-1], notes=(*maps[-1].notes, *notes))
         return maps
 
     def _damage(self) -> Iterable[Message]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 MIN_ROWS, MIN_COLUMNS = 4, 4
-_MIN_SEPARATED_COLUMNS = 6  # a table of x, y and bins has fewer
+_MIN_PLAIN_COLUMNS = 6  # with spaces between and no gaps; a table of x, y and bins has fewer
 _MAX_CODES = 64
 _ROW_LABEL = re.compile(r"\s*(?:[Rr][Oo][Ww]|[Rr]|[Yy])?\s*[-+]?\d+\s*[:|]")
 _ROW = re.compile(r"[\w\s.\-*#@~+?!$%&/\\^<>()]+")
@@ -26,11 +26,13 @@ class Block:
         first: Number of its first line in the text, from 0.
         after: Number of the line after it.
         rows: Codes, all rows of one length; blanks where the text has none.
+        length: Characters of its longest line.
     """
 
     first: int
     after: int
     rows: Grid
+    length: int
 
 
 def is_die(code: str) -> bool:
@@ -53,7 +55,8 @@ def find_blocks(lines: Sequence[str], width: int | None = None) -> Iterator[Bloc
         if number - first >= MIN_ROWS:
             rows = _grid([_without_label(each) for each in lines[first:number]], width)
             if rows is not None and _is_map(rows):
-                yield Block(first, number, rows)
+                length = max(len(each.rstrip()) for each in lines[first:number])
+                yield Block(first, number, rows, length)
         first = number + 1
 
 
@@ -75,12 +78,14 @@ def _is_map(rows: Grid) -> bool:
 def _grid(lines: list[str], width: int | None) -> Grid | None:
     """Divide lines into dies; ``None`` if they are no table."""
     words = [line.split() for line in lines]
-    if max(len(row) for row in words) >= _MIN_SEPARATED_COLUMNS and all(
-        len(word) <= 4 for row in words for word in row
-    ):
-        found = _separated(lines, words)
-    else:
+    single = all(len(row) == 1 for row in words)
+    if single or any(len(word) > 4 for row in words for word in row):
         found = _characters(lines, width)
+    else:
+        found = _separated(lines, words)
+        codes = set().union(*found) if found else set()
+        if found and len(found[0]) < _MIN_PLAIN_COLUMNS and all(map(is_die, codes)):
+            return None
     if found is None or len(found) < MIN_ROWS or len(found[0]) < MIN_COLUMNS:
         return None
     return found

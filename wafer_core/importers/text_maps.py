@@ -56,6 +56,7 @@ _MEANING = {key: meaning for meaning, keys in _KEYS.items() for key in keys}
 _MAX_BYTES = 16 * MEGA
 _FIELD = re.compile(r"([^\W\d][^:=]{0,40})[:=](.*)")
 _UNMARKED = re.compile(r"(product|lot|wafer|device|date|notch|flat)[\s-](.*)", re.I)
+_DEFAULT_CODES = {"1", "01", "001", "P", "G"}  # pass, unless the header says otherwise
 _BIN_FIELD = re.compile(r"bin\s*0*(\w{1,4})", re.I)
 _GOOD = re.compile(r"\b(pass|good)\b", re.I)
 _BAD = re.compile(r"\b(fail|bad|reject)\b", re.I)
@@ -110,8 +111,24 @@ def read(data: bytes, name: str) -> list[DieMap]:
             "dies, all of one length.",
             file=name,
         )
+    for block in blocks:
+        for place in (block.first - 1, block.after):
+            _check_is_no_row(block, lines[place] if 0 <= place < len(lines) else "", place, name)
     limit = CellLimit(name)
     return [_die_map(block, header, limit) for block, header in _with_headers(blocks, lines)]
+
+
+def _check_is_no_row(block: Block, line: str, place: int, name: str) -> None:
+    """Check a line beside a map: as long as a row, but no row, it may be a damaged one.
+
+    Without it the map would be read as two wafers, or as a smaller one.
+    """
+    if len(line.rstrip()) == block.length and _FIELD.fullmatch(line.strip()) is None:
+        raise PictureError(
+            "{file}: line {line:,} looks like a damaged row of the map; export the file again.",
+            file=name,
+            line=place + 1,
+        )
 
 
 def _with_headers(blocks: Sequence[Block], lines: Sequence[str]) -> Iterator[tuple[Block, _Header]]:
@@ -187,18 +204,30 @@ def _empty_codes(
     named = set(_bin_codes(header.text("no die")))
     empty |= named & counts.keys()
     corners = {rows[0][0], rows[0][-1], rows[-1][0], rows[-1][-1]}
-    if not empty and len(corners) == 1 and len(counts) > 1:
+    if not empty and _is_rim(next(iter(corners)), rows):
         empty = corners
         notes.append(
             message(
                 "The code {code} fills the corners of the map; it was taken as no die.",
-                code=next(iter(corners)),
+                code=rows[0][0],
             )
         )
     marks = sorted(code for code in empty if code.strip(" ._-"))
     if marks and corners != set(marks):
         notes.append(message("Positions with {codes} were taken as no die.", codes=listed(marks)))
     return empty
+
+
+def _is_rim(code: str, rows: Grid) -> bool:
+    """Whether a code stands in all four corners, and nowhere between other codes of a row."""
+    corners = {rows[0][0], rows[0][-1], rows[-1][0], rows[-1][-1]}
+    if corners != {code} or code in _DEFAULT_CODES:
+        return False
+    for row in rows:
+        others = [place for place, other in enumerate(row) if other != code]
+        if others and others[-1] - others[0] + 1 != len(others):
+            return False
+    return True
 
 
 def _numbers(counts: Counter[str]) -> Iterator[tuple[str, int]]:
