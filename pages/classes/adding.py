@@ -40,6 +40,24 @@ _WHERE = {"folders": N_("Each to the class of its folder"), "one": N_("All to th
 _numbers = itertools.count()
 
 
+Roles = tuple[tuple[Colour, Role], ...]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A few wafers of a drop.
+
+    Attributes:
+        pictures: The wafers.
+        tables: Roles of the colours of those that are renderings.
+        rejected: Those that could not be read.
+    """
+
+    pictures: list[Picture]
+    tables: list[ColourTable]
+    rejected: list[Rejected]
+
+
 @dataclass
 class Drop:
     """Files that were dropped and are not imported yet.
@@ -50,23 +68,27 @@ class Drop:
         target: Slug of the class that they were dropped on; empty: on the page.
         number: Distinguishes drops in the keys of widgets.
         scans: What was found, by the roles of colours.
+        samples: A few wafers of each scan.
     """
 
     project: str
     uploads: list[Upload]
     target: str = ""
     number: int = field(default_factory=lambda: next(_numbers))
-    scans: dict[tuple[tuple[Colour, Role], ...], Scan] = field(default_factory=dict)
+    scans: dict[Roles, Scan] = field(default_factory=dict)
+    samples: dict[Roles, Samples] = field(default_factory=dict)
 
-    def scan(self, roles: Mapping[Colour, Role]) -> Scan:
-        """What the files hold, read with these roles of colours."""
+    def scan(self, roles: Mapping[Colour, Role]) -> tuple[Scan, Samples]:
+        """What the files hold, read with these roles of colours, and a few of the wafers."""
         key = tuple(sorted(roles.items()))
         if key not in self.scans:
             with st.spinner(t("Looking at the files …")):
                 if len(self.scans) > 1:  # keep the guess and the last correction
                     self.scans.clear()
+                    self.samples.clear()
                 self.scans[key] = scan(self.uploads, colours=roles or None)
-        return self.scans[key]
+                self.samples[key] = _samples(self.scans[key].candidates)
+        return self.scans[key], self.samples[key]
 
 
 def panel(project: Project, classes: Sequence[ClassSummary]) -> None:
@@ -101,9 +123,8 @@ def panel(project: Project, classes: Sequence[ClassSummary]) -> None:
 
 def _review(project: Project, classes: Sequence[ClassSummary], drop: Drop) -> None:
     """What a drop holds and where it goes, before anything is stored."""
-    found = drop.scan({})
-    rejected = list(found.rejected)
-    samples, tables = _samples(found.candidates, rejected)
+    found, samples = drop.scan({})
+    rejected = [*found.rejected, *samples.rejected]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = Counter(c.class_name for c in found.candidates if c.class_name)
         target = _choose_class(classes, drop, bool(names))
@@ -112,12 +133,11 @@ def _review(project: Project, classes: Sequence[ClassSummary], drop: Drop) -> No
         st.markdown(_summary(found.candidates, one, target is None), width="stretch")
     if one is not None and len(names) > 1:
         one, is_decided = _ask(one, names, drop)
-    roles = coloured.roles(tables, drop.number)
+    roles = coloured.roles(samples.tables, drop.number)
     if roles:
-        found = drop.scan(roles)
-        samples, _ = _samples(found.candidates, [])
-    if samples:
-        sheet = drawing.contact_sheet(samples, SAMPLES, 84)
+        found, samples = drop.scan(roles)
+    if samples.pictures:
+        sheet = drawing.contact_sheet(samples.pictures, SAMPLES, 84)
         st.image(drawing.to_png(sheet), alt=t_raw("The first wafers as they will be stored"))
     show_rejected(rejected)
     ready = [c for c in found.candidates if one or c.class_name]
@@ -216,22 +236,20 @@ def _ask(one: str, names: Counter[str], drop: Drop) -> tuple[str | None, bool]:
     return (None if answer == "folders" else one), answer is not None
 
 
-def _samples(
-    candidates: Sequence[Candidate], rejected: list[Rejected]
-) -> tuple[list[Picture], list[ColourTable]]:
-    """A few wafers spread over the drop, and the colour tables among them."""
+def _samples(candidates: Sequence[Candidate]) -> Samples:
+    """A few wafers spread over a drop."""
+    found = Samples([], [], [])
     step = max(1, len(candidates) // SAMPLES)
-    pictures, tables = [], []
     for candidate in candidates[::step][:SAMPLES]:
         try:
             loaded = candidate.load()
         except PictureError as exc:
-            rejected.append(Rejected(candidate.name, exc.message))
+            found.rejected.append(Rejected(candidate.name, exc.message))
             continue
-        pictures.append(loaded.picture)
+        found.pictures.append(loaded.picture)
         if loaded.colours is not None:
-            tables.append(loaded.colours)
-    return pictures, tables
+            found.tables.append(loaded.colours)
+    return found
 
 
 def _store(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
@@ -91,7 +92,8 @@ def _answer_sample(number: str) -> None:
 
 
 def _answer(candidates: Sequence[Candidate], refused: Sequence[Rejected]) -> None:
-    chosen = list(candidates[:_MOST])
+    # Each is decoded once for the prediction and all drawings; a large picture takes a second.
+    chosen = [replace(c, load=functools.cache(c.load)) for c in candidates[:_MOST]]
     found = predict.predict_candidates(loaders.standard_classifier(), chosen)
     left_out = len(candidates) - len(chosen)
     st.session_state[_KEY] = Answer(
