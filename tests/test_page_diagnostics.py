@@ -124,7 +124,7 @@ def test_stored_diagnostics_are_shown_without_loading_the_network(
     assert "weights pretrained on wafer maps" in texts(at)
     assert "train the same network once more" in texts(at)
     movement, dead, flat = chart_values(at)
-    assert movement["layout"]["yaxis"]["title"]["text"] == "weight change ‖w − w₀‖ / ‖w₀‖"
+    assert movement["layout"]["yaxis"]["title"]["text"] == "relative weight change"
     assert movement["data"][0]["marker"]["color"] == [plots.BLUE, plots.BLUE, plots.GREY]
     assert movement["layout"]["yaxis"]["range"][1] == pytest.approx(1.05 * 0.25)  # not of the head
     assert movement["layout"]["xaxis"]["ticktext"] == ["stem", "middle", "head"]

@@ -21,6 +21,7 @@ COLOURS = (BLUE, VERMILION, GREEN, PURPLE, "#E69F00", "#56B4E9")
 _MARGIN = {"l": 8, "r": 8, "t": 28, "b": 8}
 _CLEAR = "rgba(0,0,0,0)"
 _DOTTED = {"dash": "dot", "color": GREY}
+_CROWDED = 24  # characters of all class names that fit above a confusion matrix side by side
 
 Translate = Callable[[Message], str]
 
@@ -157,7 +158,13 @@ def confusion(
         "showgrid": False,
         "zeroline": False,
     }
-    columns = {"title": translate(message("predicted")), "side": "top", "range": [-0.5, C - 0.5]}
+    columns: dict[str, Any] = {
+        "title": translate(message("predicted")),
+        "side": "top",
+        "range": [-0.5, C - 0.5],
+    }
+    if sum(map(len, labels)) > _CROWDED:
+        columns["tickangle"] = -45  # the angle that plotly would choose lets names collide
     return _layout(
         figure,
         height=max(300, 46 * C + 120),
@@ -340,7 +347,8 @@ def reliability(
         name=translate(message("this model")),
         cliponaxis=False,
         text=[f"{count:,}" for count in counts],
-        textposition="middle right",
+        # at the right edge the number would be cut off
+        textposition=["middle left" if c > 0.9 else "middle right" for c in confidence],
         textfont={"size": 11, "color": GREY},
         marker={"color": BLUE, "size": [8 + 18 * (c / most) ** 0.5 for c in counts]},
         error_y={

@@ -191,6 +191,8 @@ def _hints(evaluated: StoredEvaluation) -> None:
             threshold=threshold,
             target=target,
         )
+        if threshold
+        else t("Even without a threshold, at least {target:.0%} are correct.", target=target)
         for target, threshold in found.items()
         if threshold is not None
     ]

@@ -100,7 +100,7 @@ def panel(project: Project, run: ModelRun) -> None:
         shown.append(other)
     _figures(shown)
     st.markdown(t("##### How far the weights moved"))
-    _bars(run, shown, "moved", t_raw("weight change ‖w − w₀‖ / ‖w₀‖"), _movement_bars)
+    _bars(run, shown, "moved", t_raw("relative weight change"), _movement_bars)
     st.caption(t(MOVEMENT_HELP))
     st.markdown(t("##### Inactive channels"))
     _bars(run, shown, "inactive", t_raw("share of inactive channels"), _inactive_bars)
