@@ -128,6 +128,14 @@ def test_sinf_bins_are_hexadecimal_and_several_may_pass() -> None:
     assert "bin 01 passes" in notes(unnamed)
 
 
+def test_three_digits_of_sinf_are_decimal() -> None:
+    text = sinf([".12.", "1112", "2211"], BCEQU="010")
+    wide = text.replace("01", "010").replace("02", "255").replace("__", "___")
+    found = read_sinf(wide.replace("0100", "010"))
+    np.testing.assert_array_equal(found.bins[0], [N, 10, 255, N])
+    assert pass_bins(found) == (frozenset({10}), False)
+
+
 def test_sinf_rows_may_have_no_spaces_and_empty_rims_are_cut_off() -> None:
     rows = [".....", ".121.", ".121."]
     text = sinf(rows)
@@ -415,6 +423,9 @@ def test_korean_headers() -> None:
         "x y bin\n1 1 1 1\n2 1 1 1\n3 1 1 1\n4 1 1 1\n5 1 1 1\n",
         "a,b,c,d,e,f\n" + "0,1,1,1,1,0\n" * 9,
         "+----+----+\n" * 6,
+        "   1     1000000.4\n   1     1000000.3\n   2     1000000.5\n   2     1000000.3\n",
+        "        assert f(1)\n        assert f(2)\n        assert f(3)\n        assert f(4)\n",
+        "    Returns\n    -------\n    tuple\n        A nested tuple.\n    None\n",
         "\n".join("MIIEpAIBAAKCAQEA" + chr(65 + k) * 3 + "xyzabcghijklmnop" for k in range(8)),
         "def f():\n    return 1\n\n\nclass A:\n    pass\n    x = 1\n    y = 2\n",
     ],

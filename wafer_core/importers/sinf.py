@@ -2,7 +2,8 @@
 
 Source: Simplified Integrator Nested Format (SINF), a subset of the INF results files of KLA: fields
 DEVICE, LOT, WAFER, FNLOC, ROWCT, COLCT, BCEQU, DUTMS, XDIES, YDIES; ``RowData`` of two hexadecimal
-digits a die, ``__`` no die, ``@@`` a die that was not inspected. Without BCEQU, bin 01 passes.
+digits a die (three digits are decimal), ``__`` no die, ``@@`` a die that was not inspected. Without
+BCEQU, bin 01 passes.
 """
 
 from __future__ import annotations
@@ -100,10 +101,11 @@ def _die_map(fields: dict[str, str], lines: Sequence[str], limit: CellLimit) -> 
             expected=columns,
         )
     used = sorted(set().union(*rows))
-    numbers = {code: int(code, 16) if _HEX.fullmatch(code) else NO_BIN for code in used}
+    base = 10 if all(len(code) > 2 for code in used) else 16
+    numbers = {code: int(code, base) if _HEX.fullmatch(code) else NO_BIN for code in used}
     if any(value > NO_BIN for value in numbers.values()):
         raise ValueError("a bin has too many digits")
-    good = [int(code, 16) for code in re.split(r"[\s,]+", fields.get("BCEQU", "")) if code]
+    good = [int(code, base) for code in re.split(r"[\s,]+", fields.get("BCEQU", "")) if code]
     # As the specification says; a header without BCEQU is no guess of this program.
     passing = set(good or [1])
     bins = sorted({value for value in numbers.values() if value != NO_BIN} | passing)

@@ -13,6 +13,7 @@ _MIN_PLAIN_COLUMNS = 6  # with spaces between and no gaps; a table of x, y and b
 _MAX_CODES = 64
 _ROW_LABEL = re.compile(r"\s*(?:[Rr][Oo][Ww]|[Rr]|[Yy])?\s*[-+]?\d+\s*[:|]")
 _ROW = re.compile(r"[\w\s.\-*#@~+?!$%&/\\^<>()]+")
+_DECIMAL = re.compile(r"[-+]?\d+\.\d+(e[-+]?\d+)?", re.I)  # a measured value, no row of dies
 _DIE = re.compile(r"\w*[^\W_]\w*")  # a code with a letter or digit names a bin
 
 Grid = list[list[str]]
@@ -67,12 +68,21 @@ def _without_label(line: str) -> str:
 
 
 def _is_map(rows: Grid) -> bool:
-    """Whether a table looks like a wafer: few codes, two of which fill half of it."""
+    """Whether a table looks like a wafer: few codes, two of which name a third of its dies.
+
+    Words and programs have many letters, none of which is frequent, and tables of numbers have
+    decimals.
+    """
     counts = Counter(code for row in rows for code in row)
-    dies = sum(count for code, count in counts.items() if is_die(code))
-    cells = len(rows) * len(rows[0])
-    most = sum(count for _, count in counts.most_common(2))
-    return len(counts) <= _MAX_CODES and dies >= 0.2 * cells and most >= 0.5 * cells
+    dies = Counter({code: count for code, count in counts.items() if is_die(code)})
+    mixed = sum(n for code, n in counts.items() if not is_die(code) and re.search(r"[^\W_]", code))
+    cells, total = len(rows) * len(rows[0]), sum(dies.values())
+    if len(counts) > _MAX_CODES or total < 0.2 * cells or mixed > 0.05 * cells:
+        return False
+    letters = {code: count for code, count in dies.items() if not code.strip().isdigit()}
+    if len(letters) > 4 and sum(letters.values()) > 0.5 * total > max(dies.values()):
+        return False
+    return sum(count for _, count in dies.most_common(2)) >= 0.35 * total
 
 
 def _grid(lines: list[str], width: int | None) -> Grid | None:
@@ -80,7 +90,8 @@ def _grid(lines: list[str], width: int | None) -> Grid | None:
     words = [line.split() for line in lines]
     single = all(len(row) == 1 for row in words)
     if single or any(len(word) > 4 for row in words for word in row):
-        found = _characters(lines, width)
+        measured = [len(row) > 1 and any(map(_DECIMAL.fullmatch, row)) for row in words]
+        found = None if sum(measured) * 2 > len(lines) else _characters(lines, width)
     else:
         found = _separated(lines, words)
         codes = set().union(*found) if found else set()

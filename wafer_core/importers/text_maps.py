@@ -81,11 +81,12 @@ def recognises(head: bytes) -> bool:
     if b"\0" in head[:512] and head[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         return False
     lines = decode_head(head).splitlines()
-    if len(head) >= 4096:
-        lines = lines[:-1]  # cut off
+    is_cut = len(head) >= 4096
+    if is_cut:
+        lines = lines[:-1]
     header = _header(lines)
-    if len(header.fields.keys() & {"wafer", "lot", "product", "notch", "columns", "rows"}) >= 3:
-        return True
+    if is_cut and {"wafer", "lot"} <= header.fields.keys():
+        return True  # the map may follow later
     return next(find_blocks(lines, header.whole("columns")), None) is not None
 
 
