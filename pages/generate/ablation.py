@@ -216,6 +216,7 @@ def result(found: StoredAblation, name: str) -> None:
         table,
         hide_index=True,
         key=f"benefit_table_{name}",
+        placeholder="–",
         column_config={
             "class": st.column_config.TextColumn(t_raw("class")),
             "test wafers": st.column_config.NumberColumn(t_raw("test wafers")),

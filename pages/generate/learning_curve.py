@@ -251,6 +251,7 @@ def _table(table: pd.DataFrame, file: str, name: str) -> None:
         table,
         hide_index=True,
         key=f"learning_curve_{file}_table_{name}",
+        placeholder="–",
         column_config={column: titles[column] for column in table.columns},
     )
     downloads.csv(table, f"{name}-{file}.csv", f"learning_curve_{file}_csv_{name}")

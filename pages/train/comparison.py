@@ -109,6 +109,7 @@ def _per_class(found: RunComparison, first: ModelRun, second: ModelRun) -> None:
     st.dataframe(
         table,
         key="train_compare_classes",
+        placeholder="–",
         hide_index=True,
         column_config={
             "class": st.column_config.TextColumn(t_raw("class")),

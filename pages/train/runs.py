@@ -188,6 +188,7 @@ def _table(every: Sequence[ModelRun], current: str | None) -> None:
     st.dataframe(
         table,
         key="train_runs",
+        placeholder="–",
         hide_index=True,
         height="content" if len(every) <= 6 else 260,
         column_config={

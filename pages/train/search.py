@@ -141,6 +141,7 @@ def _trials(state: JobState) -> None:
     st.dataframe(
         table,
         key=f"search_table_{state.id}",
+        placeholder="–",
         hide_index=True,
         height="content" if len(trials) <= 8 else 320,
         column_config={
