@@ -5,8 +5,6 @@ BinCodeMap, BinDefinition, BinCode); SEMI G85, Specification for Map Data Format
 Data, Row). Rows of an array are those of a drawing, from top to bottom and from left to right;
 OriginLocation and AxisDirection say how coordinates run. Orientation 0 is the notch at the bottom,
 90 on the left.
-
-The file is untrusted: no document type, no entities, limits on size, depth and number of elements.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import numpy as np
 
@@ -31,7 +29,6 @@ from wafer_core.importers.fab_files import (
     CellLimit,
     character_bin,
     decode_head,
-    decode_text,
     guarded,
     iso_time,
     number,
@@ -39,18 +36,15 @@ from wafer_core.importers.fab_files import (
     whole,
 )
 from wafer_core.importers.items import MEGA
+from wafer_core.importers.untrusted_xml import parse_untrusted
 from wafer_core.messages import Message, counted, message
 
 _MAX_BYTES = 24 * MEGA
-_MAX_ELEMENTS, _MAX_DEPTH = 500_000, 50
-_DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
-_FORBIDDEN = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.I)
 _ROOT = re.compile(r"<(?:\w+:)?(MapData|SubstrateMaps?|Maps?)[\s>]")
 _WIDTHS = {"ascii": 1, "decimal": 3, "hexadecimal": 2, "integer2": 4}  # characters of a die
 _WAFERS = ("wafer", "frame", "panel")  # a frame holds a wafer
 _PASS, _FAIL = ("PASS", "GOOD"), ("FAIL", "BAD")
 _NO_DIE = ("NULL", "REFERENCE", "SKIP", "EDGE", "UGLY")  # other values of BinQuality
-Element = ElementTree.Element
 
 
 def recognises(head: bytes) -> bool:
@@ -73,14 +67,7 @@ def read(data: bytes, name: str) -> list[DieMap]:
     Raises:
         PictureError: Damaged, or with a document type or entities, or without a map.
     """
-    text = _declared(data)
-    if _FORBIDDEN.search(text):
-        raise PictureError(
-            "{file}: XML with a document type (DOCTYPE) or entities is not opened for security; "
-            "remove that line and add the file again.",
-            file=name,
-        )
-    root = _parsed(text, name)
+    root = parse_untrusted(data, name)
     limit = CellLimit(name)
     maps = [*_e142(root, limit), *_g85(root, limit)]
     if not maps:
@@ -89,52 +76,6 @@ def read(data: bytes, name: str) -> list[DieMap]:
             file=name,
         )
     return maps
-
-
-def _declared(data: bytes) -> str:
-    """The text, in the encoding that the declaration names if Python knows it."""
-    named = re.match(rb"[^>]{0,80}?encoding\s*=\s*[\"']([\w.-]{1,20})[\"']", data[:100])
-    if named and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        try:
-            return data.decode(named[1].decode("ascii")).lstrip("\ufeff")
-        except (LookupError, UnicodeError):
-            pass
-    return decode_text(data)
-
-
-class _Limited(ElementTree.TreeBuilder):
-    """Builds the tree, within limits, without namespaces."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements = self.depth = 0
-
-    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
-        self.elements += 1
-        self.depth += 1
-        if self.elements > _MAX_ELEMENTS or self.depth > _MAX_DEPTH:
-            raise ValueError("too many elements")
-        return super().start(
-            tag.rpartition("}")[2], {key.rpartition("}")[2]: value for key, value in attrs.items()}
-        )
-
-    def end(self, tag: str, /) -> Element:
-        self.depth -= 1
-        return super().end(tag.rpartition("}")[2])
-
-
-def _parsed(text: str, name: str) -> Element:
-    parser = ElementTree.XMLParser(target=_Limited())
-    # Without the declaration the parser takes the text as it is, whatever encoding that names.
-    begin = _DECLARATION.match(text)
-    try:
-        parser.feed(text[begin.end() if begin else 0 :])
-        root: Element = parser.close()
-    except ElementTree.ParseError as exc:
-        raise PictureError(
-            "{file} is not whole XML ({reason}); export it again.", file=name, reason=str(exc)
-        ) from exc
-    return root
 
 
 @dataclass

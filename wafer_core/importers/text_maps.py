@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from wafer_core.errors import PictureError
 from wafer_core.importers.die_grids import (
@@ -30,50 +29,16 @@ from wafer_core.importers.fab_files import (
     iso_time,
     number,
     ratio,
-    whole,
 )
 from wafer_core.importers.items import MEGA
 from wafer_core.importers.text_grids import Block, Grid, find_blocks, is_die
+from wafer_core.importers.text_headers import Header, is_field, read_header
 from wafer_core.messages import Message, listed, message
 
-_KEYS = {
-    "wafer": ("wafer id", "wafer no", "wafer number", "wafer name", "wafer", "waferid", "웨이퍼"),
-    "lot": ("lot id", "lot no", "lot number", "lot name", "lot", "lotid", "wafer lots", "로트"),
-    "product": ("device name", "device id", "device", "product id", "product", "part type", "제품"),
-    "tester": ("tester id", "tester", "machine no", "machine", "prober id", "prober", "equipment"),
-    "time": ("meas time", "test date", "test time", "start time", "date", "time", "end time"),
-    "notch": ("flat notch", "notch", "flat", "fnloc", "flat location", "notch location"),
-    "columns": ("map column", "map columns", "columns", "column", "cols", "ncols", "colct"),
-    "rows": ("map row", "map rows", "rows", "row", "nrows", "nlines", "rowct"),
-    "die width": ("dice sizex", "die size x", "die width", "index x", "xdies", "x size"),
-    "die height": ("dice sizey", "die size y", "die height", "index y", "ydies", "y size"),
-    "tested": ("total tested", "total die", "total dies", "gross die", "gross dies", "tested"),
-    "passed": ("total pass", "pass die", "pass dies", "good dies", "number of good dies", "passed"),
-    "pass bins": ("good die", "good bin", "good bins", "pass bin", "pass bins", "bcequ", "pasbin"),
-    "no die": ("reference die", "null bin", "nulbc", "no die"),
-}
-_MEANING = {key: meaning for meaning, keys in _KEYS.items() for key in keys}
 _MAX_BYTES = 16 * MEGA
-_FIELD = re.compile(r"([^\W\d][^:=]{0,40})[:=](.*)")
-_UNMARKED = re.compile(r"(product|lot|wafer|device|date|notch|flat)[\s-](.*)", re.I)
 _DEFAULT_CODES = {"1", "01", "001", "P", "G"}  # pass, unless the header says otherwise
-_BIN_FIELD = re.compile(r"bin\s*0*(\w{1,4})", re.I)
 _GOOD = re.compile(r"\b(pass|good)\b", re.I)
 _BAD = re.compile(r"\b(fail|bad|reject)\b", re.I)
-
-
-@dataclass
-class _Header:
-    """What the lines around a map say: texts by meaning, and names of bins by code."""
-
-    fields: dict[str, str]
-    bins: dict[str, str]
-
-    def text(self, meaning: str) -> str:
-        return self.fields.get(meaning, "")
-
-    def whole(self, meaning: str) -> int | None:
-        return whole(self.text(meaning).replace(",", "").split(" ")[0])
 
 
 def recognises(head: bytes) -> bool:
@@ -84,7 +49,7 @@ def recognises(head: bytes) -> bool:
     is_cut = len(head) >= 4096
     if is_cut:
         lines = lines[:-1]
-    header = _header(lines)
+    header = read_header(lines)
     if is_cut and {"wafer", "lot"} <= header.fields.keys():
         return True  # the map may follow later
     return next(find_blocks(lines, header.whole("columns")), None) is not None
@@ -105,7 +70,7 @@ def read(data: bytes, name: str) -> list[DieMap]:
         PictureError: There is no table of codes, or it is cut off.
     """
     lines = decode_text(data).splitlines()
-    blocks = list(find_blocks(lines, _header(lines).whole("columns")))
+    blocks = list(find_blocks(lines, read_header(lines).whole("columns")))
     if not blocks:
         raise PictureError(
             "{file}: no table of die codes was found; a text map has one line for each row of "
@@ -124,7 +89,7 @@ def _check_is_no_row(block: Block, line: str, place: int, name: str) -> None:
 
     Without it the map would be read as two wafers, or as a smaller one.
     """
-    if len(line.rstrip()) == block.length and _FIELD.fullmatch(line.strip()) is None:
+    if len(line.rstrip()) == block.length and not is_field(line):
         raise PictureError(
             "{file}: line {line:,} looks like a damaged row of the map; export the file again.",
             file=name,
@@ -132,7 +97,7 @@ def _check_is_no_row(block: Block, line: str, place: int, name: str) -> None:
         )
 
 
-def _with_headers(blocks: Sequence[Block], lines: Sequence[str]) -> Iterator[tuple[Block, _Header]]:
+def _with_headers(blocks: Sequence[Block], lines: Sequence[str]) -> Iterator[tuple[Block, Header]]:
     """Each map with the lines before it; the last one also with those after it.
 
     What a header does not say holds on from the map before, but not its numbers of dies.
@@ -141,31 +106,14 @@ def _with_headers(blocks: Sequence[Block], lines: Sequence[str]) -> Iterator[tup
     inherited: dict[str, str] = {}
     for block in blocks:
         after = lines[block.after :] if block is blocks[-1] else []
-        header = _header([*lines[begin : block.first], *after])
+        header = read_header([*lines[begin : block.first], *after])
         header.fields = {**inherited, **header.fields}
         inherited = {k: v for k, v in header.fields.items() if k not in ("tested", "passed")}
         begin = block.after
         yield block, header
 
 
-def _header(lines: Sequence[str]) -> _Header:
-    header = _Header({}, {})
-    for line in lines:
-        text = line.strip()
-        found = _FIELD.fullmatch(text) or _UNMARKED.fullmatch(text)
-        value = "" if found is None else found[2].strip()
-        if found is None or not value:
-            continue
-        key = re.sub(r"[^\w]+|_", " ", found[1]).strip().lower()
-        named = _BIN_FIELD.fullmatch(key)
-        if named and not re.fullmatch(r"[\d\s.,%]+", value):
-            header.bins[named[1]] = value
-        elif key in _MEANING:
-            header.fields.setdefault(_MEANING[key], value)
-    return header
-
-
-def _die_map(block: Block, header: _Header, limit: CellLimit) -> DieMap:
+def _die_map(block: Block, header: Header, limit: CellLimit) -> DieMap:
     check_rows(block.rows, header.whole("rows"), limit.name)
     counts = Counter(code for row in block.rows for code in row)
     notes: list[Message] = []
@@ -187,18 +135,18 @@ def _die_map(block: Block, header: _Header, limit: CellLimit) -> DieMap:
     return notch_down(found)
 
 
-def _notch(header: _Header) -> str | None:
+def _notch(header: Header) -> str | None:
     text = header.text("notch")
     return side_of_word(text) or side_of_degrees(text)
 
 
-def _size(header: _Header, meaning: str) -> float | None:
+def _size(header: Header, meaning: str) -> float | None:
     words = header.text(meaning).split()
     return number(words[0]) if words else None
 
 
 def _empty_codes(
-    rows: Grid, counts: Counter[str], header: _Header, notes: list[Message]
+    rows: Grid, counts: Counter[str], header: Header, notes: list[Message]
 ) -> set[str]:
     """Codes of positions without a die."""
     empty = {code for code in counts if not is_die(code)}
@@ -250,7 +198,7 @@ def _numbers(counts: Counter[str]) -> Iterator[tuple[str, int]]:
 
 
 def _table(
-    counts: Counter[str], numbers: Mapping[str, int], header: _Header, notes: list[Message]
+    counts: Counter[str], numbers: Mapping[str, int], header: Header, notes: list[Message]
 ) -> tuple[Bin, ...]:
     """The bins, and which pass: by the header, by its numbers of dies, else bin 1 or the letter P.
 
@@ -299,7 +247,7 @@ def _by_code(bins: Mapping[str, str], dies: Mapping[str, int]) -> Iterator[tuple
 def _passing(
     dies: Mapping[str, int],
     numbers: Mapping[str, int],
-    header: _Header,
+    header: Header,
     passed: int | None,
     notes: list[Message],
 ) -> set[int] | None:
@@ -333,7 +281,7 @@ def _passing(
     return {numbers[most]}
 
 
-def _stated_codes(dies: Mapping[str, int], header: _Header) -> list[str]:
+def _stated_codes(dies: Mapping[str, int], header: Header) -> list[str]:
     """Codes that the header names as passing: “1, 2”, “Bin 1”, or “123” of one character each."""
     words = set(_bin_codes(header.text("pass bins")))
     width = max((len(code.strip()) for code in dies), default=1)
