@@ -15,7 +15,7 @@ from wafer_core.workflows import submit
 project = layout.start("Home")
 home = workspace.workspace_path()
 
-st.title(t("Teach a computer your wafer defect patterns"))
+st.title(t("Teach a computer your wafer defect patterns"), anchor=False)
 guards.show_lost_project()
 
 if project is not None:
@@ -30,10 +30,10 @@ if project is not None:
 # -- an answer at once, and the demo ---------------------------------------------------------------
 
 left, right = st.columns([5, 2], gap="medium")
-with left.container(border=True):
-    answer.panel()
-with right.container(border=True):
-    st.subheader(t("Try the demo"))
+with left.container(border=True, height="stretch"):
+    answer.panel(home)
+with right.container(border=True, height="stretch"):
+    st.subheader(t("Try the demo"), anchor=False)
     st.caption(
         t(
             "A project of {count} simulated wafers with the nine patterns of WM-811K. A model is "
@@ -61,7 +61,7 @@ with bring.container(border=True, height="stretch"):
 
 active = [state for state in jobs.list_jobs(home) if state.is_active]
 if active:
-    st.header(t("Active jobs"))
+    st.header(t("Active jobs"), anchor=False)
     for state in active:
         place = escape(loaders.project_name(state.project_path))
         text = jobs_panel.status_text(state)

@@ -139,6 +139,15 @@ def test_too_many_classes_are_refused_before_anything_is_stored(project: Project
     assert sorted(path.name for path in (project.path / "classes").iterdir()) == ["alpha"]
 
 
+def test_a_project_that_is_deleted_meanwhile_does_not_come_back(project: Project) -> None:
+    with pictures.Staging(project) as staging:
+        staging.add("Beta", pictures.NewPicture(marked(30), "a.png"))
+        shutil.rmtree(project.path)
+        with pytest.raises((ProjectError, StorageError)):
+            staging.commit()
+    assert not project.path.exists()
+
+
 class Killed(BaseException):
     """The process ends here."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
@@ -275,6 +276,20 @@ def test_download_and_bring_back(trained: Project, home: Path, downloads: dict[s
     again = Project.open(home / at.query_params["project"])
     assert [c.name for c in again.classes()] == ["Alpha", "Beta", "Gamma"]
     assert len(models.runs(again)) == 1
+
+
+def test_a_project_dropped_anywhere_is_offered_for_import(trained: Project, home: Path) -> None:
+    stream = io.BytesIO()
+    workspace.export_zip(trained, stream)
+    shutil.rmtree(trained.path)
+    at = drop(visit("home"), "home", ("small.zip", stream.getvalue()))
+    assert r"small\.zip is a project of Teachable Wafer." in texts(at)
+    run(at.button(key="home_discard_dropped").click())
+    assert "home_import_dropped" not in keys(at.button)
+    drop(at, "home", ("small.zip", stream.getvalue()))
+    run(at.button(key="home_import_dropped").click())
+    assert [t.value for t in at.title] == ["Classes"]
+    assert [p.name for p in workspace.list_projects(home)] == ["Small"]
 
 
 @pytest.mark.parametrize(

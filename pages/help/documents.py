@@ -143,7 +143,7 @@ def blocks(section: Section, folder: Path, query: str) -> Iterator[str | tuple[P
                 yield _markdown("\n".join(text), query)
                 text = []
             yield path, picture[1]
-    if text:
+    if any(text):
         yield _markdown("\n".join(text), query)
 
 

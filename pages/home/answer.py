@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from pages.home import projects
 from pages.shared import bars, drop_zone, gallery, loaders, rejected, thumbnails
 from pages.shared.words import t, t_raw
 from wafer_core import drawing
@@ -43,18 +45,24 @@ class Answer:
     shown: int = 0
 
 
-def panel() -> None:
-    """The drop zone, three samples to click, and the answer."""
+def panel(home: Path) -> None:
+    """The drop zone, three samples to click, and the answer.
+
+    Args:
+        home: The workspace.
+    """
     files = drop_zone.drop_zone(
         "home_files",
         t_raw("Drop a wafer map here to see what it shows"),
         t_raw("Drop the wafer to see what it shows"),
     )
     if files:
-        found = scan([Upload(file.name, file.getvalue()) for file in files])
-        _answer(found.candidates, found.rejected)
+        if not projects.keep_if_project(files):
+            found = scan([Upload(file.name, file.getvalue()) for file in files])
+            _answer(found.candidates, found.rejected)
         drop_zone.taken()
         st.rerun()
+    projects.offer_dropped(home)
     answer: Answer | None = st.session_state.get(_KEY)
     if answer is None:
         text, samples = st.columns([4, 5], gap="medium", vertical_alignment="center")
@@ -153,6 +161,10 @@ def verdict(prediction: Prediction) -> str:
     fields: dict[str, Any] = {"label": prediction.label, "share": prediction.probability}
     if prediction.verdict == predict.CONFIDENT:
         return t("This looks like {label} ({share:.1%})", **fields)
+    if prediction.unknown_score >= predict.NOT_A_WAFER:
+        return t("This does not look like a wafer map")
+    if prediction.verdict == predict.UNKNOWN:
+        return t("This is unlike the wafers that the model knows")
     return t("Probably {label} ({share:.1%}), please review", **fields)
 
 
@@ -161,6 +173,8 @@ def explanation(prediction: Prediction) -> str:
     pattern = demo.DESCRIPTIONS.get(prediction.label, "")
     if prediction.verdict == predict.CONFIDENT:
         return t(pattern) if pattern else ""
+    if prediction.verdict == predict.UNKNOWN and prediction.reason is not None:
+        return t(prediction.reason)
     return t(
         "Below {threshold:.0%} the model is not sure enough; a person should look at the wafer.",
         threshold=predict.REVIEW_BELOW,

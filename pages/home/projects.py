@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import re
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -16,6 +21,7 @@ from wafer_core.errors import ProjectError
 from wafer_core.messages import N_
 
 _TRASHED = "home_trashed"  # session state: id and name of the project deleted last
+_DROPPED = "home_dropped_project"  # session state: name and content of a zip
 ACTIONS = {
     "rename": N_("Rename"),
     "duplicate": N_("Duplicate"),
@@ -34,7 +40,7 @@ def panel(home: Path, open_project: Project | None) -> None:
     """All projects, and the trash."""
     projects, trash = workspace.list_projects(home), workspace.list_trash(home)
     if projects or trash:
-        st.header(t("Projects"))
+        st.header(t("Projects"), anchor=False)
     if trashed := st.session_state.get(_TRASHED):
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(t("“{name}” is in the trash.", name=trashed[1]))
@@ -174,7 +180,7 @@ def _download(info: ProjectInfo) -> None:
 def new_project(home: Path, is_primary: bool) -> None:
     """The form for a new project."""
     with st.form("home_create", border=False):
-        st.subheader(t("New project"))
+        st.subheader(t("New project"), anchor=False)
         name = st.text_input(
             t("Name"),
             placeholder=t_raw("Line 3, March"),
@@ -188,13 +194,55 @@ def new_project(home: Path, is_primary: bool) -> None:
 
 def import_project(home: Path) -> None:
     """The upload of a project that was downloaded here or on another server."""
-    st.subheader(t("Import a project"))
+    st.subheader(t("Import a project"), anchor=False)
     file = st.file_uploader(
         t("A project downloaded from Teachable Wafer (.zip)"), type="zip", key="home_zip"
     )
     if file is not None and st.button(t("Import this project"), key="home_import"):
         with guards.show_errors(), st.spinner(t("Checking and unpacking …")):
             open_and_go(workspace.import_zip(home, file, file.name))
+
+
+def keep_if_project(files: Sequence[Any]) -> bool:
+    """Keep a dropped file that is a downloaded project, to offer its import.
+
+    Args:
+        files: Streamlit's uploaded files.
+
+    Returns:
+        Whether there is one.
+    """
+    for file in files:
+        if file.name.lower().endswith(".zip"):
+            with contextlib.suppress(zipfile.BadZipFile, OSError, ValueError):
+                names = zipfile.ZipFile(file).namelist()
+                if any(re.fullmatch(r"[^/]+/project\.json", name) for name in names):
+                    st.session_state[_DROPPED] = (file.name, file.getvalue())
+                    return True
+    return False
+
+
+def offer_dropped(home: Path) -> None:
+    """Offer the import of a project that was dropped on the page."""
+    dropped: tuple[str, bytes] | None = st.session_state.get(_DROPPED)
+    if dropped is None:
+        return
+    name, data = dropped
+    st.info(t("{file} is a project of Teachable Wafer.", file=name), icon=":material/folder_zip:")
+    with st.container(horizontal=True):
+        wants_import = st.button(
+            t("Import this project"), key="home_import_dropped", type="primary"
+        )
+        st.button(t("Discard"), key="home_discard_dropped", on_click=_forget_dropped)
+    if wants_import:
+        with guards.show_errors(), st.spinner(t("Checking and unpacking …")):
+            imported = workspace.import_zip(home, data, name)
+            _forget_dropped()
+            open_and_go(imported)
+
+
+def _forget_dropped() -> None:
+    st.session_state.pop(_DROPPED, None)
 
 
 def footer(home: Path) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from wafer_core import files, names
-from wafer_core.data import trash
+from wafer_core.data import commits, trash
 from wafer_core.data.manifest import (
     PictureRecord,
     class_folder,
@@ -268,12 +268,13 @@ def discard(project: Project, run_id: str) -> None:
 
 
 def open_project(path: Path) -> Project:
-    """Open a project, and complete the imports that an interrupted process began.
+    """Open a project, and complete the changes and imports that an interrupted process began.
 
     Raises:
         ProjectError: It does not exist, cannot be read, is damaged, or a newer version wrote it.
     """
     project = Project.open(path)
+    commits.finish_if_free(path)
     complete(project)
     return project
 
@@ -287,7 +288,7 @@ def complete(project: Project) -> int:
         return 0
     count = 0
     try:
-        with files.lock(project.path / ".lock", timeout=0.0):
+        with files.lock(project.path / ".lock", timeout=0.0), project.lock():
             for run_id, state in sorted(_states(project).items()):
                 if state in (PENDING, UNDOING):
                     run = _read(project, run_id, state)
@@ -341,11 +342,14 @@ def _apply(project: Project, run: ImportRun) -> ImportRun:
         if not (root / "class.json").exists():
             if c.new is None:  # deleted before an interrupted import was completed
                 continue
+            with files.storage_errors(root):  # never the project itself: it may be deleted
+                root.parent.mkdir(exist_ok=True)
+                root.mkdir(exist_ok=True)
             files.write_json(root / "class.json", c.new.to_json())
         present = list(read_manifest(root / "originals").records)
         known, taken = {r.sha for r in present}, {r.file for r in present}
         with files.storage_errors(root):
-            (root / "originals").mkdir(parents=True, exist_ok=True)
+            (root / "originals").mkdir(exist_ok=True)
             for record in c.records:
                 if record.sha not in known and record.file not in taken:
                     target = root / "originals" / record.file
