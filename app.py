@@ -55,7 +55,7 @@ create, bring = st.columns(2, gap="medium")
 with create.container(border=True, height="stretch"):
     projects.new_project(home, is_primary=False)
 with bring.container(border=True, height="stretch"):
-    projects.import_project(home)
+    projects.how_to_import()
 
 # -- jobs and disk ---------------------------------------------------------------------------------
 

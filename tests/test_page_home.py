@@ -16,7 +16,6 @@ from browsing import (
     keys,
     labelled,
     left_out,
-    png,
     refused,
     run,
     tab,
@@ -53,7 +52,7 @@ def test_an_empty_workspace_says_what_to_do(home: Path) -> None:
     assert [t.value for t in at.title] == ["Teach a computer your wafer defect patterns"]
     assert keys(at.button) == {"home_demo", labelled(at.button, "Create").key}
     assert keys(at.text_input) == {"home_name"}
-    assert {key.rpartition("_")[0] for key in keys(at.file_uploader)} == {"home_files", "home"}
+    assert {key.rpartition("_")[0] for key in keys(at.file_uploader)} == {"home_files"}
     assert "Click a sample" in texts(at)
     assert [h.value for h in at.header] == []
     assert not home.exists()
@@ -270,8 +269,8 @@ def test_download_and_bring_back(trained: Project, home: Path, downloads: dict[s
     shutil.rmtree(home)
     at = visit("home")
     (packed,) = downloads.values()
-    run(at.file_uploader(key="home_zip").upload("small.zip", packed))
-    run(at.button(key="home_import").click())
+    drop(at, "home", ("small.zip", packed))
+    run(at.button(key="home_import_dropped").click())
     assert [t.value for t in at.title] == ["Classes"]
     again = Project.open(home / at.query_params["project"])
     assert [c.name for c in again.classes()] == ["Alpha", "Beta", "Gamma"]
@@ -293,21 +292,28 @@ def test_a_project_dropped_anywhere_is_offered_for_import(trained: Project, home
 
 
 @pytest.mark.parametrize(
-    ("data", "sentence"),
+    ("members", "sentence"),
     [
-        (b"no zip at all", "not a zip"),
-        (zipped({"Center/1.png": png(1)}), "does not belong in a project"),
-        (zipped({"../evil/project.json": b"{}"}), "does not belong in a project"),
-        (zipped({"top/classes/a/class.json": b"{}"}), "holds no project"),
-        (zipped({"top/project.json": b"[1"}), r"project\.json"),
+        ({"top/project.json": b"[1"}, "is damaged"),
+        ({"top/project.json": b"{}", "top/../../evil/x.json": b""}, "does not belong in a project"),
+        ({"top/project.json": b'{"schema": 1, "name": 5}'}, "is damaged"),
+        ({"top/project.json": b"{}", "other/project.json": b"{}"}, "strange"),
     ],
 )
-def test_a_zip_that_is_no_project_is_refused(home: Path, data: bytes, sentence: str) -> None:
-    at = visit("home")
-    run(at.file_uploader(key="home_zip").upload("strange.zip", data))
-    assert sentence in refused(at.button(key="home_import").click())
+def test_a_project_that_cannot_be_used_is_refused(
+    home: Path, members: dict[str, bytes], sentence: str
+) -> None:
+    at = drop(visit("home"), "home", ("strange.zip", zipped(members)))
+    assert sentence in refused(at.button(key="home_import_dropped").click())
     assert workspace.list_projects(home) == []
     assert not (home.parent / "evil").exists()
+
+
+@pytest.mark.parametrize("data", [b"no zip at all", zipped({"top/classes/a/class.json": b"{}"})])
+def test_a_zip_that_is_no_project_gets_a_sentence(home: Path, data: bytes) -> None:
+    at = drop(visit("home"), "home", ("strange.zip", data))
+    assert "home_import_dropped" not in keys(at.button)
+    assert any("strange.zip" in sentence for sentence in left_out(at))
 
 
 def test_a_damaged_project_is_shown_with_the_remedy_and_the_others_work(

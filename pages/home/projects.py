@@ -58,7 +58,8 @@ def _row(home: Path, info: ProjectInfo, is_open: bool) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch", gap=None):
             name = f"**{escape(info.name)}**"
-            st.markdown(f"{name} · {t('open')}" if is_open else name)
+            opened = t("open")
+            st.markdown(f"{name} · {opened}" if is_open else name)
             if info.can_open:
                 st.caption(_facts(info))
             if info.damage is not None:
@@ -192,15 +193,15 @@ def new_project(home: Path, is_primary: bool) -> None:
                 open_and_go(workspace.create_project(home, name))
 
 
-def import_project(home: Path) -> None:
-    """The upload of a project that was downloaded here or on another server."""
+def how_to_import() -> None:
+    """Where to drop a project that was downloaded here or on another server."""
     st.subheader(t("Import a project"), anchor=False)
-    file = st.file_uploader(
-        t("A project downloaded from Teachable Wafer (.zip)"), type="zip", key="home_zip"
+    st.markdown(
+        t(
+            "Drop the .zip file of a downloaded project anywhere on this page, or choose it with "
+            "*Browse files* above."
+        )
     )
-    if file is not None and st.button(t("Import this project"), key="home_import"):
-        with guards.show_errors(), st.spinner(t("Checking and unpacking …")):
-            open_and_go(workspace.import_zip(home, file, file.name))
 
 
 def keep_if_project(files: Sequence[Any]) -> bool:
