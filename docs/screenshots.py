@@ -214,11 +214,12 @@ def translation(language: str) -> Callable[[str], str]:
     return gettext.GNUTranslations(compiled).gettext
 
 
-def demo_project(home: Path, language: str) -> Project:
-    """The demo project, not trained yet."""
+def translate_names(project: Project, language: str) -> None:
+    """Name the demo project and describe its classes in a language."""
     text = translation(language)
-    described = {name: text(sentence) for name, sentence in demo.DESCRIPTIONS.items()}
-    return demo.make_demo(home, text(demo.TITLE), described)
+    project.rename(text(demo.TITLE))
+    for c in project.classes():
+        project.describe_class(c.slug, text(demo.DESCRIPTIONS[c.name]))
 
 
 def work(project: Project, workflow: str, parameters: Mapping[str, Any]) -> None:
@@ -331,7 +332,8 @@ def make_documents(language: str, theme: str, out: Path, kept: Path | None = Non
     """
     with workspace_folder(kept) as home, running(home) as url, browser() as chromium:
         old = workspace.list_projects(home)
-        project = Project.open(old[0].path) if old else demo_project(home, language)
+        project = Project.open(old[0].path) if old else demo.make_demo(home)
+        translate_names(project, language)
         if not old:
             run_everything(project)
         with camera(chromium, url, language, theme) as shot:
@@ -361,7 +363,7 @@ def make_states(
         wafer = simulator.simulate_many("Scratch", 1, 5)[0]
         pictures.add_originals(one, one.add_class("Scratch").slug, [pictures.NewPicture(wafer)])
         take("one", one.path.name)
-        many = demo_project(home, "en")
+        many = demo.make_demo(home)
         take("many", many.path.name)
         run_everything(many)
         take("run", many.path.name)

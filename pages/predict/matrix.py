@@ -9,6 +9,7 @@ import streamlit as st
 from pages.predict import state as states
 from pages.predict.state import PredictState
 from pages.shared import figures, layout
+from pages.shared.charts import chart
 from pages.shared.words import chart_text, t, t_raw, tn
 from wafer_core import plots
 from wafer_core.data.folder_names import FolderMatch
@@ -39,12 +40,11 @@ def matrix_view(state: PredictState, batch: LabelledBatch, match: FolderMatch) -
     colour = layout.text_colour()
     labels = [chart_text(name) for name in names]
     figure = plots.confusion(batch.scores.confusion, labels, text=colour, translate=t_raw)
-    st.plotly_chart(
-        figure.update_layout(height=_HEIGHT, font={"color": colour} if colour else {}),
-        key="predict_confusion",
+    chart(
+        figure.update_layout(height=_HEIGHT),
+        "predict_confusion",
         on_select=choose,
         selection_mode="points",
-        config={"displayModeBar": False},
     )
 
 

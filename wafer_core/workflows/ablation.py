@@ -323,7 +323,7 @@ def _notes_on_sources(sources: Sources, data: StudyData) -> list[Message]:
                 message(
                     "No {origin} wafers of {names} are stored. They were made for this study with "
                     "default settings and are not kept.",
-                    origin=origin,
+                    origin=Message(origin),
                     names=listed(fresh, most=len(fresh)),
                 )
             )
