@@ -51,8 +51,8 @@ def choose_run(project: Project, runs: list[ModelRun]) -> ModelRun:
     run = by_key[key]
     changes = [] if run is SHIPPED else loaders.model_changes(project, run.run)
     if changes:
-        told = "; ".join(t(change) for change in changes[:2])
-        st.caption(f":orange[:material/update: {t('Out of date:')} {told}]")
+        told = " ".join((t("Out of date:"), "; ".join(t(change) for change in changes[:2])))
+        st.caption(f":orange[:material/update: {told}]")
     return run
 
 

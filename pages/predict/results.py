@@ -25,6 +25,7 @@ _LIST_ONE = "max(24rem, calc(100vh - 16.5rem))"
 _LIST_MANY = "max(20rem, calc(100vh - 25.5rem))"
 _STYLE = """<style>
 .stMainBlockContainer {padding-bottom: 1rem}
+@media (min-width: 1200px) {.st-key-predict_top {flex-wrap: nowrap}}
 .st-key-predict_results {container-type: inline-size}
 .st-key-predict_results [data-testid="stElementContainer"] > .stHtml {line-height: 1.25}
 @container (max-width: 680px) {
