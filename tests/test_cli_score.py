@@ -113,7 +113,7 @@ def test_a_stored_run_is_scored_and_keeps_its_scores(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [generated] = synthetic.runs(project, "center", "generated")
-    assert synthetic.stored_scores(project, "center", generated) == {}
+    assert synthetic.stored_scores(generated) == {}
     code, value, err = call(capsys, "--project", project.path, "--class", "center")
     assert code == 0, err
     assert (value["class"], value["run"], value["pictures"]) == ("Center", generated.run, 10)
@@ -121,7 +121,7 @@ def test_a_stored_run_is_scored_and_keeps_its_scores(
     assert value["counts"]["training"] == parts.count("train")
     assert value["counts"]["held_out"] == len(parts) - parts.count("train")
     assert value["sentence"] in err
-    stored = synthetic.stored_scores(project, "center", generated)
+    stored = synthetic.stored_scores(generated)
     assert {name: in_english(each.values) for name, each in stored.items()} == {"wafernet": value}
     assert synthetic.runs(project, "center", "generated") == (generated,)
     [state] = list_jobs(project.path)
@@ -212,7 +212,7 @@ def test_the_scores_of_generate_are_returned_and_stored(
     [entry] = json.loads(capsys.readouterr().out.splitlines()[-1])["classes"]
     assert code == 0
     run = synthetic.runs(project, "center", "augmented")[-1]
-    kept = in_english(synthetic.stored_scores(project, "center", run)["wafernet"].values)
+    kept = in_english(synthetic.stored_scores(run)["wafernet"].values)
     assert kept == entry["scores"]
     assert entry["sentence"] == kept["sentence"]
     assert entry["class_agreement"] == kept["scores"]["agreement"]["value"]

@@ -457,14 +457,14 @@ def test_damaged_scores_are_skipped(project: Project) -> None:
     run = synthetic.find_run(project, "alpha", name)
     score = {"title": "KID", "better": "lower", "value": 0.1, "details": {"made": None}}
     good = {"features": "wafernet", "scores": {"kid": score}, "sentence": "Close.", "seconds": 1}
-    synthetic.write_scores(project, "alpha", run, good)
+    synthetic.write_scores(run, good)
     for number, bad in enumerate(
         ([], {}, {**good, "scores": []}, {**good, "scores": {"kid": 5}}, {**good, "seconds": "x"},
          changed(good, "scores.kid.value", "x"), changed(good, "scores.kid.better", "up"))
     ):  # fmt: skip
         folder = synthetic.run_folder(project, "alpha", "generated", name)
         (folder / f"scores-bad{number}.json").write_text(json.dumps(bad))
-    found = synthetic.stored_scores(project, "alpha", run)
+    found = synthetic.stored_scores(run)
     assert {key: dict(scored.values) for key, scored in found.items()} == {"wafernet": good}
 
 

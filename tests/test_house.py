@@ -34,6 +34,7 @@ GROUND = {
     "names",
     "parameters",
     "plots",
+    "process",
     "progress",
     "sampling",
 }

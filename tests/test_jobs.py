@@ -37,7 +37,7 @@ from wafer_core.jobs import launch as launch_module
 from wafer_core.jobs import state as state_module
 from wafer_core.jobs.context import Heartbeat
 from wafer_core.jobs.events import EVENTS_FILE, EventWriter, read_from
-from wafer_core.jobs.process import ProcessId
+from wafer_core.process import ProcessId
 from wafer_core.jobs.queue import Place, device_turn
 from wafer_core.messages import Message, message
 from wafer_core.workflows.context import WorkflowContext

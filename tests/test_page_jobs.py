@@ -11,7 +11,7 @@ from wafer_core import jobs
 from wafer_core.data import workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
-from wafer_core.jobs.process import ProcessId
+from wafer_core.process import ProcessId
 from wafer_core.workflows import submit
 
 

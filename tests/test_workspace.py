@@ -143,7 +143,7 @@ def test_download_and_upload_keep_every_kind_of_file(tmp_path: Path, project: Pr
         project, "scratch", "generated", [synthetic.SyntheticPicture(marked(7))], {}
     )
     made = synthetic.find_run(project, "scratch", run)
-    synthetic.write_scores(project, "scratch", made, {"features": "wafernet", "scores": {}})
+    synthetic.write_scores(made, {"features": "wafernet", "scores": {}})
     studies.save(project, "learning_curve", {"points": [1, 2]}, dataset.freeze(project))
     presets.save_preset(project, "밤 근무", {"epochs": 3}, {})
     folder = project.models_path / "run-1"
@@ -153,7 +153,7 @@ def test_download_and_upload_keep_every_kind_of_file(tmp_path: Path, project: Pr
         ("report", report),
         ("dataset", dataset.freeze(project).to_json()),
     ):
-        files.write_json(folder / f"{name}.json", value)
+        files.write_json(folder / f"{name}.json", value, parents=True)
     files.write_bytes(folder / "model.safetensors", b"tensors")
     files.write_bytes(folder / "curves.csv", b"epoch\n1\n")
     stream = io.BytesIO()
@@ -165,7 +165,7 @@ def test_download_and_upload_keep_every_kind_of_file(tmp_path: Path, project: Pr
     assert contents(uploaded) == expected
     assert contents(copy).keys() == expected.keys()
     for again in (uploaded, copy):
-        assert synthetic.stored_scores(again, "scratch", made).keys() == {"wafernet"}
+        assert synthetic.stored_scores(made).keys() == {"wafernet"}
 
 
 def contents(project: Project) -> dict[str, bytes]:

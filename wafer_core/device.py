@@ -33,7 +33,7 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError as exc:
         raise ParameterError(
-            "Device “{name}” is unknown; use auto, cpu or cuda.", name=name
+            "Device “{name}” is unknown; use auto, cpu or cuda.", name=name[:40]
         ) from exc
     if device.type not in ("cpu", "cuda"):
         raise ParameterError("Device “{name}” is not supported; use auto, cpu or cuda.", name=name)

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import filelock
 
+from wafer_core import process
 from wafer_core.errors import DataError, InputError, ProjectError, StorageError
 from wafer_core.messages import Message, message
 
@@ -57,6 +58,12 @@ def storage_errors(path: Path) -> Iterator[None]:
                 "use another folder.",
                 path=where,
             ) from exc
+        if exc.errno == errno.ENOENT:
+            raise StorageError(
+                "Cannot write {path}: its folder no longer exists; it was deleted or renamed. "
+                "Reload the page.",
+                path=where,
+            ) from exc
         raise StorageError(
             "Cannot write {path}: {reason}. Check the disk and try again.",
             path=where,
@@ -75,20 +82,27 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
+def temporary_name() -> str:
+    """A new hidden name that says which process uses it, see ``sweep_leftovers``."""
+    return f"{TEMPORARY_PREFIX}{process.tag()}-{uuid.uuid4().hex}"
+
+
+def write_bytes(path: Path, data: bytes, *, sync: bool = True, parents: bool = False) -> None:
     """Write a file atomically: temporary file, fsync, rename.
 
     Args:
-        path: The file; missing parent folders are created.
+        path: The file; its folder is created if it is missing.
         data: Its content.
         sync: ``False`` skips fsync, for a file that a later manifest makes visible.
+        parents: Also create the folders above. Never for a file of a project: a project that was
+            deleted meanwhile would come back as an empty one.
 
     Raises:
         StorageError: The disk is full or not writable.
     """
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+    temporary = path.with_name(temporary_name())
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=parents, exist_ok=True)
         try:
             with temporary.open("wb") as file:
                 file.write(data)
@@ -103,14 +117,20 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
             sync_folder(path.parent)
 
 
-def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
+def write_json(path: Path, value: Any, *, indent: int | None = 1, parents: bool = False) -> None:
     """Write JSON atomically as UTF-8; Korean stays readable.
+
+    Args:
+        path: The file.
+        value: JSON values.
+        indent: Spaces of each level; ``None``: one line.
+        parents: See ``write_bytes``.
 
     Raises:
         StorageError: The disk is full or not writable.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
-    write_bytes(path, (text + "\n").encode("utf-8"))
+    write_bytes(path, (text + "\n").encode("utf-8"), parents=parents)
 
 
 def json_value(value: Any) -> Any:
@@ -253,11 +273,12 @@ def _read_regular(path: Path, max_bytes: int) -> bytes:
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, *, parents: bool = False) -> Iterator[Path]:
     """Create a folder that appears complete: fill the yielded one, which is then renamed.
 
     Args:
         path: The final folder; it must not exist.
+        parents: See ``write_bytes``.
 
     Yields:
         A temporary folder beside it; removed if the block raises.
@@ -265,9 +286,10 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: The disk is full or not writable, or ``path`` exists.
     """
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+    temporary = path.with_name(temporary_name())
     with storage_errors(path):
-        temporary.mkdir(parents=True)
+        path.parent.mkdir(parents=parents, exist_ok=True)
+        temporary.mkdir()
     try:
         with storage_errors(path):
             yield temporary
@@ -298,34 +320,49 @@ def remove_folder(folder: Path) -> None:
     Raises:
         StorageError: It cannot be renamed.
     """
-    hidden = folder.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+    hidden = folder.with_name(temporary_name())
     with storage_errors(folder):
         if folder.exists():
             folder.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 
-def sweep_leftovers(root: Path, older_than: float = 86_400.0) -> int:
-    """Remove the temporary files that killed processes left below ``root``.
+def sweep_leftovers(root: Path, older_than: float = 86_400.0, *, deep: bool = True) -> int:
+    """Remove the temporary files and folders that killed processes left below ``root``.
+
+    Their names say which process they belong to. What a process of another machine or an older
+    version made is removed when it is old.
 
     Args:
-        root: A project.
-        older_than: Age in seconds; a younger one may belong to a running process.
+        root: A project, or the folder of all projects.
+        older_than: Age in seconds.
+        deep: Whether to look into all folders, or only directly in ``root``.
 
     Returns:
         The number of files and folders removed.
     """
     removed = 0
-    limit = time.time() - older_than
-    for path in list(root.rglob(f"{TEMPORARY_PREFIX}*")):
-        with contextlib.suppress(OSError):
-            if path.stat().st_mtime < limit:
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink()
-                removed += 1
+    for folder, folders, names in os.walk(root):
+        left = [name for name in (*folders, *names) if name.startswith(TEMPORARY_PREFIX)]
+        for name in left:
+            path = Path(folder, name)
+            if _is_abandoned(path, older_than):
+                with contextlib.suppress(OSError):
+                    shutil.rmtree(path) if name in folders else path.unlink()
+                    removed += 1
+        folders[:] = [name for name in folders if name not in left] if deep else []
     return removed
+
+
+def _is_abandoned(path: Path, older_than: float) -> bool:
+    """Whether nobody uses a temporary file any more."""
+    alive = process.is_tag_alive(path.name.removeprefix(TEMPORARY_PREFIX).rpartition("-")[0])
+    if alive is not None:
+        return not alive
+    try:
+        return path.stat().st_mtime < time.time() - older_than
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -341,10 +378,12 @@ def lock(path: Path, timeout: float = 30.0) -> Iterator[None]:
         ProjectError: The folder does not exist.
     """
     folder = str(path.parent)
-    if not path.parent.is_dir():
-        raise ProjectError(
-            "{path} no longer exists; it was deleted. Open another project.", path=folder
-        )
+    gone = ProjectError(
+        "{path} no longer exists; it was deleted. Open another project.", path=folder
+    )
+    before = _inode(path.parent)
+    if before is None:
+        raise gone
     holder = filelock.FileLock(path, is_singleton=True)
     with storage_errors(path):
         try:
@@ -357,6 +396,26 @@ def lock(path: Path, timeout: float = 30.0) -> Iterator[None]:
                 seconds=timeout,
             ) from exc
     try:
+        if _inode(path.parent) != before:  # deleted while this process was waiting
+            _remove_ghost(path)
+            raise gone
         yield
     finally:
         holder.release()
+
+
+def _inode(folder: Path) -> int | None:
+    """Number of a folder; ``None`` if there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_ino if stat.S_ISDIR(status.st_mode) else None
+
+
+def _remove_ghost(lock_file: Path) -> None:
+    """Remove the folder that a lock file was created in, unless somebody else uses it."""
+    with contextlib.suppress(OSError):
+        if list(lock_file.parent.iterdir()) == [lock_file]:
+            lock_file.unlink()
+            lock_file.parent.rmdir()

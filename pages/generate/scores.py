@@ -35,7 +35,7 @@ _HEADLINES = {
 def _stored(project: Project, c: ClassSummary, run: SyntheticRun) -> dict[str, GenerationScores]:
     """The scores of a run by feature network; empty if it was never scored."""
     found = {}
-    for name, scores in synthetic.stored_scores(project, c.slug, run).items():
+    for name, scores in synthetic.stored_scores(run).items():
         with contextlib.suppress(DataError):  # scoring again replaces a damaged file
             found[name] = GenerationScores.from_json(scores.values)
     return found

@@ -58,7 +58,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
-        sentence = message[:1].upper() + message[1:]
+        sentence = message[:1].upper() + message[1:300]
         raise InputError(
             "{problem}; see {program} --help.", problem=sentence.rstrip("."), program=self.prog
         )

@@ -179,7 +179,8 @@ def keep(workspace: Path, feedback: Feedback) -> Feedback:
     )
     value = {"schema": SCHEMA, **stored.to_json()}
     del value["deliveries"]
-    files.write_json(workspace / FOLDER / f"{stored.id}.json", files.json_value(value))
+    path = workspace / FOLDER / f"{stored.id}.json"
+    files.write_json(path, files.json_value(value), parents=True)
     return stored
 
 

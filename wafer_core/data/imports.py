@@ -197,7 +197,7 @@ def commit(
 def runs(project: Project) -> tuple[ImportRun, ...]:
     """All imports, newest first; one whose journal is damaged is left out."""
     found = []
-    for run_id, state in sorted(_states(project).items(), reverse=True):
+    for run_id, state in sorted(states(project).items(), reverse=True):
         with contextlib.suppress(ProjectError):
             found.append(_read(project, run_id, state))
     return tuple(found)
@@ -209,7 +209,7 @@ def find(project: Project, run_id: str) -> ImportRun:
     Raises:
         ProjectError: There is none, or its journal is damaged.
     """
-    state = _states(project).get(run_id)
+    state = states(project).get(run_id)
     if state is None:
         raise ProjectError("This import no longer exists; reload the page.")
     return _read(project, run_id, state)
@@ -284,12 +284,12 @@ def complete(project: Project) -> int:
 
     Nothing is done while another process is writing to the project: it may be the import itself.
     """
-    if not any(state in (PENDING, UNDOING) for state in _states(project).values()):
+    if not any(state in (PENDING, UNDOING) for state in states(project).values()):
         return 0
     count = 0
     try:
         with files.lock(project.path / ".lock", timeout=0.0), project.lock():
-            for run_id, state in sorted(_states(project).items()):
+            for run_id, state in sorted(states(project).items()):
                 if state in (PENDING, UNDOING):
                     run = _read(project, run_id, state)
                     (_apply if state == PENDING else _take_back)(project, run)
@@ -303,7 +303,7 @@ def _folder(project: Project, run_id: str, state: str) -> Path:
     return project.path / FOLDER / f"{run_id}.{state}"
 
 
-def _states(project: Project) -> dict[str, str]:
+def states(project: Project) -> dict[str, str]:
     """The state of each import."""
     try:
         found = [path.name.rpartition(".") for path in (project.path / FOLDER).iterdir()]

@@ -61,6 +61,8 @@ def import_candidates(
     """
     refused = list(rejected)
     spelling: dict[str, str] = {}  # “Scratch” and “scratch” in one import are one class
+    # A class that is renamed during the import keeps its folder, and gets the wafers.
+    folders = {fold(c.name): c.slug for c in project.classes()}
     with pictures.Staging(project) as staging:
         for number, candidate in enumerate(candidates):
             if number % 20 == 0:
@@ -87,7 +89,10 @@ def import_candidates(
                 reason = message("{file}: {reason}", file=candidate.name, reason=exc.message)
                 refused.append(Rejected(candidate.name, reason))
         on_progress(1.0, message("Storing the pictures"))
-        done = staging.commit(source=source, rejected=len(refused))
+        known = {name: folders[key] for key, name in spelling.items() if key in folders}
+        present = {c.slug for c in project.classes()}
+        slugs = {name: slug for name, slug in known.items() if slug in present}
+        done = staging.commit(slugs, source=source, rejected=len(refused))
     results = done.classes
     return ImportReport(
         {name: result.added for name, result in results.items()},

@@ -227,8 +227,14 @@ def write_manifest(
     folder: Path, records: Iterable[PictureRecord], info: Mapping[str, Any] | None = None
 ) -> None:
     """Replace the manifest of a folder; the files must exist already."""
-    value = {"info": dict(info or {}), "pictures": [record.to_json() for record in records]}
-    files.write_json(folder / MANIFEST, value, indent=None)
+    files.write_json(folder / MANIFEST, manifest_json(records, info), indent=None)
+
+
+def manifest_json(
+    records: Iterable[PictureRecord], info: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The content of ``manifest.json``."""
+    return {"info": dict(info or {}), "pictures": [record.to_json() for record in records]}
 
 
 def sync_batch() -> None:

@@ -5,10 +5,8 @@ classes/<slug>/originals/<stem>-<sha8>.png     and manifest.json
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,16 +14,17 @@ from pathlib import Path
 
 from wafer_core import files, images, sampling
 from wafer_core.data import imports, trash
+from wafer_core.data.commits import Change
 from wafer_core.data.imports import ImportedClass
 from wafer_core.data.manifest import (
+    MANIFEST,
     MAX_BYTES,
     Manifest,
     PictureRecord,
     class_folder,
     load,
+    manifest_json,
     read_manifest,
-    sync_batch,
-    write_manifest,
 )
 from wafer_core.data.members import FILE_NAME, MEGABYTE, SLUG, Member
 from wafer_core.data.project import Project
@@ -113,7 +112,7 @@ class Staging:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._folder = project.path / f"{files.TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+        self._folder = project.path / files.temporary_name()
         self._waiting: dict[str, list[PictureRecord]] = {}
 
     def __enter__(self) -> Staging:
@@ -236,14 +235,13 @@ def delete_pictures(project: Project, slug: str, chosen: Iterable[str]) -> str:
         name = next((c.name for c in project.classes() if c.slug == slug), slug)
         details = {"slug": slug, "pictures": [record.to_json() for record in deleted]}
         title = f"{len(deleted)} × {name}"
-        folder = trash.new_folder(project.path, trash.PICTURES, title, details)
-        with files.storage_errors(folder):
-            (folder / trash.PICTURES).mkdir()
+        with Change(project.path) as change:
+            item = trash.add(change, project.path, trash.PICTURES, title, details)
             for record in deleted:
-                shutil.copyfile(source / record.file, folder / trash.PICTURES / record.file)
-        write_manifest(source, [r for r in present if r.file not in wanted])
-        _remove_files(source, deleted)
-    return folder.name
+                change.move(source / record.file, item / trash.PICTURES / record.file)
+            _list(change, source, [r for r in present if r.file not in wanted])
+            change.commit()
+    return item.name
 
 
 def restore_pictures(project: Project, trash_id: str) -> int:
@@ -261,8 +259,10 @@ def restore_pictures(project: Project, trash_id: str) -> int:
         if not (class_folder(project, slug) / "class.json").exists():
             raise ProjectError("The class of these pictures is deleted; restore the class first.")
         records = files.read_checked(folder / trash.LABEL, Manifest.from_json).records
-        count = _receive(project, slug, records, folder / trash.PICTURES)
-        shutil.rmtree(folder, ignore_errors=True)
+        with Change(project.path) as change:
+            count = _receive(change, project, slug, records, folder / trash.PICTURES)
+            change.remove(folder)
+            change.commit()
     return count
 
 
@@ -284,9 +284,12 @@ def move_pictures(project: Project, slug: str, chosen: Iterable[str], target: st
             raise InputError("Select pictures, and another class to move them to.")
         _check_class(project, target)
         source = class_folder(project, slug) / "originals"
-        _receive(project, target, moving, source)
-        write_manifest(source, [r for r in present if r.file not in wanted])
-        _remove_files(source, moving)
+        with Change(project.path) as change:
+            _receive(change, project, target, moving, source)
+            for record in moving:  # those that the target has already
+                change.remove(source / record.file)
+            _list(change, source, [r for r in present if r.file not in wanted])
+            change.commit()
     return len(moving)
 
 
@@ -295,21 +298,25 @@ def _check_class(project: Project, slug: str) -> None:
         raise ProjectError("The class “{slug}” was deleted meanwhile; reload the page.", slug=slug)
 
 
-def _receive(project: Project, slug: str, records: Sequence[PictureRecord], source: Path) -> int:
-    """Copy records with their files into a class, except those it already has."""
+def _receive(
+    change: Change, project: Project, slug: str, records: Sequence[PictureRecord], source: Path
+) -> int:
+    """Let a change move records with their files into a class, except those it already has."""
     folder = class_folder(project, slug) / "originals"
     present = list(originals(project, slug))
     fresh, _ = _without_duplicates(records, present)
     taken = {r.file for r in present}
-    with files.storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for record in fresh:
-            file = _free_file(record, taken)
-            shutil.copyfile(source / record.file, folder / file)
-            present.append(replace(record, file=file))
-    sync_batch()
-    write_manifest(folder, present)
+    for record in fresh:
+        file = _free_file(record, taken)
+        change.move(source / record.file, folder / file)
+        present.append(replace(record, file=file))
+    _list(change, folder, present)
     return len(fresh)
+
+
+def _list(change: Change, folder: Path, records: Sequence[PictureRecord]) -> None:
+    """Let a change replace the manifest of a folder, after its files are in their places."""
+    change.json(folder / MANIFEST, manifest_json(records), indent=None)
 
 
 def _free_file(record: PictureRecord, taken: set[str]) -> str:
@@ -335,13 +342,6 @@ def _without_duplicates(
 
 def _known_splits(project: Project) -> dict[str, str]:
     return {r.key: r.split for c in project.classes() for r in originals(project, c.slug)}
-
-
-def _remove_files(folder: Path, records: Iterable[PictureRecord]) -> None:
-    """Remove files that no manifest lists any more; one that stays does no harm."""
-    for record in records:
-        with contextlib.suppress(OSError):
-            (folder / record.file).unlink(missing_ok=True)
 
 
 def _stem(source: str) -> str:

@@ -8,17 +8,17 @@ models/ presets/ studies/ jobs/ .trash/
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from wafer_core import files, names
-from wafer_core.data import trash
+from wafer_core.data import commits, trash
 from wafer_core.data.class_combinations import expand, suggest
+from wafer_core.data.commits import Change
 from wafer_core.data.project_files import MAX_SMALL_FILE, ProjectSettings, WaferClass
 from wafer_core.data.split import DEFAULT_FRACTIONS, check_fractions
 from wafer_core.data.trash import TrashItem
@@ -63,7 +63,7 @@ class Project:
         settings = ProjectSettings(
             title, datetime.now(UTC).isoformat(timespec="seconds"), seed, check_fractions(fractions)
         )
-        files.write_json(path / "project.json", asdict(settings))
+        files.write_json(path / "project.json", asdict(settings), parents=True)
         return cls(path)
 
     @classmethod
@@ -121,9 +121,15 @@ class Project:
         """Folder of jobs."""
         return self.path / "jobs"
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold this while writing; the same thread may acquire it again."""
-        return files.lock(self.path / ".lock")
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold this while writing; the same thread may acquire it again.
+
+        A change that an interrupted process committed is carried out first.
+        """
+        with files.lock(self.path / ".lock"):
+            commits.finish(self.path)
+            yield
 
     def rename(self, name: str) -> None:
         """Change the display name; the folder keeps its name.
@@ -301,9 +307,12 @@ class Project:
             classes = {c.slug: c for c in self.classes()}
             wanted = [s for s in slugs if s in classes]
             wanted += [s for s in classes if s not in wanted]
-            for order, slug in enumerate(wanted):
-                if classes[slug].order != order and classes[slug].damage is None:
-                    self._write_class(replace(classes[slug], order=order))
+            with Change(self.path) as change:
+                for order, slug in enumerate(wanted):
+                    if classes[slug].order != order and classes[slug].damage is None:
+                        moved = replace(classes[slug], order=order)
+                        change.json(self.class_file(slug), moved.to_json())
+                change.commit()
 
     def delete_class(self, slug: str) -> str:
         """Move a class with all its pictures to the trash.
@@ -319,12 +328,14 @@ class Project:
             wafer_class = self._by_slug(slug)
             combining = [c for c in self.classes() if slug in (c.combines or ())]
             details = {"slug": slug, "combined_by": {c.slug: c.combines for c in combining}}
-            folder = trash.new_folder(self.path, trash.CLASS, wafer_class.name, details)
-            with files.storage_errors(folder):
-                (self.path / "classes" / slug).rename(folder / "class")
-            for other in combining:
-                self._write_class(replace(other, combines=None))
-        return folder.name
+            with Change(self.path) as change:
+                item = trash.add(change, self.path, trash.CLASS, wafer_class.name, details)
+                change.move(self.path / "classes" / slug, item / trash.CLASS)
+                for other in combining:
+                    undecided = replace(other, combines=None)
+                    change.json(self.class_file(other.slug), undecided.to_json())
+                change.commit()
+        return item.name
 
     def store_suggestions(self) -> None:
         """Store what the names suggest for classes that are undecided."""
@@ -362,8 +373,14 @@ class Project:
         return files.free_folder(self.path / "classes", names.slug(name), planned).name
 
     def _write_class(self, wafer_class: WaferClass) -> None:
-        path = self.path / "classes" / wafer_class.slug / "class.json"
+        path = self.class_file(wafer_class.slug)
+        with files.storage_errors(path):
+            path.parent.parent.mkdir(exist_ok=True)
         files.write_json(path, wafer_class.to_json())
+
+    def class_file(self, slug: str) -> Path:
+        """Path of ``class.json`` of a class."""
+        return self.path / "classes" / slug / "class.json"
 
     # -- trash -----------------------------------------------------------------------------------
 
@@ -386,18 +403,18 @@ class Project:
             while any(names.same_name(c.name, name) for c in taken):
                 name, number = f"{restored.name} ({number})", number + 1
             slug = self._free_slug(item.slug)
-            if name != restored.name:
-                files.write_json(
-                    folder / "class" / "class.json", replace(restored, name=name).to_json()
-                )
-            with files.storage_errors(folder):
-                (folder / "class").rename(self.path / "classes" / slug)
-            for c in taken:
-                before = (item.combined_by or {}).get(c.slug)
-                if before and c.combines is None and c.damage is None:
-                    combines = tuple(slug if part == item.slug else part for part in before)
-                    self._write_class(replace(c, combines=combines))
-            shutil.rmtree(folder, ignore_errors=True)
+            with Change(self.path) as change:
+                change.move(folder / trash.CLASS, self.path / "classes" / slug)
+                if name != restored.name:
+                    change.json(self.class_file(slug), replace(restored, name=name).to_json())
+                for c in taken:
+                    before = (item.combined_by or {}).get(c.slug)
+                    if before and c.combines is None and c.damage is None:
+                        combines = tuple(slug if part == item.slug else part for part in before)
+                        again = replace(c, combines=combines)
+                        change.json(self.class_file(c.slug), again.to_json())
+                change.remove(folder)
+                change.commit()
             return self._by_slug(slug)
 
     def delete_from_trash(self, trash_ids: Iterable[str]) -> None:

@@ -2,6 +2,8 @@
 
 classes/<slug>/augmented/<run>/…      pictures, manifest.json and scores-<features>.json
 classes/<slug>/generated/<run>/…      the same
+
+The runs of one job are a batch: they appear together at its end, or not at all.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 
 from wafer_core import files, images, names
 from wafer_core.data import scores
+from wafer_core.data.commits import Change
 from wafer_core.data.manifest import (
     MANIFEST,
     MAX_BYTES,
@@ -29,13 +32,12 @@ from wafer_core.data.pictures import MAX_PICTURE_BYTES
 from wafer_core.data.project import Project
 from wafer_core.data.provenance import Provenance
 from wafer_core.data.scores import RunScores
-from wafer_core.errors import DataError, InputError, ProjectError, WaferError
+from wafer_core.errors import DataError, InputError, ProjectError
 from wafer_core.images import Picture
 from wafer_core.messages import Message, message
 
 ORIGINS = ("augmented", "generated")
 REMEDY = message("Delete the run and create it again.")
-StoredRun = tuple[str, str, str]  # class slug, origin, run
 
 
 def _run_manifest(value: object) -> Manifest:
@@ -75,6 +77,7 @@ class SyntheticRun:
     Attributes:
         run: Its folder.
         origin: ``augmented`` or ``generated``.
+        folder: Where it is now.
         info: Provenance, see ``Provenance``.
         records: Its pictures.
         damage: Why it cannot be read; it then has no pictures.
@@ -82,6 +85,7 @@ class SyntheticRun:
 
     run: str
     origin: str
+    folder: Path
     info: Mapping[str, Any]
     records: tuple[PictureRecord, ...]
     damage: Message | None = None
@@ -106,7 +110,7 @@ def runs(project: Project, slug: str, origin: str) -> tuple[SyntheticRun, ...]:
                 manifest = read_manifest(path, REMEDY)
                 Provenance.from_json(manifest.info)
             except ProjectError as exc:
-                found.append(SyntheticRun(path.name, origin, {}, (), exc.message))
+                found.append(SyntheticRun(path.name, origin, path, {}, (), exc.message))
             except DataError as exc:
                 damage = message(
                     "{path} is damaged ({reason}). {remedy}",
@@ -114,9 +118,10 @@ def runs(project: Project, slug: str, origin: str) -> tuple[SyntheticRun, ...]:
                     reason=exc.message,
                     remedy=REMEDY,
                 )
-                found.append(SyntheticRun(path.name, origin, {}, (), damage))
+                found.append(SyntheticRun(path.name, origin, path, {}, (), damage))
             else:
-                found.append(SyntheticRun(path.name, origin, manifest.info, manifest.records))
+                info, records = manifest.info, manifest.records
+                found.append(SyntheticRun(path.name, origin, path, info, records))
     return tuple(found)
 
 
@@ -144,6 +149,71 @@ def find_run(project: Project, slug: str, name: str | None) -> SyntheticRun:
     )
 
 
+class Batch:
+    """Runs that appear together when the batch is committed, see ``batch``."""
+
+    def __init__(self, project: Project, change: Change) -> None:
+        self._project = project
+        self._change = change
+        self._slugs: list[str] = []
+
+    def add(
+        self,
+        slug: str,
+        origin: str,
+        pictures: Iterable[SyntheticPicture],
+        info: Mapping[str, Any],
+    ) -> SyntheticRun:
+        """Write one run of synthetic pictures; they are used for training only.
+
+        Args:
+            slug: The class.
+            origin: ``augmented`` or ``generated``.
+            pictures: The pictures.
+            info: Provenance of the run, JSON values: parameters, model, seed, quality figures.
+
+        Returns:
+            The run, whose folder is a temporary one until the batch is committed.
+
+        Raises:
+            ProjectError: The class was deleted meanwhile.
+            StorageError: The disk is full.
+        """
+        _check_class(self._project, slug)
+        run = names.timestamp_name("run")
+        folder = self._change.folder(run_folder(self._project, slug, origin, run))
+        records = []
+        for index, item in enumerate(pictures):
+            picture = images.check_picture(item.picture, f"{origin} {index}")
+            record = PictureRecord.of(
+                picture, f"{origin[:3]}-{index:05d}", parent=item.parent, details=dict(item.details)
+            )
+            files.write_bytes(folder / record.file, images.encode_png(picture), sync=False)
+            records.append(record)
+        write_manifest(folder, records, info)
+        self._slugs.append(slug)
+        return SyntheticRun(run, origin, folder, dict(info), tuple(records))
+
+    def commit(self) -> None:
+        """Make all runs visible.
+
+        Raises:
+            ProjectError: A class was deleted meanwhile; nothing is stored.
+            StorageError: The disk is full; nothing is stored.
+        """
+        with self._project.lock():
+            for slug in self._slugs:
+                _check_class(self._project, slug)
+            self._change.commit()
+
+
+@contextmanager
+def batch(project: Project) -> Iterator[Batch]:
+    """Write runs; those of a batch that is not committed are removed, also after a kill."""
+    with Change(project.path) as change:
+        yield Batch(project, change)
+
+
 def add(
     project: Project,
     slug: str,
@@ -151,39 +221,16 @@ def add(
     pictures: Iterable[SyntheticPicture],
     info: Mapping[str, Any],
 ) -> str:
-    """Store one run of synthetic pictures; they are used for training only.
+    """Store one run of synthetic pictures, see ``Batch.add``; returns its name."""
+    with batch(project) as runs_:
+        run = runs_.add(slug, origin, pictures, info)
+        runs_.commit()
+    return run.run
 
-    Args:
-        project: The project.
-        slug: The class.
-        origin: ``augmented`` or ``generated``.
-        pictures: The pictures.
-        info: Provenance of the run, JSON values: parameters, model, seed, quality figures.
 
-    Returns:
-        The run's name.
-
-    Raises:
-        ProjectError: The class was deleted meanwhile.
-        StorageError: The disk is full.
-    """
+def _check_class(project: Project, slug: str) -> None:
     if not (class_folder(project, slug) / "class.json").exists():
         raise ProjectError("The class was deleted meanwhile; nothing was stored.")
-    run = names.timestamp_name("run")
-    folder = run_folder(project, slug, origin, run)
-    with files.storage_errors(folder):
-        folder.parent.mkdir(exist_ok=True)
-    with files.new_folder(folder) as temporary:
-        records = []
-        for index, item in enumerate(pictures):
-            picture = images.check_picture(item.picture, f"{origin} {index}")
-            record = PictureRecord.of(
-                picture, f"{origin[:3]}-{index:05d}", parent=item.parent, details=dict(item.details)
-            )
-            files.write_bytes(temporary / record.file, images.encode_png(picture), sync=False)
-            records.append(record)
-        write_manifest(temporary, records, info)
-    return run
 
 
 def delete(project: Project, slug: str, origin: str, run: str) -> None:
@@ -204,41 +251,24 @@ def run_folder(project: Project, slug: str, origin: str, run: str) -> Path:
     return class_folder(project, slug) / origin / run
 
 
-@contextmanager
-def rollback_on_error(project: Project) -> Iterator[list[StoredRun]]:
-    """Yield a list for the runs that are stored; all of them are deleted if the block raises."""
-    stored: list[StoredRun] = []
-    try:
-        yield stored
-    except BaseException:
-        for slug, origin, run in stored:
-            with contextlib.suppress(WaferError):  # report the first error
-                delete(project, slug, origin, run)
-        raise
-
-
-def write_scores(project: Project, slug: str, run: SyntheticRun, value: Mapping[str, Any]) -> None:
+def write_scores(run: SyntheticRun, value: Mapping[str, Any]) -> None:
     """Store the scores of a run beside its pictures; a run deleted meanwhile gets none.
 
     Args:
-        project: The project.
-        slug: The class.
         run: The run.
         value: JSON of ``RunScores``.
     """
-    folder = run_folder(project, slug, run.origin, run.run)
-    if folder.is_dir():
-        files.write_json(folder / scores.FILE.format(value["features"]), value)
+    if run.folder.is_dir():
+        files.write_json(run.folder / scores.FILE.format(value["features"]), value)
 
 
-def stored_scores(project: Project, slug: str, run: SyntheticRun) -> dict[str, RunScores]:
+def stored_scores(run: SyntheticRun) -> dict[str, RunScores]:
     """Scores of a run by feature network; empty if it was never scored. Damaged files are skipped.
 
     Scoring the run again replaces a damaged file.
     """
     found = {}
-    folder = run_folder(project, slug, run.origin, run.run)
-    for path in sorted(folder.glob(scores.FILE.format("*"))):
+    for path in sorted(run.folder.glob(scores.FILE.format("*"))):
         with contextlib.suppress(ProjectError):
             scored = files.read_checked(path, RunScores.from_json)
             found[scored.features] = scored

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wafer_core import files, names
+from wafer_core.data.commits import Change
 from wafer_core.errors import DataError, ProjectError
 from wafer_core.json_fields import Fields
 from wafer_core.messages import Message
@@ -67,12 +68,16 @@ class TrashItem:
         )
 
 
-def new_folder(project: Path, what: str, title: str, details: Mapping[str, Any]) -> Path:
-    """Create a trash folder with its label; the deleted files are then moved into it."""
+def add(change: Change, project: Path, what: str, title: str, details: Mapping[str, Any]) -> Path:
+    """Let a change put something into the trash.
+
+    Returns:
+        Its future folder there, with its label; what is deleted is to be moved into it.
+    """
     deleted = datetime.now(UTC).isoformat(timespec="seconds")
     folder = project / FOLDER / names.timestamp_name(what)
     value = {"what": what, "title": title, "deleted": deleted, **details}
-    files.write_json(folder / LABEL, value)
+    files.write_json(change.folder(folder) / LABEL, value)
     return folder
 
 

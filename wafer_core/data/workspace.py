@@ -162,12 +162,27 @@ def trash_project(workspace: Path, project: Project) -> str:
     Returns:
         The id for ``restore_project``.
     """
-    trash_id = names.timestamp_name(project.path.name)
+    # A folder's name has 255 bytes at most, and the time is added.
+    trash_id = names.timestamp_name(project.path.name[:200])
     target = workspace / TRASH / trash_id
-    with files.lock(workspace / ".lock"), files.storage_errors(target):
+    writing = files.lock(workspace / ".lock"), _unless_writing(project.path)
+    with writing[0], writing[1], files.storage_errors(target):
         target.parent.mkdir(exist_ok=True)
         project.path.rename(target)
     return trash_id
+
+
+@contextlib.contextmanager
+def _unless_writing(folder: Path) -> Iterator[None]:
+    """Wait until nobody stores anything in a project; one that cannot be locked is taken as it is.
+
+    Raises:
+        StorageError: Another process has been writing for long.
+    """
+    with contextlib.ExitStack() as stack:
+        if os.access(folder, os.W_OK):
+            stack.enter_context(files.lock(folder / ".lock"))
+        yield
 
 
 def list_trash(workspace: Path) -> list[tuple[str, str]]:

@@ -102,6 +102,17 @@ class JobContext:
         if not (self.folder / SPEC_FILE).exists():
             raise Cancelled("The project of this job was deleted, so the job ends.")
 
+    def begin_storing(self) -> None:
+        """Say that the result is stored from now on, so that a job killed later may have done it.
+
+        Raises:
+            Cancelled: The user cancelled the job, or deleted its project.
+        """
+        self._last_check = 0.0
+        self.check_cancelled()
+        self.flush()
+        self._writer.append("storing")
+
     def stop_requested(self) -> bool:
         """Whether the user wants the job to finish early and to keep the best so far."""
         return (self.folder / STOP_FILE).exists()

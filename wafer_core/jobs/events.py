@@ -11,6 +11,7 @@ Types of events, in the order of a job's life:
     running    the work begins: {"device"}
     progress   {"fraction" 0..1, text}
     metric     {"name", "values": {…}}: one point of a live curve
+    storing    the result is being stored; it may be there even if no event follows
     heartbeat  nothing has happened, but the process lives
     result     the end, done: {"result": {…}}
     failed     the end: {"error": one English sentence, "defect": bool, text}

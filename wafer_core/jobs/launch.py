@@ -14,8 +14,8 @@ from typing import Any
 from wafer_core.errors import JobError, ParameterError
 from wafer_core.files import storage_errors
 from wafer_core.jobs.events import EventWriter
-from wafer_core.jobs.process import ProcessId
 from wafer_core.jobs.spec import read_spec
+from wafer_core.process import ProcessId
 
 LOG_FILE = "log.txt"
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]

@@ -22,8 +22,8 @@ import filelock
 
 from wafer_core.errors import ProjectError
 from wafer_core.files import read_json, storage_errors, write_json
-from wafer_core.jobs.process import ProcessId
 from wafer_core.messages import Message, message
+from wafer_core.process import ProcessId
 
 
 @dataclass(frozen=True)

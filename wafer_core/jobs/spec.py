@@ -95,7 +95,7 @@ def write_job(
             target = temporary / UPLOADS_FOLDER / f"{number:04d}"
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(data)
-            names.append(name)
+            names.append(name.encode("utf-8", "replace").decode())
         spec = JobSpec(kind, parameters, title, device, created, tuple(names))
         write_json(temporary / SPEC_FILE, spec.to_json())
     return folder

@@ -18,9 +18,9 @@ from typing import Any, Literal
 from wafer_core.errors import Cancelled, JobError
 from wafer_core.jobs.events import EVENTS_FILE, NO_TEXT, Event, read_from
 from wafer_core.jobs.launch import LOG_FILE
-from wafer_core.jobs.process import ProcessId
 from wafer_core.jobs.spec import JOBS_FOLDER, SPEC_FILE, JobSpec, project_of, read_spec
 from wafer_core.messages import Message, message
+from wafer_core.process import ProcessId
 from wafer_core.progress import Pace
 
 Status = Literal["queued", "waiting", "running", "done", "failed", "cancelled"]
@@ -116,6 +116,7 @@ class _Record:
         last_event: Time of the last event; seconds since 1970.
         last_clock: The same on the monotonic clock of ``Event.clock``.
         started_clock: When the work began, on that clock.
+        is_storing: Whether the result may be there already.
         heard: ``time.monotonic()`` of this process at the last event. Set when new events are
             read, so that a clock that is set does not make a living job look dead.
     """
@@ -136,6 +137,7 @@ class _Record:
     launched_elsewhere: bool = False
     process: ProcessId | None = None
     device: str = ""
+    is_storing: bool = False
     metrics: list[Mapping[str, Any]] = field(default_factory=list)
     result: Mapping[str, Any] | None = None
     error: Message | None = None
@@ -176,6 +178,8 @@ class _Record:
                 self.fraction = min(1.0, max(0.0, float(values.get("fraction") or 0.0)))
                 self.text = event.text
                 self.pace.add(event.clock, self.fraction)
+            case "storing":
+                self.is_storing = True
             case "metric":
                 point = values.get("values")
                 fields = point if isinstance(point, dict) else {}
@@ -352,6 +356,11 @@ def _death(record: _Record) -> Message | None:
             "The process of this job never started; read the end of its log and start it again."
         )
     if process.is_local and not process.is_alive():
+        if record.is_storing:
+            return message(
+                "The process of this job was killed while it was storing the result. Look whether "
+                "the result is there before you start the job again."
+            )
         return message(
             "The process of this job was killed or the machine restarted. The project is "
             "unchanged; start the job again."

@@ -45,7 +45,7 @@ def save(
         StorageError: The disk is full or read-only.
     """
     if not folder.is_dir():
-        with files.new_folder(folder) as temporary:
+        with files.new_folder(folder, parents=True) as temporary:
             save(temporary, network, description, name)
         return
     tensors = {

@@ -125,12 +125,12 @@ def install(
         if source.suffix.lower() == ".safetensors":
             # It cannot hold code, and nobody publishes a checksum for this format.
             check(_parse_safetensors(source, data), source)
-            files.write_bytes(converted_path(name), data)
+            files.write_bytes(converted_path(name), data, parents=True)
             return converted_path(name)
         chosen = _matching(name, published, data, source)
     path = cache_folder() / chosen.file
     check(_parse_pickle(source or path, data), source or path)
-    files.write_bytes(path, data)
+    files.write_bytes(path, data, parents=True)
     return path
 
 

@@ -40,7 +40,7 @@ def save_state(
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
     contiguous = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    files.write_bytes(path, safetensors.torch.save(contiguous))
+    files.write_bytes(path, safetensors.torch.save(contiguous), parents=True)
     value = {"config": dict(config), "step": step, "minutes": minutes}
     files.write_json(path.with_suffix(".json"), value)
 

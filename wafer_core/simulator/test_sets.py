@@ -45,7 +45,9 @@ def write_test_set(wafers: Iterable[DesignWafer], output: Path, class_name: str)
     try:
         for number, wafer in enumerate(wafers):
             name = f"{number:05d}.png"
-            files.write_bytes(output / name, encode_png(wafer.picture), sync=False)
+            files.write_bytes(
+                output / name, encode_png(wafer.picture), sync=False, parents=True
+            )
             rows.append({"file": name, **wafer.row()})
         files.write_bytes(output / TABLE, _table(rows))
     except BaseException:  # also when cancelled: an incomplete test set is useless
@@ -76,8 +78,8 @@ def _write_data_file(wafers: Iterable[DesignWafer], output: Path, class_name: st
         group=np.array(groups, np.int64),
     )
     table = output.with_suffix(".csv")
-    files.write_bytes(table, _table(rows))
-    files.write_bytes(output, stream.getvalue())
+    files.write_bytes(table, _table(rows), parents=True)
+    files.write_bytes(output, stream.getvalue(), parents=True)
     return table
 
 

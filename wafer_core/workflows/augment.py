@@ -8,7 +8,7 @@ from typing import Any
 
 from wafer_core.data import manifest, pictures, synthetic
 from wafer_core.data.project import Project, WaferClass
-from wafer_core.data.synthetic import SyntheticPicture, rollback_on_error
+from wafer_core.data.synthetic import Batch, SyntheticPicture, SyntheticRun
 from wafer_core.errors import InputError
 from wafer_core.messages import N_, Message, message
 from wafer_core.parameters import SEED, Settings, declare, nested, read_by
@@ -43,27 +43,28 @@ def run(context: WorkflowContext, parameters: AugmentParameters) -> dict[str, An
     project = context.project
     parts = context.progress.each([entry.count for entry in parameters.classes])
     results = []
-    with rollback_on_error(project) as stored:
+    with synthetic.batch(project) as batch:
         for entry, part in zip(parameters.classes, parts, strict=True):
             wafer_class = project.find_class(entry.name)
-            run_name = store_augmented(
-                project, wafer_class, entry.count, parameters.config, parameters.seed, part
+            run = add_augmented(
+                batch, project, wafer_class, entry.count, parameters.config, parameters.seed, part
             )
-            stored.append((wafer_class.slug, "augmented", run_name))
-            results.append({"name": wafer_class.name, "run": run_name, "count": entry.count})
-        context.check_cancelled()
+            results.append({"name": wafer_class.name, "run": run.run, "count": entry.count})
+        context.begin_storing()
+        batch.commit()
     return {"classes": results, "count": sum(entry.count for entry in parameters.classes)}
 
 
-def store_augmented(
+def add_augmented(
+    batch: Batch,
     project: Project,
     wafer_class: WaferClass,
     count: int,
     config: AugmentConfig,
     seed: int,
     on_progress: Progress,
-) -> str:
-    """Store one run of wafers made by transforms; returns its name.
+) -> SyntheticRun:
+    """Add one run of wafers made by transforms to a batch.
 
     Raises:
         InputError: The class has no training originals.
@@ -82,7 +83,7 @@ def store_augmented(
             yield wafer
 
     info = {"method": "transforms", "config": asdict(config), "seed": seed}
-    return synthetic.add(project, wafer_class.slug, "augmented", made(), info)
+    return batch.add(wafer_class.slug, "augmented", made(), info)
 
 
 def augmented_wafers(

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from wafer_core.data import manifest, pictures, synthetic
+from wafer_core.data import pictures, synthetic
 from wafer_core.data.manifest import PictureRecord
 from wafer_core.data.project import Project, WaferClass
-from wafer_core.data.synthetic import rollback_on_error
+from wafer_core.data.synthetic import Batch, SyntheticRun
 from wafer_core.errors import InputError, ParameterError
 from wafer_core.messages import N_, Message, counted, message
 from wafer_core.parameters import SEED, Parameter, Settings, declare, nested, read_by
@@ -22,7 +22,7 @@ from wafer_core.simulator.factorial import Level
 from wafer_core.tasks.augmentation.offline import AugmentConfig
 from wafer_core.tasks.generation.config import MIN_PICTURES, GenerationConfig
 from wafer_core.tasks.generation.presets import MAX_COUNT
-from wafer_core.workflows.augment import store_augmented
+from wafer_core.workflows.augment import add_augmented
 from wafer_core.workflows.class_entries import (
     ClassEntry,
     check_entries,
@@ -30,9 +30,9 @@ from wafer_core.workflows.class_entries import (
     classes_message,
 )
 from wafer_core.workflows.context import WorkflowContext
-from wafer_core.workflows.generate_gan import store_generated
+from wafer_core.workflows.generate_gan import add_generated
 from wafer_core.workflows.score import headline_scores, score_stored
-from wafer_core.workflows.simulate import check_cells, read_levels, store_simulated
+from wafer_core.workflows.simulate import add_simulated, check_cells, read_levels
 from wafer_core.workflows.workflow import Workflow
 
 GAN, TRANSFORMS, PHYSICS = "gan", "transforms", "physics"
@@ -129,15 +129,15 @@ def run(context: WorkflowContext, parameters: GenerateParameters) -> dict[str, A
         raise ParameterError("A class is listed twice in two spellings; list it once.")
     results = []
     parts = context.progress.each([_WEIGHTS[work.entry.mode] for work in works])
-    with rollback_on_error(context.project) as stored:
+    with synthetic.batch(context.project) as batch:
         for work, part in zip(works, parts, strict=True):
             making, scoring = part.split(1.0 - _SCORING, _SCORING)
-            origin, run_name, more = MODES[work.entry.mode](context, parameters, work, making)
-            stored.append((work.wafer_class.slug, origin, run_name))
-            result = _result(context.project, work, origin, run_name, more)
-            scores = _scores(context, work.wafer_class, origin, run_name, parameters.seed, scoring)
+            run, more = MODES[work.entry.mode](context, batch, parameters, work, making)
+            result = _result(context.project, work, run, more)
+            scores = _scores(context, work.wafer_class, run, parameters.seed, scoring)
             results.append({**result, **scores})
-        context.check_cancelled()
+        context.begin_storing()
+        batch.commit()
     return {"classes": results}
 
 
@@ -162,16 +162,16 @@ def _look_up(project: Project, entry: ClassToGenerate) -> ClassWork:
 
 
 def _result(
-    project: Project, work: ClassWork, origin: str, run_name: str, more: Mapping[str, Any]
+    project: Project, work: ClassWork, run: SyntheticRun, more: Mapping[str, Any]
 ) -> dict[str, Any]:
-    folder = manifest.class_folder(project, work.wafer_class.slug) / origin / run_name
+    folder = synthetic.run_folder(project, work.wafer_class.slug, run.origin, run.run)
     return {
         "name": work.wafer_class.name,
         "generated_image_path": str(folder),
         "count": work.entry.count,
         "ai_use": work.entry.mode == GAN,
         "mode": work.entry.mode,
-        "run": run_name,
+        "run": run.run,
         **more,
     }
 
@@ -179,21 +179,18 @@ def _result(
 def _scores(
     context: WorkflowContext,
     wafer_class: WaferClass,
-    origin: str,
-    run_name: str,
+    run: SyntheticRun,
     seed: int,
     on_progress: Progress,
 ) -> dict[str, Any]:
-    """Scores of the stored run; where there are none, the sentence is the reason."""
+    """Scores of the run; where there are none, the sentence is the reason."""
     text = message("{name}: scoring", name=wafer_class.name)
     on_progress(0.0, text)
-    runs = synthetic.runs(context.project, wafer_class.slug, origin)
-    made = next(run for run in runs if run.run == run_name)
     try:
         value = score_stored(
             context.project,
             wafer_class,
-            made,
+            run,
             device=context.device,
             seed=seed,
             on_progress=on_progress.named(text),
@@ -204,14 +201,19 @@ def _scores(
     return {**headline_scores(value), "scores": value, "sentence": value["sentence"]}
 
 
-Stored = tuple[str, str, dict[str, Any]]  # origin, run, more for the result
+Made = tuple[SyntheticRun, dict[str, Any]]  # the run, and more for the result
 
 
 def _by_generator(
-    context: WorkflowContext, parameters: GenerateParameters, work: ClassWork, part: Progress
-) -> Stored:
-    run_name, steps = store_generated(
+    context: WorkflowContext,
+    batch: Batch,
+    parameters: GenerateParameters,
+    work: ClassWork,
+    part: Progress,
+) -> Made:
+    run, steps = add_generated(
         context,
+        batch,
         work.wafer_class,
         work.records,
         work.entry.count,
@@ -219,13 +221,18 @@ def _by_generator(
         parameters.augment,
         part,
     )
-    return "generated", run_name, {"steps": steps}
+    return run, {"steps": steps}
 
 
 def _by_transforms(
-    context: WorkflowContext, parameters: GenerateParameters, work: ClassWork, part: Progress
-) -> Stored:
-    run_name = store_augmented(
+    context: WorkflowContext,
+    batch: Batch,
+    parameters: GenerateParameters,
+    work: ClassWork,
+    part: Progress,
+) -> Made:
+    run = add_augmented(
+        batch,
         context.project,
         work.wafer_class,
         work.entry.count,
@@ -233,14 +240,19 @@ def _by_transforms(
         parameters.seed,
         part,
     )
-    return "augmented", run_name, {}
+    return run, {}
 
 
 def _by_simulator(
-    context: WorkflowContext, parameters: GenerateParameters, work: ClassWork, part: Progress
-) -> Stored:
-    run_name, info = store_simulated(
+    context: WorkflowContext,
+    batch: Batch,
+    parameters: GenerateParameters,
+    work: ClassWork,
+    part: Progress,
+) -> Made:
+    run, info = add_simulated(
         context,
+        batch,
         work.wafer_class,
         work.records,
         work.entry.count,
@@ -248,10 +260,11 @@ def _by_simulator(
         parameters.seed,
         part,
     )
-    return "generated", run_name, {name: info[name] for name in ("pattern", "fit", "steps")}
+    return run, {name: info[name] for name in ("pattern", "fit", "steps")}
 
 
-MODES: dict[str, Callable[[WorkflowContext, GenerateParameters, ClassWork, Progress], Stored]] = {
+Maker = Callable[[WorkflowContext, Batch, GenerateParameters, ClassWork, Progress], Made]
+MODES: dict[str, Maker] = {
     GAN: _by_generator,
     TRANSFORMS: _by_transforms,
     PHYSICS: _by_simulator,

@@ -16,9 +16,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from wafer_core.data import manifest, pictures, synthetic
+from wafer_core.data import manifest, pictures
 from wafer_core.data.manifest import PictureRecord
 from wafer_core.data.project import Project, WaferClass
+from wafer_core.data.synthetic import Batch, SyntheticPicture, SyntheticRun
 from wafer_core.files import write_bytes
 from wafer_core.images import Picture, encode_png
 from wafer_core.messages import Message, message
@@ -35,19 +36,21 @@ SAMPLES_FOLDER = "samples"
 _TRAIN_BEGINS, _TRAIN_ENDS = 0.05, 0.95  # of one class's time
 
 
-def store_generated(
+def add_generated(
     context: WorkflowContext,
+    batch: Batch,
     wafer_class: WaferClass,
     records: list[PictureRecord],
     count: int,
     config: GenerationConfig,
     augmentation: AugmentConfig,
     on_progress: Progress,
-) -> tuple[str, dict[str, float]]:
-    """Learn a class and store one run of new wafers.
+) -> tuple[SyntheticRun, dict[str, float]]:
+    """Learn a class and add one run of new wafers to a batch.
 
     Args:
         context: The job's; gets the metrics of this module.
+        batch: The job's.
         wafer_class: The class.
         records: Its training originals.
         count: How many wafers to make.
@@ -56,7 +59,7 @@ def store_generated(
         on_progress: Covers this class.
 
     Returns:
-        The run's name, and the seconds of each step.
+        The run, and the seconds of each step.
     """
     project, slug = context.project, wafer_class.slug
     originals = [manifest.load(project, slug, record) for record in records]
@@ -68,15 +71,15 @@ def store_generated(
         result = _follow(context, wafer_class, events, on_progress)
     info = {"method": "gan", **result.details, "steps": result.steps}
 
-    def made() -> Iterator[synthetic.SyntheticPicture]:
+    def made() -> Iterator[SyntheticPicture]:
         pairs = zip(result.pictures, result.sources, strict=True)
         for number, (picture, index) in enumerate(pairs):
             if number % 100 == 0:
                 context.check_cancelled()
-            yield synthetic.SyntheticPicture(picture, None, {"grid_of": records[index].file})
+            yield SyntheticPicture(picture, None, {"grid_of": records[index].file})
 
-    run_name = synthetic.add(project, slug, "generated", made(), info)
-    return run_name, {name: round(seconds, 3) for name, seconds in result.steps.items()}
+    run = batch.add(slug, "generated", made(), info)
+    return run, {name: round(seconds, 3) for name, seconds in result.steps.items()}
 
 
 def _follow(

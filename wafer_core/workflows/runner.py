@@ -13,14 +13,13 @@ from types import FrameType
 from typing import Any
 
 from wafer_core.errors import Cancelled, JobError, WaferError
-from wafer_core.files import sweep_leftovers
 from wafer_core.jobs.context import Heartbeat
 from wafer_core.jobs.events import EVENTS_FILE, Event, EventWriter, read_from
 from wafer_core.jobs.launch import LOG_FILE
-from wafer_core.jobs.process import ProcessId
 from wafer_core.jobs.queue import Place, device_turn
 from wafer_core.jobs.spec import UPLOADS_FOLDER, JobSpec, project_of, read_spec
 from wafer_core.messages import Message, counted, message
+from wafer_core.process import ProcessId
 
 logger = logging.getLogger(__name__)
 
@@ -80,15 +79,16 @@ def run_job(folder: Path, listener: Callable[[Event], None] | None = None) -> di
 def _work(folder: Path, spec: JobSpec, writer: EventWriter, heartbeat: Heartbeat) -> dict[str, Any]:
     """Wait for the device if the workflow needs it, then run the workflow."""
     # Slow imports, so only after the first event.
-    from wafer_core.data import imports
+    from wafer_core.data.project import Project
     from wafer_core.workflows.context import WorkflowContext
+    from wafer_core.workflows.recovery import recover
     from wafer_core.workflows.registry import find_workflow
 
     workflow = find_workflow(spec.kind)
     parameters = workflow.parameters.from_mapping(spec.parameters)
     device = _device_name(spec.device) if workflow.needs_device else "cpu"
-    project = imports.open_project(project_of(folder))
-    sweep_leftovers(project.path)
+    project = Project.open(project_of(folder))
+    recover(project)
     context = WorkflowContext(folder, spec, project, writer, device)
     heartbeat.watch(context)
 

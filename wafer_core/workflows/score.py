@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from wafer_core import images
 from wafer_core.data import manifest, pictures, synthetic
 from wafer_core.data.project import Project, WaferClass
 from wafer_core.data.synthetic import SyntheticRun
@@ -137,7 +138,7 @@ def score_stored(
     chosen = np.random.default_rng((seed, 12)).permutation(count)[: scoring.MOST[0]]
     known = originals_of(project, slug)
     scores = scoring.score_synthetic(
-        [manifest.load(project, slug, made.records[i], made.origin, made.run) for i in chosen],
+        [images.read_png(made.folder / made.records[i].file) for i in chosen],
         known.training,
         known.held_out,
         known.others,
@@ -151,7 +152,7 @@ def score_stored(
     )
     logger.info("%d of %d wafers scored in %.1f s", len(chosen), count, scores.seconds)
     value = {"class": wafer_class.name, "run": made.run, **scores.to_json(), "pictures": count}
-    synthetic.write_scores(project, slug, made, json_value(value))
+    synthetic.write_scores(made, json_value(value))
     return value
 
 

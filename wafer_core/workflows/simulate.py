@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from wafer_core.data import manifest, synthetic
+from wafer_core.data import manifest
 from wafer_core.data.manifest import PictureRecord
 from wafer_core.data.project import WaferClass
-from wafer_core.data.synthetic import SyntheticPicture
+from wafer_core.data.synthetic import Batch, SyntheticPicture, SyntheticRun
 from wafer_core.errors import ParameterError
 from wafer_core.messages import message
 from wafer_core.progress import Progress
@@ -72,25 +72,30 @@ def check_cells(levels: Mapping[str, Sequence[Level]], count: int) -> None:
         )
 
 
-def store_simulated(
+def add_simulated(
     context: WorkflowContext,
+    batch: Batch,
     wafer_class: WaferClass,
     records: Sequence[PictureRecord],
     count: int,
     levels: Mapping[str, Sequence[Level]],
     seed: int,
     on_progress: Progress,
-) -> tuple[str, dict[str, Any]]:
-    """Fit the simulator to a class and store one run of wafers; returns its name and its info.
+) -> tuple[SyntheticRun, dict[str, Any]]:
+    """Fit the simulator to a class and add one run of wafers to a batch.
 
     Args:
         context: The job's; gets a metric ``step`` at the end of each step.
+        batch: The job's.
         wafer_class: The class.
         records: Its training originals.
         count: How many wafers to make.
         levels: Factors to vary over all combinations; the others are as in the class.
         seed: The same seed makes the same wafers.
         on_progress: Covers this class.
+
+    Returns:
+        The run and its info.
     """
     project, name = context.project, wafer_class.name
     timer = StepTimer(
@@ -139,7 +144,7 @@ def store_simulated(
         "steps": {step: round(seconds, 3) for step, seconds in timer.seconds.items()},
         "cost": timer.cost([wafer.picture for wafer in wafers], 0),
     }
-    return synthetic.add(project, wafer_class.slug, "generated", made(), info), info
+    return batch.add(wafer_class.slug, "generated", made(), info), info
 
 
 def _balanced(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from wafer_core.errors import ParameterError
+from wafer_core.files import json_value
 from wafer_core.jobs.spec import write_job
 from wafer_core.messages import Message
 from wafer_core.workflows.registry import find_workflow
@@ -41,6 +44,12 @@ def create_job(
     """
     chosen = find_workflow(workflow)
     checked = chosen.parameters.from_mapping(parameters)
+    try:
+        json.dumps(json_value(parameters), ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise ParameterError(
+            "A text among the settings is not valid UTF-8; type it again."
+        ) from exc
     return write_job(
         project, workflow, parameters, device, title or chosen.title_of(checked), uploads
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import socket
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+TAG = re.compile(r"([0-9a-f]{8})-(\d{1,10})-([0-9a-f]{12})")
 _CREATE_TIME_TOLERANCE = 3.0  # seconds that a corrected clock moves a start time, at most
 
 
@@ -92,3 +96,39 @@ def _start_of(pid: int) -> str | None:
     except (OSError, ValueError, IndexError):
         return None
     return f"{boot} {ticks}"
+
+
+def tag() -> str:
+    """A short name of this process, for the names of its temporary files."""
+    pid = os.getpid()
+    return f"{_machine()}-{pid}-{_start_digest(pid)}"
+
+
+def is_tag_alive(text: str) -> bool | None:
+    """Whether the process of a tag still runs; ``None``: it ran on another machine."""
+    found = TAG.fullmatch(text)
+    if found is None or found[1] != _machine():
+        return None
+    pid = int(found[2])
+    return psutil.pid_exists(pid) and _start_digest(pid) == found[3]
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    """This machine; containers, which do not see each other's processes, are several machines."""
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        space = ""
+    return hashlib.sha256(f"{socket.gethostname()} {space}".encode()).hexdigest()[:8]
+
+
+def _start_digest(pid: int) -> str:
+    """A digest of the start of a process; zeros where it has ended."""
+    start = _start_of(pid)
+    if start is None:  # not Linux
+        try:
+            start = str(psutil.Process(pid).create_time())
+        except psutil.Error:
+            return "0" * 12
+    return hashlib.sha256(start.encode()).hexdigest()[:12]
