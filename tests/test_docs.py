@@ -85,7 +85,7 @@ def test_every_file_type_is_named(language: str) -> None:
 def test_every_environment_variable_is_named() -> None:
     files = [*(ROOT / "wafer_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py"), ROOT / "app.py"]
     used = {
-        name for path in files for name in re.findall(r"WAFER_[A-Z_]+", path.read_text("utf-8"))
+        name for path in files for name in re.findall(r'"(WAFER_[A-Z_]+)"', path.read_text("utf-8"))
     }
     for language in ("", "ko"):
         named = set(
