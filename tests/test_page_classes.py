@@ -186,7 +186,7 @@ def test_delete_permanently_asks_and_names_what_goes(project: Project) -> None:
 def test_a_class_with_few_wafers_warns(project: Project) -> None:
     fill(project, "Rare", 1, start=90)
     at = choose(visit("classes", project), "rare")
-    assert "Only 1 wafers; 5 are needed" in texts(at)
+    assert "Only 1 wafer; 5 are needed" in texts(at)
 
 
 def test_a_damaged_class_is_shown_with_the_reason(project: Project) -> None:

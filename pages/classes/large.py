@@ -39,7 +39,7 @@ def show(project: Project, slug: str, records: Sequence[PictureRecord], opened: 
         left.image(drawing.to_png(drawing.draw(picture, _SIZE)), width=_SIZE, alt=name)
         with right:
             st.markdown(f"**{escape(name)}**")
-            st.write(gallery.die_text(picture))
+            st.write(t(gallery.die_message(picture)))
             st.write(t("Used for {split}", split=t(gallery.SPLITS[record.split])))
             if record.group:
                 st.write(t("Lot or group: {group}", group=record.group))

@@ -60,7 +60,7 @@ def settings(
         with more(page, more_label) as is_open:
             draw(list(rest), is_open)
         if not is_open:
-            show_hidden(chosen, rest)
+            _show_hidden(chosen, rest)
     return chosen
 
 
@@ -85,7 +85,6 @@ def parameter(
     name: str,
     spec: Parameter,
     page: str,
-    optional: bool = False,
     drawn: bool = True,
     titles: Callable[[str], str] | None = None,
 ) -> Any:
@@ -95,7 +94,6 @@ def parameter(
         name: The field of the setting.
         spec: Its declaration.
         page: Prefix of the key of the widget.
-        optional: A number that may be left empty, to be chosen by the task.
         drawn: If not, nothing is drawn and the value chosen earlier still counts.
         titles: From a choice to its text; ``spec.titles`` where missing.
 
@@ -103,7 +101,7 @@ def parameter(
         The chosen value, of the type of ``spec.default``; ``None`` if it was left empty.
     """
     key = f"{page}_{name}"
-    empty = optional or spec.is_automatic
+    empty = spec.is_automatic
     if not drawn:
         return _kept(spec, key, empty)
     title = t(spec.title)
@@ -184,7 +182,7 @@ def _kept(spec: Parameter, key: str, empty: bool) -> Any:
     return st.session_state.get(key, None if empty else spec.default)
 
 
-def show_hidden(values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> None:
+def _show_hidden(values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> None:
     """Name the changed settings of a closed expander, so that none is forgotten.
 
     Args:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared import loaders, thumbnails
-from pages.shared.words import t, t_raw
+from pages.shared.words import t_raw
 from wafer_core import images
 from wafer_core.data.manifest import PictureRecord
 from wafer_core.messages import N_, Message, message
@@ -130,48 +129,6 @@ def _table(shown: Sequence[PictureRecord], paths: tuple[str, ...], key: str) -> 
     )
 
 
-def sheet_figure(
-    image: str, count: int, hover: Sequence[str], columns: int = COLUMNS, cell: int = 84
-) -> go.Figure:
-    """A contact sheet whose wafers can be clicked.
-
-    Args:
-        image: The sheet as a data URL.
-        count: How many wafers it holds.
-        hover: A text for each.
-        columns: Wafers side by side.
-        cell: Height of a row on the page in pixels.
-    """
-    rows = max(1, -(-count // columns))
-    figure = go.Figure()
-    figure.add_layout_image(
-        source=image, x=0, y=0, sizex=columns, sizey=rows, xref="x", yref="y",
-        sizing="stretch", layer="below",
-    )  # fmt: skip
-    figure.add_scatter(
-        x=[i % columns + 0.5 for i in range(count)],
-        y=[i // columns + 0.5 for i in range(count)],
-        mode="markers",
-        marker={"size": cell - 8, "symbol": "square", "color": "#0B6BA8", "opacity": 0.0},
-        selected={"marker": {"opacity": 0.30}},
-        unselected={"marker": {"opacity": 0.0}},
-        text=list(hover),
-        hovertemplate="%{text}<extra></extra>",
-    )
-    axis = {"visible": False, "fixedrange": True}
-    figure.update_layout(
-        height=rows * cell + 4,
-        margin={"l": 0, "r": 0, "t": 2, "b": 2},
-        xaxis={**axis, "range": [0, columns]},
-        yaxis={**axis, "range": [rows, 0]},
-        dragmode="select",
-        showlegend=False,
-        plot_bgcolor="rgba(0,0,0,0)",
-        paper_bgcolor="rgba(0,0,0,0)",
-    )
-    return figure
-
-
 def die_message(picture: images.Picture) -> Message:
     """Size, dies and yield of a wafer map, or the grey range of another picture."""
     H, W = picture.shape
@@ -192,8 +149,3 @@ def die_message(picture: images.Picture) -> Message:
         failed=counts.failed,
         share=counts.yield_fraction or 0.0,
     )
-
-
-def die_text(picture: images.Picture) -> str:
-    """The same in the language of this tab, as Markdown."""
-    return t(die_message(picture))

@@ -9,15 +9,13 @@ from typing import Any
 import streamlit as st
 
 from pages.shared.words import KEY as LANGUAGE_KEY
-from pages.shared.words import escape, t
+from pages.shared.words import t
 from wafer_core.data import workspace
 from wafer_core.data.project import Project
 from wafer_core.errors import ProjectError, WaferError
 
 OPEN_KEY = "open_project"  # session state: folder name of the project this tab works on
 _LOST, _NOTE, _FAULT = "guards_lost", "guards_note", "guards_fault"  # session state
-
-plain = escape
 
 
 def select_project(folder: str | None) -> None:

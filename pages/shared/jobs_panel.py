@@ -37,17 +37,6 @@ STATUS = {
     "failed": N_("Failed"),
     "cancelled": N_("Cancelled"),
 }
-KINDS = {
-    "import": N_("Import"),
-    "augment": N_("Augment"),
-    "generate": N_("Generate"),
-    "train": N_("Train"),
-    "search": N_("Search for settings"),
-    "predict": N_("Predict"),
-    "score": N_("Score"),
-    "benefit": N_("Does it help?"),
-    "learning_curve": N_("Learning curve"),
-}
 
 
 def status_text(state: JobState) -> str:

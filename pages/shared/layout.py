@@ -8,7 +8,6 @@ from pathlib import Path
 import streamlit as st
 
 from pages.shared import guards, jobs_panel, loaders, theme
-from pages.shared.guards import plain as plain
 from pages.shared.words import choose_language, escape, keep_language, t, t_raw, tn
 from wafer_core.data.project import Project
 from wafer_core.data.summary import Summary

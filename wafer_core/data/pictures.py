@@ -184,6 +184,7 @@ class Staging:
                 project.settings.fractions,
                 project.settings.split_seed,
             )
+            titles = {c.slug: c.name for c in project.classes()}
             batch = []
             for name, fresh in new.items():
                 taken = {r.file for r in present[name]}
@@ -191,7 +192,8 @@ class Staging:
                     replace(r, file=_free_file(r, taken), split=splits[r.key]) for r in fresh
                 )
                 count = len(results[name].duplicates)
-                batch.append(ImportedClass(known[name], name, records, count, added.get(name)))
+                title = titles.get(known[name], name)
+                batch.append(ImportedClass(known[name], title, records, count, added.get(name)))
             if not any(c.records or c.new for c in batch):
                 return CommitResult(results)
             run = imports.commit(project, self._folder, batch, source, rejected)
