@@ -30,6 +30,7 @@ from wafer_core.data import demo, models, workspace
 from wafer_core.data.project import Project
 from wafer_core.data.split import DEFAULT_FRACTIONS, assign_splits
 from wafer_core.jobs.events import EventWriter
+from wafer_core.messages import message
 from wafer_core.metrics.intervals import TOO_FEW
 from wafer_core.tasks.classification import predict
 from wafer_core.tasks.classification.predict import Prediction
@@ -108,14 +109,20 @@ def test_a_file_that_is_no_wafer_gets_a_sentence(home: Path) -> None:
     assert drawn(at) == []
 
 
-def test_a_wafer_that_the_model_is_unsure_about_is_sent_to_review(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predict, "REVIEW_BELOW", 1.0)
-    wafer = simulator.simulate_many("Donut", 1, 2)[0]
-    shown = Prediction("a", "Donut", predict.REVIEW, {"Donut": 0.4, "Loc": 0.6})
-    assert answer.verdict(shown) == "Probably Donut (40.0%), please review"
-    assert wafer.ndim == 2
+@pytest.mark.parametrize(
+    ("found", "heading"),
+    [
+        (predict.CONFIDENT, "This looks like Donut (60.0%)"),
+        (predict.REVIEW, "Probably Donut (60.0%), please review"),
+        (predict.UNKNOWN, "No known pattern; the nearest one is Donut"),
+    ],
+)
+def test_the_verdict_in_words(found: str, heading: str) -> None:
+    reason = None if found == predict.CONFIDENT else message("Because of {why}.", why="a *reason*")
+    shown = Prediction("a", "Donut", found, {"Donut": 0.6, "Loc": 0.4}, reason=reason)
+    assert answer.verdict(shown) == heading
+    expected = demo.DESCRIPTIONS["Donut"] if reason is None else r"Because of a \*reason\*."
+    assert answer.explanation(shown) == expected
 
 
 # -- projects --------------------------------------------------------------------------------------

@@ -159,23 +159,16 @@ def _choose(answer: Answer) -> None:
 def verdict(prediction: Prediction) -> str:
     """The answer in one line of Markdown."""
     fields: dict[str, Any] = {"label": prediction.label, "share": prediction.probability}
+    if prediction.verdict == predict.UNKNOWN:
+        return t("No known pattern; the nearest one is {label}", **fields)
     if prediction.verdict == predict.CONFIDENT:
         return t("This looks like {label} ({share:.1%})", **fields)
-    if prediction.unknown_score >= predict.NOT_A_WAFER:
-        return t("This does not look like a wafer map")
-    if prediction.verdict == predict.UNKNOWN:
-        return t("This is unlike the wafers that the model knows")
     return t("Probably {label} ({share:.1%}), please review", **fields)
 
 
 def explanation(prediction: Prediction) -> str:
-    """What the pattern is, and how sure the model is, as Markdown."""
-    pattern = demo.DESCRIPTIONS.get(prediction.label, "")
-    if prediction.verdict == predict.CONFIDENT:
-        return t(pattern) if pattern else ""
-    if prediction.verdict == predict.UNKNOWN and prediction.reason is not None:
+    """Why the model is not confident, or what the pattern is, as Markdown."""
+    if prediction.reason is not None:
         return t(prediction.reason)
-    return t(
-        "Below {threshold:.0%} the model is not sure enough; a person should look at the wafer.",
-        threshold=predict.REVIEW_BELOW,
-    )
+    pattern = demo.DESCRIPTIONS.get(prediction.label, "")
+    return t(pattern) if pattern else ""
