@@ -79,11 +79,11 @@ def test_the_map_of_a_rotated_wafer_is_rotated() -> None:
     torch.manual_seed(0)
     classifier = classifier_of(registry.build("wafer_cnn", 2), turns=True)
     wafer = with_fails((UPPER, slice(8, 24)))
-    answer = int(classifier.predict_proba([wafer])[0].argmax())
-    for index in (answer, 1 - answer):
+    predicted = int(classifier.predict_proba([wafer])[0].argmax())
+    for index in (predicted, 1 - predicted):
         heat = heat_map(classifier, wafer, index)
-        turned = heat_map(classifier, np.rot90(wafer).copy(), index)
-        np.testing.assert_allclose(turned, np.rot90(heat), atol=1e-3)
+        rotated = heat_map(classifier, np.rot90(wafer).copy(), index)
+        np.testing.assert_allclose(rotated, np.rot90(heat), atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (20, 60)])

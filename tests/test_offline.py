@@ -65,8 +65,8 @@ def test_a_ring_on_oblong_dies_stays_a_ring() -> None:
     ring = (radius(wafer) > 0.45) & (radius(wafer) < 0.7) & (wafer == PASS)
     wafer[ring] = FAIL
     for angle in (30, 45, 90):
-        turned = move(wafer, rotation=angle)
-        failed = turned == FAIL
+        rotated = move(wafer, rotation=angle)
+        failed = rotated == FAIL
         assert (failed & ring).sum() / (failed | ring).sum() > 0.8
         assert radius(wafer)[failed].max() < 0.8
 

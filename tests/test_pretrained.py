@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
+import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from wafer_core.networks.wafer_cnn import WaferCNN
 from wafer_core.simulator import PATTERNS, simulate_many
 from wafer_core.tasks.classification import train as training
 from wafer_core.tasks.classification.config import TrainConfig
+from wafer_core.tasks.classification.linear_head import DEFAULT_CHOICE, HeadFit
 from wafer_core.tasks.classification.pretrained import standard_classifier
 from wafer_core.tasks.classification.train import train
 from wafer_core.tasks.classification.train_data import TrainData
@@ -144,34 +148,83 @@ def test_the_first_epoch_fits_only_the_last_layer() -> None:
     assert reported[-1] == pytest.approx(1)
 
 
-def test_fine_tuning_is_kept_only_if_the_loss_is_no_higher(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    losses = iter([1.0, 1.2, 0.9])
-    monkeypatch.setattr(training, "_calibrated_loss", lambda *_: next(losses))
-    monkeypatch.setattr(training, "_standard_error", lambda _: -2.0)  # any macro-F1 will do
+def losses(*means: float) -> Iterator[np.ndarray]:
+    """Losses of 18 pictures with these means; differences have a standard error of about 0.1."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.3, (len(means), 18))
+    return iter(np.array(means)[:, None] + noise - noise.mean(1, keepdims=True))
+
+
+def kept_epochs(monkeypatch: pytest.MonkeyPatch, patience: int, *means: float) -> list[bool]:
+    """Which epochs are kept with these validation losses, if all have the same macro-F1."""
+    values = losses(*means)
+    monkeypatch.setattr(training, "_calibrated_losses", lambda *_: next(values))
     pictures, labels = simulated(2, 7)
     data = TrainData(PATTERNS, pictures, labels, pictures, labels)
-    config = TrainConfig(epochs=3, batch_size=9, patience=0)
-    assert [result.is_best for result in train(data, config, CPU)] == [True, False, True]
+    scores = types.SimpleNamespace(macro_f1=0.9, accuracy=0.9)
+    monkeypatch.setattr(training, "evaluate", lambda *_: scores)
+    config = TrainConfig(epochs=len(means), batch_size=9, patience=patience)
+    return [result.is_best for result in train(data, config, CPU)]
+
+
+def test_fine_tuning_is_kept_if_its_loss_is_lower_by_a_standard_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert kept_epochs(monkeypatch, 0, 1.0, 1.2, 0.98, 0.7) == [True, False, False, True]
 
 
 def test_epochs_with_a_higher_loss_count_towards_early_stopping(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    losses = iter([1.0, 2.0, 2.0, 2.0, 2.0])
-    monkeypatch.setattr(training, "_calibrated_loss", lambda *_: next(losses))
-    monkeypatch.setattr(training, "_standard_error", lambda _: -2.0)
-    pictures, labels = simulated(2, 7)
-    data = TrainData(PATTERNS, pictures, labels, pictures, labels)
-    config = TrainConfig(epochs=5, batch_size=9, patience=2)
-    assert [result.is_best for result in train(data, config, CPU)] == [True, False, False]
+    assert kept_epochs(monkeypatch, 2, 1.0, 2.0, 2.0, 2.0, 2.0) == [True, False, False]
+
+
+def test_a_single_validation_picture_proves_nothing() -> None:
+    assert not training._is_lower(np.array([0.1]), np.array([5.0]))
 
 
 def test_the_calibrated_loss_is_that_of_the_best_temperature() -> None:
-    labels = np.tile([0, 1, 0, 1], 2000)  # so many that nobody's first guess counts
-    assert training._calibrated_loss(np.zeros((8000, 2)), labels) == pytest.approx(np.log(2))
-    # three of four are right: ±s with σ(s) = 3/4 is best, however sure the scores were
+    labels = np.tile([0, 1, 0, 1], 2000)  # so many that the prior of the temperature is negligible
+    found = training._calibrated_losses(np.zeros((8000, 2)), labels)
+    assert found.shape == (8000,)
+    assert found.mean() == pytest.approx(np.log(2))
+    # Three of four are correct: ±s with σ(s) = 3/4 is best, however confident the scores are.
     scores = np.tile([[30.0, 0], [0, 30], [30, 0], [30, 0]], (2000, 1))
     best = -(3 * np.log(0.75) + np.log(0.25)) / 4
-    assert training._calibrated_loss(scores, labels) == pytest.approx(best, abs=1e-3)
+    assert training._calibrated_losses(scores, labels).mean() == pytest.approx(best, abs=1e-3)
+
+
+def head(error: float, pictures: int) -> HeadFit:
+    """A fitted last layer of two classes with this cross-validated error rate."""
+    labels = np.repeat([0, 1], pictures // 2)
+    wrong = np.tile(np.arange(pictures // 2) < round(error * pictures / 2), 2)
+    logs = np.log(np.eye(2)[np.where(wrong, 1 - labels, labels)] * 0.9 + 0.05)
+    return HeadFit(0.0, logs, labels, DEFAULT_CHOICE)
+
+
+def test_classes_are_out_of_domain_if_errors_are_significantly_more_than_doubled() -> None:
+    assert training._is_out_of_domain(head(0.3, 400), 0.08)
+    assert not training._is_out_of_domain(head(0.12, 400), 0.08)
+    assert not training._is_out_of_domain(head(0.3, 20), 0.08)  # too few to tell
+    assert training._is_out_of_domain(head(0.0, 400), None)  # pretrained on photographs
+    nothing = HeadFit(0.0, np.zeros((0, 2)), np.zeros(0, np.int64), DEFAULT_CHOICE)
+    assert not training._is_out_of_domain(nothing, 0.08)
+
+
+def test_the_error_rate_of_the_pretraining_is_stored_with_the_weights() -> None:
+    error = registry.pretraining_error("wafernet")
+    assert error is not None
+    assert 0.02 < error < 0.1
+    assert registry.pretraining_error("wafer_cnn") is None
+
+
+def test_patterns_out_of_domain_are_fine_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "pretraining_error", lambda name: 0.0)
+    pictures, labels = simulated(4, 7)
+    rng = np.random.default_rng(0)
+    data = TrainData(PATTERNS, pictures, rng.permutation(labels), pictures, labels)
+    assert next(train(data, TrainConfig(), CPU)).epochs > 1
+    empty = dataclasses.replace(
+        data, validation_pictures=[], validation_labels=np.zeros(0, np.int64)
+    )
+    assert next(train(empty, TrainConfig(), CPU)).epochs == 1  # no epoch could be kept

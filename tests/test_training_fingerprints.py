@@ -53,7 +53,7 @@ def test_pretraining_wafers_are_recognised_in_any_orientation(pretrained: Path) 
         False,
         False,
     ]
-    assert not seen_in_pretraining("wafer_cnn", pictures).any()  # starts from nothing
+    assert not seen_in_pretraining("wafer_cnn", pictures).any()  # starts from scratch
     assert seen_in_pretraining("wafernet", []).shape == (0,)
 
 

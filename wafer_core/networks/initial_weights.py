@@ -30,6 +30,7 @@ class InitialNetwork:
         weights: What they were pretrained on: ``wafers``, ``imagenet``, or None if they are random.
         note: For the user, where the start is not what was asked for.
         head: Last layer of the pretraining, if any.
+        error: Error rate on the classes of the pretraining, see ``registry.pretraining_error``.
     """
 
     network: nn.Module
@@ -37,6 +38,7 @@ class InitialNetwork:
     weights: str | None
     note: Message | None = None
     head: registry.PretrainedHead | None = None
+    error: float | None = None
 
 
 def initialize(name: str, num_classes: int, transfer: str, seed: int) -> InitialNetwork:
@@ -46,7 +48,7 @@ def initialize(name: str, num_classes: int, transfer: str, seed: int) -> Initial
         name: A key of ``registry.NETWORKS``.
         num_classes: 2 to ``registry.MAX_CLASSES``.
         transfer: A key of ``TRANSFER``.
-        seed: Of random weights; it also seeds torch for what follows (dropout).
+        seed: Of random weights; torch's global generator is seeded with it.
 
     Raises:
         ParameterError: No such network, or too few or many classes.
@@ -63,7 +65,8 @@ def initialize(name: str, num_classes: int, transfer: str, seed: int) -> Initial
         note = imagenet.missing_message(name)
     elif transfer != SCRATCH and info is not None and info.weights is not None:
         network, head = registry.build_pretrained(name, num_classes)
-        return InitialNetwork(network, info.size, "wafers", head=head)
+        error = registry.pretraining_error(name)
+        return InitialNetwork(network, info.size, "wafers", head=head, error=error)
     elif transfer == FROZEN and info is not None:
         note = message(
             "{network} has no pretrained weights, so it starts from scratch.",

@@ -32,10 +32,10 @@ class NetworkInfo:
         title: For the select box.
         help: When to use it, in words for an engineer.
         build: Makes one with random weights for a number of classes; input (N, 3, size, size).
-        learning_rate: Peak learning rate from scratch, for batches of 16.
+        learning_rate: Peak learning rate for batches of 16.
         size: Cells per side of its input.
         weights: Name of its pretrained weights in ``WEIGHTS``; None: it has none.
-        epochs: Suitable for 350 training pictures.
+        samples: Training samples seen, per square root of the number of training pictures.
     """
 
     title: str
@@ -44,7 +44,7 @@ class NetworkInfo:
     learning_rate: float
     size: int
     weights: str | None = None
-    epochs: int = 100
+    samples: int = 1870
 
 
 def _torchvision(name: str, num_classes: int) -> nn.Module:
@@ -63,10 +63,10 @@ NETWORKS: dict[str, NetworkInfo] = {
             "Trains in seconds on a CPU. Start here."
         ),
         partial(WaferCNN, widths=(32, 64, 128), blocks=(0, 1, 2)),
-        1e-3,
+        3e-3,
         64,
         weights="wafernet",
-        epochs=15,
+        samples=650,
     ),
     "wafer_cnn": NetworkInfo(
         N_("Wafer CNN (small, from scratch)"),
@@ -191,6 +191,24 @@ def build_pretrained(name: str, num_classes: int) -> tuple[nn.Module, Pretrained
             path=f"{WEIGHTS / weights}.safetensors",
         ) from exc
     return network, PretrainedHead(layer, exclusive, layer.get_buffer("within"))
+
+
+def pretraining_error(name: str) -> float | None:
+    """Error rate of a network's pretrained weights on their own classes, on lots left out.
+
+    Args:
+        name: A key of ``NETWORKS``.
+
+    Returns:
+        Mean over classes, 0 to 1; None: the network has no weights, or it is not known.
+    """
+    weights = NETWORKS[name].weights
+    if weights is None:
+        return None
+    extra = checkpoint.read_description(WEIGHTS, weights).get("extra") or {}
+    per_class = extra.get("evaluation", {}).get("per_class", {}).values()
+    recalls = [row["recall"] for row in per_class if row.get("recall") is not None]
+    return 1 - sum(recalls) / len(recalls) if recalls else None
 
 
 def pretrained_head_file(weights: str) -> str:

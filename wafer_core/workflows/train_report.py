@@ -190,7 +190,8 @@ def training_notes(
                 epochs=epochs,
             )
         )
-    if config.transfer == FINE_TUNED and NETWORKS[config.network].weights and best == 1:
+    pretrained = config.transfer == FINE_TUNED and NETWORKS[config.network].weights
+    if pretrained and best == 1 and data.validation_pictures:
         if epochs == 1:
             notes.append(
                 message(
@@ -198,7 +199,7 @@ def training_notes(
                     "classes, and fine-tuning would probably hurt. To force it, set Epochs."
                 )
             )
-        elif data.validation_pictures:
+        else:
             notes.append(
                 message(
                     "Fine-tuning did not clearly improve the validation score, so the pretrained "
@@ -226,7 +227,7 @@ def write_run(
         frozen: The dataset.
         curve: One row per epoch.
     """
-    classifier.save(folder, {"name": name, "created": report["created"]})
+    classifier.save(folder, {**classifier.extra, "name": name, "created": report["created"]})
     write_json(folder / "report.json", json_value(report), indent=None)
     write_json(folder / "dataset.json", frozen.to_json(), indent=None)
     write_bytes(folder / "curves.csv", _csv(curve))

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from wafer_core.messages import N_
-from wafer_core.networks.initial_weights import FINE_TUNED, TRANSFER
+from wafer_core.networks.initial_weights import FINE_TUNED, SCRATCH, TRANSFER
 from wafer_core.networks.registry import NETWORKS, TITLES
 from wafer_core.parameters import SEED, Parameter, Settings, declare
 from wafer_core.tasks.augmentation.policies import DEFAULT, RULES, PolicyParameter
@@ -17,51 +17,9 @@ BALANCING = {
     "balanced": N_("Every epoch draws all classes equally often; rare wafers repeat."),
 }
 
-# Pictures in all. On real wafers, with 2,600 and with 13,000, fine-tuning beat no last layer; with
-# patterns that are nobody's it may.
-FINE_TUNE_FROM = 10_000
-OUT_OF_DOMAIN_BELOW = 0.7  # cross-validated balanced accuracy of the last layer
-# With so many originals the features can be learned anew, and more is asked of the last layer: 38
-# classes of ten wafers by another simulator, 73 % told apart, gain seven points. Of the nine
-# patterns of WM-811K 91 to 95 % are told apart with 40 wafers of each.
-OUT_OF_DOMAIN_MANY, OUT_OF_DOMAIN_BELOW_OF_MANY = 300, 0.85
-NO_HEADROOM_FROM = 0.95  # above it, fine-tuning is not tried with many pictures either
-OUT_OF_DOMAIN_EPOCHS = 40  # at 350 pictures
-OVERLAY_EPOCHS = 80  # the same with overlays: every epoch brings new wafers
-OUT_OF_DOMAIN_RATE = 3e-3  # peak learning rate for such patterns, with 16 pictures a batch
-
-
-@dataclass(frozen=True)
-class HeadScore:
-    """How well a last layer on the pretrained features separates the classes.
-
-    Attributes:
-        balanced_accuracy: Cross-validated; None: unknown.
-        originals: How many pictures it was computed on.
-    """
-
-    balanced_accuracy: float | None = None
-    originals: int = 0
-
-    @property
-    def is_out_of_domain(self) -> bool:
-        """The features do not suit such pictures and are learned anew, with large steps."""
-        enough = (
-            OUT_OF_DOMAIN_BELOW
-            if self.originals < OUT_OF_DOMAIN_MANY
-            else OUT_OF_DOMAIN_BELOW_OF_MANY
-        )
-        return self.balanced_accuracy is not None and self.balanced_accuracy < enough
-
-    @property
-    def is_good(self) -> bool:
-        """So good that a change of the features must be earned."""
-        return self.balanced_accuracy is None or self.balanced_accuracy >= OUT_OF_DOMAIN_BELOW
-
-    @property
-    def has_headroom(self) -> bool:
-        """There is something to gain by fine-tuning, where the pictures are many."""
-        return self.balanced_accuracy is None or self.balanced_accuracy < NO_HEADROOM_FROM
+# The automatic number of epochs is at least the first, and does not grow below the second number
+# of pictures.
+_MIN_EPOCHS, _FEW_PICTURES = 6, 90
 
 
 @dataclass(frozen=True)
@@ -123,6 +81,7 @@ class TrainConfig(Settings):
                 "wafers a higher weight (weighted), or draw them more often (balanced)."
             ),
             "weighted", choices=tuple(BALANCING), main=True,
+            titles=(N_("natural"), N_("weighted"), N_("balanced")),
         )
     )  # fmt: skip
     transfer: str = declare(
@@ -133,6 +92,7 @@ class TrainConfig(Settings):
                 "the last one (frozen; takes seconds), or random (scratch)."
             ),
             FINE_TUNED, choices=tuple(TRANSFER),
+            titles=(N_("fine-tuned"), N_("frozen"), N_("scratch")),
         )
     )  # fmt: skip
     turns: bool = declare(
@@ -235,40 +195,33 @@ class TrainConfig(Settings):
     seed: int = declare(SEED)
 
     def resolved(
-        self, pictures: int, head: HeadScore = HeadScore(), overlays: bool = False
+        self, pictures: int, fine_tune: bool | None = None, overlay_share: float = 0.0
     ) -> TrainConfig:
         """The same with every ``None`` replaced.
 
-        The number of updates grows with the square root of the number of pictures. Large batches
-        save time only with many pictures; the learning rate follows.
-
-        A network pretrained on wafers first fits its last layer. If that separates few pictures
-        well, or many very well, nothing else is trained: in measurements, fine-tuning lost what the
-        network had learned. If it does not, the patterns are out of domain, and the network is
-        trained with a high learning rate, as it is if wafers are overlaid.
+        The number of training samples seen grows with the square root of the number of pictures, so
+        that each of few pictures is used often and each of many rarely. Large batches save time
+        only with many pictures; the learning rate follows.
 
         Args:
             pictures: Number of training pictures.
-            head: How well a last layer separates them, as far as it is known yet.
-            overlays: Whether wafers are overlaid.
+            fine_tune: Whether all layers are trained, or only the last one. Default: all, except
+                with a network that is pretrained on wafers: there the last layer is usually enough.
+            overlay_share: Share of the samples that are overlays; they are seen in addition.
         """
+        info = NETWORKS[self.network]
         epochs, batch_size, rate = self.epochs, self.batch_size, self.learning_rate
-        pretrained = NETWORKS[self.network].weights is not None and self.transfer == FINE_TUNED
-        learns_anew = pretrained and (overlays or head.is_out_of_domain)
-        is_enough = pictures < FINE_TUNE_FROM or not head.has_headroom
-        if epochs is None and pretrained and not learns_anew and is_enough:
+        if fine_tune is None:
+            fine_tune = info.weights is None or self.transfer == SCRATCH
+        if epochs is None and not fine_tune:
             epochs = 1
-        usual = NETWORKS[self.network].epochs
-        if learns_anew:
-            usual = OVERLAY_EPOCHS if overlays else OUT_OF_DOMAIN_EPOCHS
         if epochs is None:
-            least = max(6, 0.12 * usual)
-            epochs = round(min(2 * usual, max(least, usual * math.sqrt(350 / max(pictures, 1)))))
+            epochs_of_originals = info.samples / math.sqrt(max(pictures, _FEW_PICTURES))
+            epochs = max(_MIN_EPOCHS, round(epochs_of_originals / (1 - overlay_share)))
         if batch_size is None:
             batch_size = 16 if pictures < 2000 else 64
         if rate is None:
             # √(batch size) follows the noise of Adam's updates (Malladi et al. 2022,
             # arXiv:2205.10287).
-            usual_rate = OUT_OF_DOMAIN_RATE if learns_anew else NETWORKS[self.network].learning_rate
-            rate = min(0.1, usual_rate * math.sqrt(batch_size / 16))
+            rate = min(0.1, info.learning_rate * math.sqrt(batch_size / 16))
         return replace(self, epochs=epochs, batch_size=batch_size, learning_rate=rate)

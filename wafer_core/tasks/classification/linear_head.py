@@ -11,6 +11,7 @@ relies on them is chosen by cross-validation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,6 @@ from wafer_core.device import memory_format
 from wafer_core.metrics.folds import folds
 from wafer_core.networks import registry
 from wafer_core.networks.penultimate import last_layer, penultimate
-from wafer_core.tasks.classification.config import HeadScore
 from wafer_core.tasks.classification.head_prior import (
     PRIORS,
     calibrated,
@@ -46,24 +46,17 @@ class Choice:
     """Hyper-parameters of the fit, chosen by cross-validation.
 
     Attributes:
-        decay: Of the squared weights of whitened features.
-        scale: Factor of the pretraining logits; a large one leaves their weights almost
-            unregularised; 0: they are not used.
-        prior: A key of ``PRIORS`` that the weights of the logits are pulled towards; None: to 0.
+        decay: Strength of the regularisation, see ``logistic_regression.fit``.
+        prior: A key of ``PRIORS`` that the weights of the pretraining logits are pulled towards;
+            None: the logits are not used.
     """
 
     decay: float
-    scale: float = 0.0
     prior: str | None = None
 
 
-CHOICES = (
-    *(Choice(decay) for decay in (0.003, 0.01, 0.03, 0.1, 0.3)),
-    *(Choice(decay, 3.0) for decay in (0.1, 0.3, 1.0)),
-    *(Choice(decay, 10.0) for decay in (0.3, 1.0, 3.0)),
-    *(Choice(decay, 1.0, "single-class") for decay in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)),
-    *(Choice(decay, 1.0, "multi-label") for decay in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)),
-)
+# In steps of half a decade.
+DECAYS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 DEFAULT_CHOICE = Choice(0.1)  # where cross-validation is impossible: a class has one lot or picture
 
 
@@ -84,13 +77,18 @@ class HeadFit:
     choice: Choice
 
     @property
-    def score(self) -> HeadScore:
-        """Cross-validated balanced accuracy."""
-        if not len(self.labels):
-            return HeadScore()
-        correct = self.log_proba.argmax(1) == self.labels
-        recalls = [correct[self.labels == label].mean() for label in set(self.labels.tolist())]
-        return HeadScore(float(np.mean(recalls)), len(self.labels))
+    def error(self) -> tuple[float, float]:
+        """Cross-validated error rate, mean over classes, and its standard error.
+
+        Both are NaN if no picture could be used for cross-validation.
+        """
+        classes, counts = np.unique(self.labels, return_counts=True)
+        if not len(classes):
+            return math.nan, math.nan
+        wrong = self.log_proba.argmax(1) != self.labels
+        rates = np.array([wrong[self.labels == c].mean() for c in classes])
+        variance = (rates * (1 - rates) / counts).sum() / len(classes) ** 2
+        return float(rates.mean()), float(np.sqrt(variance))
 
 
 def fit_head(
@@ -150,9 +148,7 @@ def fit_head(
         weights *= class_weights.double().cpu().numpy()
 
     def design(choice: Choice) -> Floats:
-        if not choice.scale:
-            return whitened
-        return np.concatenate([whitened, choice.scale * logits], 2)
+        return np.concatenate([whitened, logits], 2) if choice.prior else whitened
 
     def fit_rows(choice: Choice, rows: npt.NDArray[np.bool_], steps: int) -> tuple[Floats, Floats]:
         prior = None
@@ -163,7 +159,8 @@ def fit_head(
         return fit(design(choice)[rows], target[rows], weights, choice.decay, steps, prior)
 
     fold = _folds(target, groups and [groups[i] for i in chosen.tolist()], is_synthetic, seed)
-    choices = [choice for choice in CHOICES if head is not None or not choice.scale]
+    priors = [None, *PRIORS] if head is not None else [None]
+    choices = [Choice(decay, prior) for prior in priors for decay in DECAYS]
     logs = {choice: np.zeros((len(target), C)) for choice in choices}
     costs = dict.fromkeys(choices, 0.0)
     evaluated = (fold >= 0) & ~is_synthetic
@@ -204,9 +201,9 @@ def _set_layer(
     of_features, of_logits = weight[:, : len(mean)], weight[:, len(mean) :]
     total: torch.Tensor = of_features @ transform.T
     layer.bias.copy_(bias - total @ mean)
-    if head is not None and choice.scale:
-        total = total + choice.scale * of_logits @ head.layer.weight
-        layer.bias.add_(choice.scale * of_logits @ head.layer.bias)
+    if head is not None and choice.prior:
+        total = total + of_logits @ head.layer.weight
+        layer.bias.add_(of_logits @ head.layer.bias)
     layer.weight.copy_(total)
 
 

@@ -121,6 +121,10 @@ class OverlaySampler:
         )
         self._inputs = inputs
 
+    def share(self, labels: npt.NDArray[np.int64]) -> float:
+        """Expected share of pictures with these labels (N,) that are replaced by overlays."""
+        return SHARE * float(np.isin(labels, list(self.pairs)).mean())
+
     def overlay(
         self, batch: torch.Tensor, labels: torch.Tensor, turns: bool, generator: torch.Generator
     ) -> torch.Tensor:

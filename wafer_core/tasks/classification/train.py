@@ -24,7 +24,7 @@ import torch.nn.functional as F
 
 from wafer_core.device import memory_format
 from wafer_core.errors import ParameterError
-from wafer_core.metrics import Evaluation, evaluate, fit_temperature, intervals, log_softmax
+from wafer_core.metrics import evaluate, fit_temperature, log_softmax
 from wafer_core.networks import registry
 from wafer_core.networks.initial_weights import FROZEN, InitialNetwork, initialize
 from wafer_core.networks.optimizer import (
@@ -39,13 +39,15 @@ from wafer_core.networks.preparation import Preparation
 from wafer_core.tasks.augmentation.dihedral import transform
 from wafer_core.tasks.augmentation.policies import DEFAULT, apply_policy
 from wafer_core.tasks.classification.classifier import Classifier, predict_log_proba
-from wafer_core.tasks.classification.config import HeadScore, TrainConfig
+from wafer_core.tasks.classification.config import TrainConfig
 from wafer_core.tasks.classification.linear_head import HeadFit, fit_head
 from wafer_core.tasks.classification.overlay import OverlaySampler
 from wafer_core.tasks.classification.train_data import TrainData
 
 _HEAD_SHARE = 0.2  # of the time, if the last layer is fitted first
-_MARGIN = 0.5  # standard errors by which fine-tuning must beat the fitted last layer
+# Classes are out of domain if the last layer makes more than so many times the errors that the
+# network makes on the classes of its pretraining, by so many standard errors.
+_MAX_ERROR_RATIO, _SIGNIFICANCE = 2.0, 2.0
 _MIN_GAIN = 1e-3  # a smaller rise of macro-F1 does not count for early stopping
 _SMOOTHING = 0.4  # weight of the newest epoch in the macro-F1 that selects the best
 
@@ -90,10 +92,11 @@ def train(
     """Train a network, from random or pretrained weights.
 
     With pretrained weights the first epoch fits the last layer on the unchanged features. The other
-    epochs fine-tune all layers; there are none if the network is frozen. They are kept if they beat
-    the first. If the first separates the classes well, a change must gain half a standard error of
-    macro-F1, which depends on a few pictures of rare classes, without a higher validation loss,
-    which depends on all of them, each at its best temperature.
+    epochs fine-tune all layers, within a budget of samples (``TrainConfig.resolved``); an epoch is
+    kept only if its validation loss is lower than that of the first by more than one standard
+    error, each at its best temperature. A network that is pretrained on wafers is not fine-tuned if
+    the last layer separates the classes about as well as those of the pretraining, unless the
+    number of epochs is set.
 
     The weights that are evaluated and kept are an average over the last steps. The best epoch has
     the highest macro-F1 on the validation pictures, smoothed over a few epochs, since a single
@@ -138,6 +141,8 @@ class _Training:
             initial = initialize(
                 config.network, len(data.class_names), config.transfer, config.seed
             )
+        # Dropout must not depend on when the initial network was made.
+        torch.manual_seed(config.seed)
         self._pretrained_on = initial.weights
         is_frozen = initial.weights is not None and config.transfer == FROZEN
         self.network = copy.deepcopy(initial.network).to(device).to(memory_format=memory_format)
@@ -156,17 +161,14 @@ class _Training:
             weights = self._frequency**-0.5 / (self._frequency**0.5).sum()
             self._class_weights = torch.tensor(weights, dtype=torch.float32).to(device)
         self.head: HeadFit | None = None
-        score = HeadScore()
         if initial.weights is not None:
             self.head = self._fit_head(initial)
-            score = self.head.score
-            self.config = config.resolved(len(self._labels), score, bool(self._overlays.pairs))
+            fine_tune = len(self._validation) > 0 and _is_out_of_domain(self.head, initial.error)
+            overlay_share = self._overlays.share(data.train_labels)
+            self.config = config.resolved(len(self._labels), fine_tune, overlay_share)
         if is_frozen:
             self.config = replace(self.config, epochs=1)
         self.epochs, self._batch_size = self.config.epochs or 1, self.config.batch_size or 1
-        self._has_margin = bool(
-            self.head and score.is_good and len(self._validation) and self.epochs > 1
-        )
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._steps_per_epoch = max(1, round(len(self._labels) / self._batch_size))
         self._steps, self._step = self._steps_per_epoch * self.epochs, 0
@@ -184,7 +186,8 @@ class _Training:
 
     def run(self) -> Iterator[EpochResult]:
         """Train until the last epoch or until nothing improves."""
-        smoothed, best, stale, max_loss = -1.0, -1.0, 0, math.inf
+        smoothed, best, stale = -1.0, -1.0, 0
+        head_losses: npt.NDArray[np.float64] | None = None  # of the fitted last layer
         labels = self.data.validation_labels
         for epoch in range(1, self.epochs + 1):
             started = time.perf_counter()
@@ -199,23 +202,23 @@ class _Training:
             loss = accuracy = macro_f1 = None
             if len(self._validation):
                 logs = predict_log_proba(self.average, self._validation, self.device, False)
-                loss = _loss(logs, labels)
+                loss = float(_losses(logs, labels).mean())
                 evaluation = evaluate(labels, np.exp(logs), self.data.class_names)
                 accuracy, macro_f1 = evaluation.accuracy, evaluation.macro_f1
             if macro_f1 is not None:
                 new = smoothed + _SMOOTHING * (macro_f1 - smoothed)
                 smoothed = macro_f1 if epoch == 1 else new
             is_best = smoothed >= best if macro_f1 is not None else epoch == 1 or self.head is None
-            if is_best and self._has_margin:
-                calibrated = _calibrated_loss(logs, labels)
-                max_loss = calibrated if epoch == 1 else max_loss
-                is_best = calibrated <= max_loss
+            if is_best and self.head and macro_f1 is not None and self.epochs > 1:
+                losses = _calibrated_losses(logs, labels)
+                if head_losses is None:
+                    head_losses = losses
+                else:
+                    is_best = _is_lower(losses, head_losses)
             improved = macro_f1 is None or (is_best and smoothed > best + _MIN_GAIN)
             stale = 0 if improved else stale + 1
             if is_best:
                 best = smoothed
-                if self._has_margin and epoch == 1:
-                    best += _MARGIN * _standard_error(evaluation)
                 self._best_weights, self._best_epoch = (
                     copy.deepcopy(self.average.state_dict()),
                     epoch,
@@ -303,17 +306,32 @@ class _Training:
         )  # fmt: skip
 
 
-def _loss(logs: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
-    """Mean cross-entropy in nats, for log-probabilities (N, C)."""
-    return -float(logs[np.arange(len(logs)), labels].mean())
+def _is_out_of_domain(head: HeadFit, pretraining_error: float | None) -> bool:
+    """Whether the features of a network do not suit the classes; True if that is unknown."""
+    if pretraining_error is None:
+        return True
+    error, standard_error = head.error
+    return error > _MAX_ERROR_RATIO * pretraining_error + _SIGNIFICANCE * standard_error
 
 
-def _calibrated_loss(logs: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
+def _losses(
+    logs: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Cross-entropy of each picture in nats (N,), for log-probabilities (N, C)."""
+    losses: npt.NDArray[np.float64] = -logs[np.arange(len(logs)), labels]
+    return losses
+
+
+def _calibrated_losses(
+    logs: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
     """The same at the temperature that fits best."""
-    return _loss(log_softmax(logs / fit_temperature(logs, labels)), labels)
+    return _losses(log_softmax(logs / fit_temperature(logs, labels)), labels)
 
 
-def _standard_error(evaluation: Evaluation) -> float:
-    """Standard error of the macro-F1."""
-    ends = intervals(np.asarray(evaluation.confusion), 0.68, resamples=500).macro_f1
-    return (ends[1] - ends[0]) / 2 if ends else 0.0
+def _is_lower(losses: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> bool:
+    """Whether losses (N,) are lower than others of the same pictures by one standard error."""
+    if len(losses) < 2:
+        return False
+    gains = others - losses
+    return bool(gains.mean() > gains.std(ddof=1) / math.sqrt(len(gains)))
