@@ -37,9 +37,9 @@ from wafer_core.jobs import launch as launch_module
 from wafer_core.jobs import state as state_module
 from wafer_core.jobs.context import Heartbeat
 from wafer_core.jobs.events import EVENTS_FILE, EventWriter, read_from
-from wafer_core.process import ProcessId
 from wafer_core.jobs.queue import Place, device_turn
 from wafer_core.messages import Message, message
+from wafer_core.process import ProcessId
 from wafer_core.workflows.context import WorkflowContext
 from wafer_core.workflows.registry import LOADED, find_workflow
 from wafer_core.workflows.runner import run_job
@@ -641,6 +641,23 @@ def test_a_killed_process_is_seen_at_once_with_the_end_of_its_log(
     assert state.status == "failed"
     assert "killed" in str(state.error)
     assert state.log_tail == "the last word"
+
+
+def test_what_is_said_of_a_killed_job_depends_on_whether_it_was_storing(
+    project: Project, fake: None
+) -> None:
+    """The page said that the project was unchanged although the runs were there."""
+    dead = {**ProcessId.current().to_json(), "start": "another process of this number"}
+    for begins in (False, True):
+        folder = create_job(project.path, "fake", {}, "cpu")
+        writer = EventWriter(folder)
+        writer.append("start", process=dead)
+        writer.append("running", device="cpu")
+        if begins:
+            writer.append("storing")
+        error = str(read_state(folder).error)
+        assert ("unchanged" in error) == (not begins)
+        assert ("while it was storing the result" in error) == begins
 
 
 def test_cancel_leaves_the_project_as_before(project: Project, launcher: None) -> None:

@@ -177,8 +177,6 @@ def _carry_out(root: Path, folder: Path) -> None:
         with files.storage_errors(target):
             _rename(source, target)
     files.remove_folder(folder)
-    with contextlib.suppress(OSError):
-        folder.parent.rmdir()  # its absence is the quickest answer to “is anything pending?”
 
 
 def _rename(source: Path, target: Path) -> None:

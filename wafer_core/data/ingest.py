@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from wafer_core.data import dataset, pictures
@@ -45,6 +45,7 @@ def import_candidates(
     on_progress: Progress = SILENT,
     rejected: Sequence[Rejected] = (),
     source: str = "",
+    before_storing: Callable[[], None] = lambda: None,
 ) -> ImportReport:
     """Decode and store pictures; bad ones are reported and good ones are kept.
 
@@ -55,6 +56,7 @@ def import_candidates(
         on_progress: May raise ``Cancelled``; the project is then unchanged.
         rejected: Files that the scan rejected, for the report.
         source: Where they came from, for people.
+        before_storing: Called before anything in the project changes; may raise ``Cancelled``.
 
     Raises:
         StorageError: The disk is full; the project is unchanged.
@@ -92,6 +94,7 @@ def import_candidates(
         known = {name: folders[key] for key, name in spelling.items() if key in folders}
         present = {c.slug for c in project.classes()}
         slugs = {name: slug for name, slug in known.items() if slug in present}
+        before_storing()
         done = staging.commit(slugs, source=source, rejected=len(refused))
     results = done.classes
     return ImportReport(

@@ -126,7 +126,12 @@ def run(context: WorkflowContext, parameters: ImportParameters) -> dict[str, Any
             files=listed(names),
         )
     report = import_candidates(
-        context.project, candidates, parameters.class_name, context.progress, scan.rejected
+        context.project,
+        candidates,
+        parameters.class_name,
+        context.progress,
+        scan.rejected,
+        before_storing=context.begin_storing,
     )
     return {
         "total": report.total,

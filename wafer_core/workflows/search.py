@@ -75,7 +75,6 @@ def run(context: WorkflowContext, parameters: SearchParameters) -> dict[str, Any
             context.metric("candidate", **asdict(event))
     if outcome is None:
         raise TypeError("search() yielded no outcome")
-    context.check_cancelled()
     settings = dict(outcome.settings)
     if not base.turns:
         settings["turns"] = False
@@ -89,6 +88,7 @@ def run(context: WorkflowContext, parameters: SearchParameters) -> dict[str, Any
         "device": describe_device(context.device),
     }
     name = parameters.name or presets.free_name(context.project, "Search")
+    context.begin_storing()
     preset = presets.save_preset(context.project, name, json_value(settings), json_value(result))
     return {"preset": preset.name, "settings": settings, **result}
 

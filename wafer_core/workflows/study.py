@@ -132,7 +132,7 @@ class StudyJob:
         Raises:
             StorageError: The disk is full or read-only.
         """
-        self._context.check_cancelled()
+        self._context.begin_storing()
         full = {
             **result,
             "config": dict(config),
