@@ -76,11 +76,11 @@ def read(data: bytes) -> list[list[str]]:
 def test_csv_by_hand() -> None:
     row = PredictionRow(prediction("Ring", 1 / 3 + 0.6, "웨이퍼.png"), "Ring", 200, 50)
     header, first = read(to_csv([row]))
-    assert header == ["file", "folder", "prediction", "probability", "verdict", "yield", "dies",
-                      "failed", "p Ring", "p Scratch"]  # fmt: skip
+    assert header == ["file", "folder", "prediction", "probability", "verdict",
+                      "unknown_score", "yield", "dies", "failed", "p Ring", "p Scratch"]  # fmt: skip
     assert first[:3] == ["웨이퍼.png", "Ring", "Ring"]
     assert float(first[3]) == 1 / 3 + 0.6
-    assert first[4:8] == ["confident", "0.75", "200", "50"]
+    assert first[4:9] == ["confident", "0.0", "0.75", "200", "50"]
 
 
 def test_csv_of_pictures_without_dies_and_folders() -> None:
@@ -88,8 +88,8 @@ def test_csv_of_pictures_without_dies_and_folders() -> None:
     assert "folder" not in header
     assert first[header.index("yield")] == ""
     assert first[header.index("dies")] == ""
-    assert read(to_csv([])) == [["file", "prediction", "probability", "verdict", "yield", "dies",
-                                 "failed"]]  # fmt: skip
+    assert read(to_csv([])) == [["file", "prediction", "probability", "verdict",
+                                 "unknown_score", "yield", "dies", "failed"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])

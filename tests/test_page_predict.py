@@ -191,13 +191,14 @@ def test_a_picture_that_is_hardly_a_wafer_says_so(trained: Project) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (60, 80), np.uint8)
     Image.fromarray(noise).save(stream, "PNG")
     at = drop(visit("predict", trained), {"square.png": images.encode_png(square)})
-    assert "Is this a wafer?" in texts(at)
+    assert "Unknown" in texts(at)
     assert "of the dies lie outside a round wafer" in texts(at)
     drop(at, {"page.png": stream.getvalue()})
     assert "No dies were recognised; it was read as a grey picture." in texts(at)
     assert "80 × 60 pixels, grey" in texts(at)
+    assert {p.verdict for p in predictions(at)} == {"unknown"}
     drop(at, {"wafer.png": png(3)})
-    assert "Is this a wafer?" not in texts(at)
+    assert "outside a round wafer" not in texts(at)
 
 
 def test_names_of_files_and_classes_are_never_markup(trained: Project) -> None:
@@ -294,8 +295,8 @@ def test_the_csv_has_every_probability_unrounded(
     at = drop(visit("predict", trained), {f"{n}.png": png(20 + n) for n in range(3)})
     table = pd.read_csv(io.BytesIO(downloads["Small-predictions.csv"]))
     assert list(table.columns) == [
-        "file", "prediction", "probability", "verdict", "yield", "dies", "failed",
-        "p Alpha", "p Beta", "p Gamma",
+        "file", "prediction", "probability", "verdict", "unknown_score", "yield", "dies",
+        "failed", "p Alpha", "p Beta", "p Gamma",
     ]  # fmt: skip
     by_file = {p.file: p for p in predictions(at)}
     for row in table.to_dict("records"):

@@ -19,6 +19,7 @@ from wafer_core.tasks.classification import predict
 from wafer_core.tasks.classification.classifier import Classifier
 
 _QUICK = 100  # wafers that are predicted without a progress bar, in less than a second
+WAITING = "predict_waiting"  # session state: (slug, file) of originals that another page sent
 FILTERS = ("predict_classes", "predict_verdict", "predict_sort", "predict_page")  # widgets' keys
 
 
@@ -49,15 +50,41 @@ def take_samples(project: Project, state: PredictState, classifier: Classifier, 
 def test_wafers(project: Project) -> list[Candidate]:
     """The originals that no model was trained on."""
 
-    def reader(slug: str, record: manifest.PictureRecord) -> Callable[[], Loaded]:
-        return lambda: Loaded(manifest.load(project, slug, record))
-
     return [
-        Candidate(record.source or record.file, c.name, record.group, reader(c.slug, record))
+        Candidate(
+            record.source or record.file, c.name, record.group, _reader(project, c.slug, record)
+        )
         for c in project.classes()
         for record in pictures.originals(project, c.slug)
         if record.split == "test"
     ]
+
+
+def take_waiting(project: Project, state: PredictState, classifier: Classifier) -> bool:
+    """Add the originals that another page sent here; ``False`` if there are none."""
+    waiting: list[tuple[str, str]] = st.session_state.pop(WAITING, [])
+    wanted: dict[str, set[str]] = {}
+    for slug, file in waiting:
+        wanted.setdefault(slug, set()).add(file)
+    names = {c.slug: c.name for c in project.classes()}
+    chosen = [
+        Candidate(
+            record.source or record.file, names[slug], record.group, _reader(project, slug, record)
+        )
+        for slug in wanted
+        if slug in names
+        for record in pictures.originals(project, slug)
+        if record.file in wanted[slug]
+    ]
+    if not chosen:
+        return False
+    _add(state, classifier, Drop(is_sample=True), chosen, [])
+    state.next_view = "wafer" if len(chosen) == 1 else "matrix"
+    return True
+
+
+def _reader(project: Project, slug: str, record: manifest.PictureRecord) -> Callable[[], Loaded]:
+    return lambda: Loaded(manifest.load(project, slug, record))
 
 
 def predict_again(state: PredictState, classifier: Classifier) -> None:

@@ -128,14 +128,7 @@ class PredictState:
         """Give every wafer its verdict anew."""
         self.threshold = threshold
         self.wafers = [
-            replace(
-                wafer,
-                prediction=replace(
-                    wafer.prediction,
-                    verdict=predict.verdict(wafer.prediction.probability, threshold),
-                ),
-            )
-            for wafer in self.wafers
+            replace(wafer, prediction=wafer.prediction.judged(threshold)) for wafer in self.wafers
         ]
 
     def set_folder(self, wafer_id: int, folder: str) -> None:
@@ -203,13 +196,8 @@ def row(wafer: PredictedWafer, match: FolderMatch) -> PredictionRow:
 
 
 def newest_first(wafers: Iterable[PredictedWafer]) -> list[PredictedWafer]:
-    """The newest drop first; within a drop the least certain first."""
+    """The newest drop first; within a drop unknown wafers, then the least certain."""
     return sorted(
         wafers,
-        key=lambda w: (
-            -w.drop,
-            w.prediction.verdict == predict.CONFIDENT,
-            w.prediction.probability,
-            w.id,
-        ),
+        key=lambda w: (-w.drop, w.prediction.urgency, w.id),
     )

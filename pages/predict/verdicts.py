@@ -18,7 +18,6 @@ class VerdictStyle:
         title: English.
         colour: Of Streamlit's palette.
         icon: Name of a Material symbol.
-        advice: What to do with such a wafer; English, with the field ``threshold``.
         button: Label of the button that lists such wafers, from their number; ``None`` where
             nobody has to look at them.
     """
@@ -26,7 +25,6 @@ class VerdictStyle:
     title: str
     colour: Literal["green", "orange", "violet", "red"]
     icon: str
-    advice: str = ""
     button: Callable[[int], Message] | None = None
 
 
@@ -36,7 +34,12 @@ VERDICTS = {
         N_("Needs review"),
         "orange",
         "person_search",
-        N_("Below {threshold:.0%}: a person should look at it."),
         lambda count: counted("{count:,} needs review", "{count:,} need review", count),
+    ),
+    predict.UNKNOWN: VerdictStyle(
+        N_("Unknown"),
+        "violet",
+        "indeterminate_question_box",
+        lambda count: counted("{count:,} unknown", "{count:,} unknown", count),
     ),
 }

@@ -16,6 +16,7 @@ from wafer_core import drawing
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
 from wafer_core.importers.recognition import Recognised
+from wafer_core.tasks.classification.predict import UNKNOWN
 
 SIZE = 560  # pixels of the large drawing, about twice its size on the page
 _BARS = 330  # pixels beyond which the bars scroll
@@ -90,12 +91,12 @@ def verdict(state: PredictState, wafer: PredictedWafer) -> None:
         )
         st.badge(t(style.title), icon=f":material/{style.icon}:", color=style.colour)
         doubt = wafer.found.doubt
-        if doubt is not None:
+        if doubt is not None and prediction.verdict != UNKNOWN:
             icon = ":material/indeterminate_question_box:"
             st.badge(t("Is this a wafer?"), icon=icon, color="orange")
             st.caption(t(doubt), width="content")
-        elif style.advice:
-            st.caption(t(style.advice, threshold=state.threshold), width="content")
+        elif prediction.reason is not None:
+            st.caption(t(prediction.reason), width="content")
 
 
 def _reading(label: str, is_map: bool, supports: bool) -> str:

@@ -15,7 +15,6 @@ from wafer_core import drawing
 from wafer_core.data.folder_names import FolderMatch
 from wafer_core.errors import PictureError
 from wafer_core.messages import N_
-from wafer_core.tasks.classification import predict
 
 PER_PAGE = 50
 _THUMBNAIL = 40  # pixels on the page
@@ -213,9 +212,7 @@ def filtered(state: PredictState, filters: Filters, match: FolderMatch) -> list[
 
     shown = newest_first(w for w in state.wafers if passes(w))
     if filters.sort == "uncertain":
-        shown.sort(
-            key=lambda w: (w.prediction.verdict == predict.CONFIDENT, w.prediction.probability)
-        )
+        shown.sort(key=lambda w: w.prediction.urgency)
     elif filters.sort == "yield":
         shown.sort(key=_yield)
     elif filters.sort == "name":

@@ -105,7 +105,8 @@ def predictions_of(
         on_progress: Called with the share done, 0 to 1; may raise to stop.
 
     Returns:
-        ``{"file", "label", "verdict", "probabilities"}`` for each picture in order, then
+        ``{"file", "label", "verdict", "reason", "unknown_score", "probabilities"}`` for each
+        picture in order, then
         ``{"file", "error"}`` for each that could not be read. A file is named by the path that was
         given, and inside a folder or a zip by the path to it.
 

@@ -27,7 +27,7 @@ from wafer_core.networks.initial_weights import InitialNetwork, initialize
 from wafer_core.networks.registry import NETWORKS
 from wafer_core.parameters import Settings, Text, declare, nested
 from wafer_core.progress import Progress
-from wafer_core.tasks.classification import diagnostics
+from wafer_core.tasks.classification import diagnostics, input_check
 from wafer_core.tasks.classification.classifier import Classifier
 from wafer_core.tasks.classification.config import TrainConfig
 from wafer_core.tasks.classification.train import EpochResult, train
@@ -69,6 +69,7 @@ def run(context: WorkflowContext, parameters: TrainParameters) -> dict[str, Any]
     notes += [initial.note] if initial.note else []
     context.adapt_threads()
     curve, classifier = _train(context, data, config, initial, training, steps)
+    classifier.extra[input_check.KEY] = input_check.kind_of(data.train_pictures)
     config = TrainConfig.from_mapping(classifier.config)  # with the numbers that were chosen
     stopped = context.stop_requested()
     notes += training_notes(curve, data, config, stopped)
@@ -114,8 +115,7 @@ def run(context: WorkflowContext, parameters: TrainParameters) -> dict[str, Any]
         "device": describe_device(context.device),
     }
     run_name, in_use = timestamp_name("run"), models.current_model(project)
-    project.models_path.mkdir(exist_ok=True)
-    context.check_cancelled()
+    context.begin_storing()
     with new_folder(project.models_path / run_name) as folder:
         write_run(folder, classifier, name, report, frozen, curve)
     is_current, note = _use_unless_worse(project, run_name, in_use)

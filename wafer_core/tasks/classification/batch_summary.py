@@ -85,14 +85,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def worst_first(predictions: Sequence[Prediction]) -> list[int]:
-    """Positions of the predictions, the least certain first.
-
-    Everything that is not confident comes before what is.
-    """
-    order = range(len(predictions))
-    return sorted(
-        order, key=lambda i: (predictions[i].verdict == CONFIDENT, predictions[i].probability)
-    )
+    """Positions of the predictions: unknown, to review, confident; the least certain first."""
+    return sorted(range(len(predictions)), key=lambda i: predictions[i].urgency)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ from wafer_core.device import at_most_threads, available_cores
 from wafer_core.errors import ParameterError, PictureError
 from wafer_core.images import Picture
 from wafer_core.importers import Candidate, Rejected, Upload, scan
+from wafer_core.messages import Message, message
+from wafer_core.tasks.classification import input_check
 from wafer_core.tasks.classification.classifier import Classifier
 
-CONFIDENT, REVIEW = "confident", "review"
+CONFIDENT, REVIEW, UNKNOWN = "confident", "review", "unknown"
+NOT_A_WAFER = 100.0  # the unknown score of a picture that cannot be a wafer
 # Below this probability a person should look. Models are calibrated, so one in three of the
 # pictures just above it is wrong; most of the others are far above it.
 REVIEW_BELOW = 0.65
@@ -33,10 +36,14 @@ class Prediction:
     Attributes:
         file: Name of the picture.
         label: The most probable class.
-        verdict: ``confident``, or ``review`` if a person should look.
+        verdict: ``confident``; ``review`` if a person should look; ``unknown`` if it is not like
+            the training wafers, so that the probabilities mean nothing.
         probabilities: Of each class in class order; they sum to 1 and are never rounded.
         truth: The class named by its folder or data file; ``None`` if unknown.
         position: Its index in the input.
+        unknown_score: The higher, the less it is like the training wafers; at most
+            ``NOT_A_WAFER``.
+        reason: Why it is not confident; ``None`` if it is.
     """
 
     file: str
@@ -45,11 +52,26 @@ class Prediction:
     probabilities: dict[str, float]
     truth: str | None = None
     position: int = 0
+    unknown_score: float = 0.0
+    reason: Message | None = None
 
     @property
     def probability(self) -> float:
         """Of the label."""
         return self.probabilities[self.label]
+
+    @property
+    def urgency(self) -> tuple[int, float]:
+        """Sorts unknown wafers first, then those to review, each the least certain first."""
+        rank = {UNKNOWN: 0, CONFIDENT: 2}.get(self.verdict, 1)
+        return rank, self.probability
+
+    def judged(self, review_below: float) -> Prediction:
+        """The same with its verdict at another review threshold; unknown stays unknown."""
+        if self.verdict == UNKNOWN:
+            return self
+        found = verdict(self.probability, review_below)
+        return replace(self, verdict=found, reason=_review_reason(found, review_below))
 
     def to_json(self) -> dict[str, Any]:
         """As the command line prints it."""
@@ -57,6 +79,8 @@ class Prediction:
             "file": self.file,
             "label": self.label,
             "verdict": self.verdict,
+            "reason": None if self.reason is None else str(self.reason),
+            "unknown_score": self.unknown_score,
             "probabilities": self.probabilities,
         }
 
@@ -120,20 +144,19 @@ def _predict(
     predictions: list[Prediction] = []
     rejected: list[Rejected] = []
     done = 0
-    for chunk, batch in _read_chunks(classifier, candidates):
-        positions = [at for at, value in chunk if not isinstance(value, Rejected)]
-        rejected += [value for _, value in chunk if isinstance(value, Rejected)]
-        if batch is not None:
-            rows = classifier.predict_prepared(batch)
-            for position, row in zip(positions, rows, strict=True):
+    for chunk in _read_chunks(classifier, candidates):
+        rejected += chunk.rejected
+        if chunk.batch is not None:
+            rows = classifier.predict_prepared(chunk.batch)
+            for position, row, doubt in zip(chunk.positions, rows, chunk.doubts, strict=True):
                 candidate = candidates[position]
                 predictions.append(
                     _prediction(
-                        classifier, row, candidate.name, review_below, candidate.class_name,
+                        classifier, row, doubt, candidate.name, review_below, candidate.class_name,
                         position,
                     )
                 )  # fmt: skip
-        done += len(chunk)
+        done += len(chunk.positions) + len(chunk.rejected)
         if on_progress:
             on_progress(done / len(candidates))
     return Predictions(predictions, rejected)
@@ -151,30 +174,42 @@ def predict_picture(
         ParameterError: ``review_below`` is not a probability.
     """
     check_threshold(review_below)
-    return _prediction(classifier, classifier.predict_proba([picture])[0], name, review_below)
+    row = classifier.predict_proba([picture])[0]
+    doubt = input_check.doubts(classifier, [picture])[0]
+    return _prediction(classifier, row, doubt, name, review_below)
 
 
 def _prediction(
     classifier: Classifier,
     row: npt.NDArray[np.float64],
+    doubt: Message | None,
     name: str,
     review_below: float,
     truth: str | None = None,
     position: int = 0,
 ) -> Prediction:
     best = int(row.argmax())
-    return Prediction(
+    prediction = Prediction(
         name,
         classifier.class_names[best],
-        verdict(float(row[best]), review_below),
+        REVIEW if doubt is None else UNKNOWN,
         dict(zip(classifier.class_names, row.tolist(), strict=True)),
         truth,
         position,
+        0.0 if doubt is None else NOT_A_WAFER,
+        doubt,
     )
+    return prediction.judged(review_below)
+
+
+def _review_reason(verdict: str, review_below: float) -> Message | None:
+    if verdict == CONFIDENT:
+        return None
+    return message("Below {threshold:.0%}: a person should look at it.", threshold=review_below)
 
 
 def verdict(probability: float, review_below: float = REVIEW_BELOW) -> str:
-    """``confident`` or ``review``."""
+    """``confident`` or ``review``, for a picture that is not unknown."""
     return CONFIDENT if probability >= review_below else REVIEW
 
 
@@ -202,29 +237,44 @@ def check_threshold(review_below: Any) -> None:
         )
 
 
-_Read = tuple[int, Picture | Rejected]
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """Pictures that were read.
+
+    Attributes:
+        positions: Of the N pictures among the candidates.
+        batch: Prepared, (N, C, S, S); ``None`` without pictures.
+        doubts: Why each cannot be a wafer.
+        rejected: Files that could not be read.
+    """
+
+    positions: list[int]
+    batch: torch.Tensor | None
+    doubts: list[Message | None]
+    rejected: list[Rejected]
 
 
-def _read_chunks(
-    classifier: Classifier, candidates: Sequence[Candidate]
-) -> Iterator[tuple[list[_Read], torch.Tensor | None]]:
-    """Chunks of decoded pictures with their prepared batch, read ahead in threads."""
+def _read_chunks(classifier: Classifier, candidates: Sequence[Candidate]) -> Iterator[_Chunk]:
+    """Chunks of decoded pictures, read ahead in threads."""
 
-    def read(first: int) -> tuple[list[_Read], torch.Tensor | None]:
-        chunk: list[_Read] = []
+    def read(first: int) -> _Chunk:
+        positions: list[int] = []
+        pictures: list[Picture] = []
+        rejected: list[Rejected] = []
         for position in range(first, min(first + _CHUNK, len(candidates))):
             candidate = candidates[position]
             try:
-                chunk.append((position, candidate.load().picture))
+                pictures.append(candidate.load().picture)
+                positions.append(position)
             except PictureError as exc:
-                chunk.append((position, Rejected(candidate.name, exc.message)))
-        pictures = [value for _, value in chunk if not isinstance(value, Rejected)]
-        return chunk, classifier.preparation.prepare(pictures) if pictures else None
+                rejected.append(Rejected(candidate.name, exc.message))
+        batch = classifier.preparation.prepare(pictures) if pictures else None
+        return _Chunk(positions, batch, input_check.doubts(classifier, pictures), rejected)
 
     threads = min(_MAX_READERS, max(2, available_cores() // 2))
     with ThreadPoolExecutor(threads) as pool:
         starts = iter(range(0, len(candidates), _CHUNK))
-        waiting: list[Future[tuple[list[_Read], torch.Tensor | None]]] = []
+        waiting: list[Future[_Chunk]] = []
         try:
             # Only a few chunks ahead: a folder may hold a million pictures.
             for first in starts:

@@ -37,8 +37,9 @@ class PredictionRow:
 def to_csv(rows: Sequence[PredictionRow]) -> bytes:
     """All predictions with the probability of every class, never rounded.
 
-    Columns: file, folder (if one is known), prediction, probability, verdict, yield, dies, failed,
-    and ``p NAME`` for each class. UTF-8 with a byte order mark, so that spreadsheets read Korean.
+    Columns: file, folder (if one is known), prediction, probability, verdict, unknown_score,
+    yield, dies, failed, and ``p NAME`` for each class. UTF-8 with a byte order mark, so that
+    spreadsheets read Korean.
 
     Args:
         rows: Of one model.
@@ -46,7 +47,8 @@ def to_csv(rows: Sequence[PredictionRow]) -> bytes:
     class_names = list(rows[0].prediction.probabilities) if rows else []
     has_truth = any(row.truth for row in rows)
     header = ["file", *(["folder"] if has_truth else []), "prediction", "probability", "verdict",
-              "yield", "dies", "failed", *(f"p {name}" for name in class_names)]  # fmt: skip
+              "unknown_score", "yield", "dies", "failed",
+              *(f"p {name}" for name in class_names)]  # fmt: skip
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
     writer.writerow(map(neutralise, header))
@@ -59,6 +61,7 @@ def to_csv(rows: Sequence[PredictionRow]) -> bytes:
                 neutralise(prediction.label),
                 repr(prediction.probability),
                 prediction.verdict,
+                repr(prediction.unknown_score),
                 "" if share is None else repr(share),
                 row.dies or "",
                 row.failed if row.dies else "",

@@ -19,7 +19,7 @@ from wafer_core.tasks.classification.batch_summary import (
     summarise,
     worst_first,
 )
-from wafer_core.tasks.classification.predict import CONFIDENT, REVIEW
+from wafer_core.tasks.classification.predict import CONFIDENT, REVIEW, UNKNOWN
 from wafer_core.tasks.classification.predictions import PredictionRow
 
 MAX_PICTURES = 18  # three rows of six on the first page
@@ -32,7 +32,7 @@ _PICTURE_SIZE = 132  # pixels; twice the printed size, for sharp dies
 VERDICT_TITLES: Mapping[str, Message] = {
     CONFIDENT: message("Confident"),
     REVIEW: message("Needs review"),
-    "unknown": message("Unknown"),
+    UNKNOWN: message("Unknown"),
 }
 
 Translate = Callable[[Message], str]
@@ -151,8 +151,9 @@ def _classes(text: Show, summary: BatchSummary) -> str:
         message("Need review"),
     ]  # fmt: skip
     head = "".join(f"<th>{text(t)}</th>" for t in titles)
+    title = text(message("Predicted classes"))
     return (
-        f"<section><h2>{text(message('Predicted classes'))}</h2>"
+        f"<section><h2>{title}</h2>"
         f'<table class="classes"><tr>{head}</tr>{"".join(rows)}</table>{note}</section>'
     )
 
@@ -167,7 +168,8 @@ def _matrix(text: Show, labelled: LabelledBatch) -> str:
     )
     shown = [i for i, _ in enumerate(labelled.class_names)
              if scores.confusion[i].any() or scores.confusion[:, i].any()]  # fmt: skip
-    head = f"<section><h2>{text(message('Compared with folder names'))}</h2>"
+    title = text(message("Compared with folder names"))
+    head = f"<section><h2>{title}</h2>"
     said = f"<p>{text(told)}</p>"
     if len(shown) > _MAX_MATRIX:
         return f"{head}{said}</section>"
@@ -234,8 +236,9 @@ def _table(text: Show, rows: Sequence[PredictionRow], order: Sequence[int]) -> s
     on_screen = len(rows) - MAX_TABLE_ROWS
     if on_screen > 0:
         notes += _note(text, on_screen, "screen")
+    title = text(message("All wafers"))
     return (
-        f'<section class="table"><h2>{text(message("All wafers"))}</h2>'
+        f'<section class="table"><h2>{title}</h2>'
         f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
         f"{notes}</section>"
     )
