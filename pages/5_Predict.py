@@ -68,6 +68,8 @@ with guards.show_errors():
         uploads = [Upload(file.name, file.getvalue()) for file in dropped]
         intake.take_files(now, model.classifier, uploads)
         st.rerun()
+    if intake.take_waiting(project, now, model.classifier):
+        st.rerun()
     if wants_samples:
         if intake.take_samples(project, now, model.classifier, SAMPLES):
             st.rerun()

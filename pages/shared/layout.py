@@ -51,6 +51,7 @@ STEPS = (
 )
 OTHERS = (
     Step("jobs", N_("Jobs"), "pages/6_Jobs.py", ":material/pending_actions:"),
+    Step("explore", N_("Explore"), "pages/7_Explore.py", ":material/grid_on:"),
     Step("help", N_("Help"), "pages/8_Help.py", ":material/help:"),
 )
 LAST_PAGE = "layout_last_page"  # session state: key of the page before Help

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from wafer_core import drawing, images, metrics
+from wafer_core import drawing, images, metrics, sampling
 from wafer_core.data import imports, manifest, models, pictures, studies, synthetic, workspace
 from wafer_core.data.dataset import Conflict, find_conflicts
 from wafer_core.data.imports import ImportRun
@@ -28,12 +28,15 @@ from wafer_core.data.reports import RunReport
 from wafer_core.data.run_comparison import RunComparison, compare_runs
 from wafer_core.data.summary import Summary, summarise
 from wafer_core.data.synthetic import SyntheticRun
+from wafer_core.data.wafer_table import Wafer, WaferTable, read_table
 from wafer_core.errors import ModelError, PictureError, WaferError
 from wafer_core.messages import Message
 from wafer_core.progress import Progress
 
 if TYPE_CHECKING:
     from wafer_core.tasks.augmentation.offline import AugmentConfig
+    from wafer_core.tasks.yields.repeaters import Field
+    from wafer_core.tasks.yields.stacking import Stack
 
 
 LOCALE = Path(__file__).resolve().parents[2] / "locale"
@@ -302,6 +305,107 @@ def yields(
     return [known[r.sha] for r in records]
 
 
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _known_tables() -> dict[str, tuple[str, WaferTable]]:
+    return {}  # by path of the project; with the version that was read
+
+
+_MOST_TABLES = 16
+
+
+def known_wafer_table(project: Project) -> WaferTable | None:
+    """All originals of a project with their dies; ``None`` if ``wafer_table`` has to read them."""
+    known = _known_tables().get(str(project.path))
+    return known[1] if known and known[0] == version(project) else None
+
+
+def wafer_table(project: Project, on_progress: Progress) -> WaferTable:
+    """All originals of a project with their dies.
+
+    A progress bar cannot be drawn in a cached function, so the results are kept by hand.
+
+    Raises:
+        ProjectError: The project is gone or damaged.
+    """
+    tables, now = _known_tables(), version(project)
+    table = read_table(project, on_progress)
+    if len(tables) >= _MOST_TABLES:
+        tables.clear()
+    tables[str(project.path)] = (now, table)
+    return table
+
+
+_MOST_PIXELS = 300_000_000  # bytes of wafer maps that are kept in memory
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _known_maps() -> dict[str, images.Picture]:
+    return {}  # by content
+
+
+def die_maps(
+    project: Project, wafers: Sequence[Wafer], on_progress: Progress
+) -> list[images.Picture]:
+    """The maps of some wafers, in no particular order; those that are gone are left out.
+
+    So many that they fit in memory are read, spread evenly over the wafers.
+    """
+    known = _known_maps()
+    pixels = sum(w.record.height * w.record.width for w in wafers)
+    most = max(1, len(wafers) * _MOST_PIXELS // max(pixels, 1))
+    chosen = [wafers[i] for i in sampling.evenly_spaced(len(wafers), most)]
+    missing = [w for w in chosen if w.record.sha not in known]
+    if missing and sum(each.size for each in list(known.values())) + pixels > 2 * _MOST_PIXELS:
+        known.clear()
+        missing = chosen
+
+    def read(wafer: Wafer) -> images.Picture | None:
+        try:
+            return manifest.load(project, wafer.slug, wafer.record)
+        except PictureError:  # deleted a moment ago
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, picture in enumerate(pool.map(read, missing)):
+            if number % 200 == 0:
+                on_progress(number / len(missing))
+            if picture is not None:
+                known[missing[number].record.sha] = picture
+    found = (known.get(w.record.sha) for w in chosen)
+    return [picture for picture in found if picture is not None]
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def strongest_repeater(_stack: Stack, key: str) -> tuple[int, int, Field] | None:
+    """The size of exposure field with the strongest repetition.
+
+    Args:
+        _stack: Of wafers with one grid.
+        key: Distinguishes stacks in the cache.
+    """
+    from wafer_core.tasks.yields import repeaters
+
+    return repeaters.strongest(_stack)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def repeater_field(_stack: Stack, key: str, rows: int, columns: int) -> Field:
+    """Failing share by position in an exposure field of a given size.
+
+    Args:
+        _stack: Of wafers with one grid.
+        key: Distinguishes stacks in the cache.
+        rows: Dies of the field.
+        columns: Dies of the field.
+
+    Raises:
+        ParameterError: The field does not fit on the grid.
+    """
+    from wafer_core.tasks.yields import repeaters
+
+    return repeaters.field(_stack, rows, columns)
+
+
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _class_index(path: str, run: str, written: int) -> dict[str, int]:
     frozen = models.trained_on(Project(Path(path)), run)
@@ -384,8 +488,11 @@ _HEAVY = (
 
 @st.cache_resource(show_spinner=False)
 def _device() -> Future[Message]:
+    home = workspace.workspace_path()
+
     def warm_up() -> Message:
         time.sleep(0.5)  # the first page goes out before this takes the processor
+        importlib.import_module("wafer_core.workflows.recovery").recover_all(home)
         for name in _HEAVY:
             importlib.import_module(name)
         standard_classifier()

@@ -1,0 +1,1 @@
+"""Where dies fail, over many wafers: stack maps, profiles, zones, repeaters."""
