@@ -24,7 +24,7 @@ from browsing import (
     zipped,
 )
 from pages.home import answer
-from pages.shared import loaders
+from pages.shared import layout, loaders
 from wafer_core import images, jobs, simulator
 from wafer_core.data import demo, models, workspace
 from wafer_core.data.project import Project
@@ -420,8 +420,7 @@ def test_the_side_bar_shows_every_step_and_what_it_has_done(trained: Project) ->
     assert labels == [
         "**Teachable Wafer**",
         *(f"{number} · {title}" for number, title in enumerate(steps, 1)),
-        "Jobs",
-        "Help",
+        *(step.title for step in layout.OTHERS),
     ]
     assert [c.value for c in at.sidebar.caption][:3] == [
         "3 classes · 24 wafers",
