@@ -17,7 +17,7 @@ TABS = {
     "wafers": N_("Wafers"),
     "map": N_("Stack map"),
     "gallery": N_("Gallery"),
-    "trends": N_("Yield over time"),
+    "trends": N_("Trends"),
     "repeaters": N_("Repeaters"),
 }
 

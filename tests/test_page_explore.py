@@ -51,7 +51,7 @@ def test_lots_and_their_yields(two_lots: Project) -> None:
     assert list(frame["wafers"]) == [2, 3]
     dies = int((disc() > 0).sum())
     failed = sum(5 + n % 7 for n in (0, 1, 2))
-    assert frame["yield"][1] == pytest.approx(1 - failed / (3 * dies))
+    assert frame["yield"][1] == pytest.approx(100 - 100 * failed / (3 * dies))
     assert frame["failed"][1] == failed
 
 

@@ -19,6 +19,7 @@ from wafer_core.tasks.classification.predictions import neutralise
 PER_LOT = 25  # wafers of a full lot
 _COLUMNS, _CELL = 9, 120  # of the gallery: three rows fit above the fold
 _HEIGHT = 400
+_SHARES = ("yield", "lowest yield", "highest yield")  # columns, 0 to 1
 
 
 def lot_table(wafers: Sequence[Wafer]) -> Sequence[Wafer]:
@@ -80,6 +81,8 @@ def _select(frame: pd.DataFrame, key: str) -> list[int]:
     shown = frame.drop(columns=[name for name in frame if _is_empty(frame[name])])
     if "lot" in shown:
         shown["lot"] = [lot_name(name) for name in shown["lot"]]
+    for name in (n for n in shown if n in _SHARES):
+        shown[name] = 100 * shown[name].astype("float64")
     event = st.dataframe(
         shown,
         key=f"{key}_{pd.util.hash_pandas_object(frame).sum()}",
@@ -105,7 +108,7 @@ def _is_empty(column: pd.Series[Any]) -> bool:
 
 def _columns() -> dict[str, Any]:
     config = st.column_config
-    share: dict[str, Any] = {"format": "percent", "width": "small"}
+    share: dict[str, Any] = {"format": "%.1f%%", "width": "small"}
     return {
         "lot": config.TextColumn(t_raw("Lot")),
         "wafer": config.TextColumn(t_raw("Wafer")),

@@ -10,11 +10,8 @@ from pages.explore.filters import lot_name
 from pages.explore.stacked import DOWNLOADABLE
 from pages.shared import charts
 from pages.shared.words import chart_text, t, t_raw
-from wafer_core import sampling
 from wafer_core.data.wafer_table import Wafer, numbered
 from wafer_core.tasks.yields import charts as yield_charts
-
-_MOST = 3000  # dots of one chart
 
 
 def panel(wafers: Sequence[Wafer]) -> None:
@@ -35,7 +32,6 @@ def _by_number(wafers: Sequence[Wafer]) -> None:
     if not points:
         st.info(t("No wafer has both a lot and dies, so there is no order in a lot to show."))
         return
-    points = [points[i] for i in sampling.evenly_spaced(len(points), _MOST)]
     figure = yield_charts.over_number(
         [number for number, _, _ in points],
         [share for _, share, _ in points],
@@ -56,7 +52,6 @@ def _by_time(wafers: Sequence[Wafer]) -> None:
     if not points:
         st.info(t("No wafer has a time. Files such as STDF and KLARF hold it; pictures do not."))
         return
-    points = [points[i] for i in sampling.evenly_spaced(len(points), _MOST)]
     figure = yield_charts.over_time(
         [w.time for w in points],
         [w.yield_fraction or 0.0 for w in points],

@@ -20,6 +20,7 @@ from wafer_core.tasks.yields.repeaters import Field
 from wafer_core.tasks.yields.stacking import Floats, Stack
 
 _CLEAR = "rgba(0,0,0,0)"
+_MOST_DOTS = 2000
 _COMPASS = [0, 90, 180, 270, 360]
 
 
@@ -159,7 +160,7 @@ def zones(
             marker={"color": BLUE},
             text=["" if value is None else f"{value:.1%}" for value in yields.values()],
             textposition="inside",
-            insidetextanchor="start",
+            insidetextanchor="end",
             textfont={"color": "#FFFFFF"},
             hovertemplate="%{y}: %{x:.2%}<extra></extra>",
         )
@@ -258,12 +259,14 @@ def over_time(
 
 
 def _dots(x: Sequence[Any], yields: Sequence[float], names: Sequence[str]) -> go.Figure:
+    """One dot for each wafer, for a random choice of them if there are very many."""
+    shown = np.random.default_rng(0).permutation(len(x))[:_MOST_DOTS]
     return go.Figure(
         go.Scatter(
-            x=list(x),
-            y=list(yields),
+            x=[x[i] for i in shown],
+            y=[yields[i] for i in shown],
             mode="markers",
-            customdata=list(names),
+            customdata=[names[i] for i in shown],
             marker={"color": BLUE, "size": 5, "opacity": 0.4},
             hovertemplate="%{customdata}: %{y:.1%}<extra></extra>",
         )
@@ -285,16 +288,11 @@ def _yields(
 def repeaters(field: Field, height: int = 400, translate: Translate = str) -> go.Figure:
     """Failing share by position in the exposure field."""
     rows, columns = field.share.shape
-    texts = [
-        ["" if np.isnan(value) else f"{value:.1%}" for value in row] for row in field.share.tolist()
-    ]
     figure = go.Figure(
         _shares(
             field.share,
             translate,
             customdata=field.dies,
-            text=texts,
-            texttemplate="%{text}" if rows * columns <= 64 else None,
             xgap=1,
             ygap=1,
             hovertemplate=_hover(
@@ -306,6 +304,17 @@ def repeaters(field: Field, height: int = 400, translate: Translate = str) -> go
             ),
         )
     )
+    bright = field.share > 0.5 * float(np.nanmax(field.share))
+    for cells, colour in ((bright, "#000000"), (~bright & ~np.isnan(field.share), "#FFFFFF")):
+        y, x = np.nonzero(cells)
+        figure.add_scatter(
+            x=x + 1,
+            y=y + 1,
+            mode="text",
+            hoverinfo="skip",
+            text=[f"{value:.1%}" for value in field.share[cells]],
+            textfont={"color": colour, "size": 12 if columns <= 8 else 9},
+        )
     return _layout(
         figure,
         height,
