@@ -218,7 +218,7 @@ def test_an_interrupt_cancels_cleanly(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(synthetic, "add", interrupted)
+    monkeypatch.setattr(synthetic.Batch, "add", interrupted)
     code, out, err = call(capsys, "augment", "--project", project.path, "--count", 2)
     assert (code, out) == (130, "")
     assert "project is unchanged" in err

@@ -32,6 +32,7 @@ T = TypeVar("T")
 TEMPORARY_PREFIX = ".tmp-"
 MAX_JSON_BYTES = 64 * 2**20
 MAX_JSON_VALUES = 5_000_000  # a report on 100,000 test pictures of 40 classes stays below
+_LONGEST_SHOWN = 400  # characters of a path in a message
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 RESTORE = message("Restore it from a backup.")
@@ -43,11 +44,12 @@ def storage_errors(path: Path) -> Iterator[None]:
 
     Raises:
         StorageError: Instead of any ``OSError`` raised inside.
+        InputError: The path is too long.
     """
     try:
         yield
     except OSError as exc:
-        where = str(path)
+        where = _shown(path)
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(
                 "Cannot write {path}: the disk is full. Free some space and try again.", path=where
@@ -57,6 +59,10 @@ def storage_errors(path: Path) -> Iterator[None]:
                 "Cannot write {path}: this account has no write permission. Ask for permission or "
                 "use another folder.",
                 path=where,
+            ) from exc
+        if exc.errno == errno.ENAMETOOLONG:
+            raise InputError(
+                "{path} is too long for the name of a file; choose a shorter one.", path=where
             ) from exc
         if exc.errno == errno.ENOENT:
             raise StorageError(
@@ -69,6 +75,12 @@ def storage_errors(path: Path) -> Iterator[None]:
             path=where,
             reason=exc.strerror or str(exc),
         ) from exc
+
+
+def _shown(path: Path) -> str:
+    """A path for a message; of one that is too long, its end."""
+    text = str(path)
+    return text if len(text) <= _LONGEST_SHOWN else f"…{text[-_LONGEST_SHOWN:]}"
 
 
 def sync_folder(path: Path) -> None:
@@ -224,7 +236,7 @@ def read_checked(
     Raises:
         InputError: Of type ``error``: the file is missing, unreadable or damaged.
     """
-    where = str(path)
+    where = _shown(path)
     try:
         return from_json(parse_json(_read_regular(path, max_bytes)))
     except FileNotFoundError as exc:

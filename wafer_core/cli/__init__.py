@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        _check_text(given)
         parser = _parser(given)
         chosen = parser.parse_args(given)
         if chosen.command is None:
@@ -94,6 +95,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as exc:  # argparse, after --help and --version
         return int(exc.code or 0)
     return 0
+
+
+def _check_text(given: Sequence[str]) -> None:
+    """Refuse arguments that no file and no name of ours can have."""
+    for argument in given:
+        shown = argument.encode("utf-8", "replace").decode()
+        if shown != argument or "\0" in argument:
+            raise InputError(
+                "The argument {value} is not valid UTF-8; rename the file or folder.",
+                value=shown.replace("\0", "?")[:200],
+            )
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:

@@ -112,7 +112,7 @@ def read_spec(folder: Path) -> JobSpec:
     except ProjectError as exc:
         raise JobError(
             "{folder} is not a job that can be read: {reason}",
-            folder=str(folder),
+            folder=folder.name[:200],
             reason=exc.message,
         ) from exc
     try:
