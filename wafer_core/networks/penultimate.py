@@ -33,6 +33,11 @@ def penultimate(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
     Returns:
         (N, F).
     """
+    return with_features(network, batch)[1]
+
+
+def with_features(network: nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (N, C) and, from the same pass, the features (N, F) that the last layer receives."""
     found: list[torch.Tensor] = []
     caller = threading.get_ident()
 
@@ -42,7 +47,7 @@ def penultimate(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
 
     handle = last_layer(network)[1].register_forward_pre_hook(keep)
     try:
-        network(batch)
+        logits: torch.Tensor = network(batch)
     finally:
         handle.remove()
-    return found[0].flatten(1)
+    return logits, found[0].flatten(1)

@@ -27,11 +27,12 @@ from wafer_core.networks.initial_weights import InitialNetwork, initialize
 from wafer_core.networks.registry import NETWORKS
 from wafer_core.parameters import Settings, Text, declare, nested
 from wafer_core.progress import Progress
-from wafer_core.tasks.classification import diagnostics, input_check
+from wafer_core.tasks.classification import detector, diagnostics, input_check
 from wafer_core.tasks.classification.classifier import Classifier
 from wafer_core.tasks.classification.config import TrainConfig
 from wafer_core.tasks.classification.train import EpochResult, train
 from wafer_core.tasks.classification.train_data import TrainData
+from wafer_core.tasks.classification.unknown import UnknownDetector
 from wafer_core.workflows.context import WorkflowContext
 from wafer_core.workflows.train_report import report_on_test, training_notes, write_run
 from wafer_core.workflows.workflow import Workflow
@@ -70,6 +71,8 @@ def run(context: WorkflowContext, parameters: TrainParameters) -> dict[str, Any]
     context.adapt_threads()
     curve, classifier = _train(context, data, config, initial, training, steps)
     classifier.extra[input_check.KEY] = input_check.kind_of(data.train_pictures)
+    classifier.unknown = _fit_detector(project, used, data, classifier)
+    notes += detector.notes(classifier.unknown)
     config = TrainConfig.from_mapping(classifier.config)  # with the numbers that were chosen
     stopped = context.stop_requested()
     notes += training_notes(curve, data, config, stopped)
@@ -131,6 +134,21 @@ def run(context: WorkflowContext, parameters: TrainParameters) -> dict[str, Any]
         "notes": notes + tested.cautions + note,
         "is_current": is_current,
     }
+
+
+def _fit_detector(
+    project: Project, used: Dataset, data: TrainData, classifier: Classifier
+) -> UnknownDetector | None:
+    """The detector of unknown wafers, from the originals of both splits."""
+    synthetic = data.train_synthetic
+    own = [i for i in range(len(data.train_pictures)) if synthetic is None or not synthetic[i]]
+    lots, made = dataset.group_labels(project, used, "validation")
+    real = [i for i, is_made in enumerate(made) if not is_made]
+    return detector.fit_detector(
+        classifier,
+        ([data.train_pictures[i] for i in own], data.train_labels[own]),
+        ([data.validation_pictures[i] for i in real], [str(lots[i] or i) for i in real]),
+    )
 
 
 class _Steps:

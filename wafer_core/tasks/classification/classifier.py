@@ -17,9 +17,12 @@ from wafer_core.images import Picture
 from wafer_core.metrics import log_softmax
 from wafer_core.networks import checkpoint, registry
 from wafer_core.networks.optimizer import mixed_precision
+from wafer_core.networks.penultimate import last_layer, with_features
 from wafer_core.networks.preparation import Preparation
 from wafer_core.networks.wafer_cnn import WaferCNN
 from wafer_core.tasks.augmentation.dihedral import quarter_turns
+from wafer_core.tasks.classification import unknown
+from wafer_core.tasks.classification.unknown import UnknownDetector
 
 _BATCH = 64  # pictures at once when predicting; four times as many with all rotations
 # A first prediction with this probability is final; only the others are rotated. In twelve
@@ -70,6 +73,7 @@ class Classifier:
         self.average_turns = average_turns
         self.config = dict(config or {})
         self.extra = dict(extra or {})
+        self.unknown: UnknownDetector | None = None  # finds wafers unlike the training wafers
 
     def predict_proba(
         self, pictures: Sequence[Picture], batch_size: int = _BATCH
@@ -83,8 +87,22 @@ class Classifier:
 
     def predict_prepared(self, batch: torch.Tensor) -> npt.NDArray[np.float64]:
         """The same for one batch from ``preparation.prepare``, float32 (N, C_in, S, S)."""
+        return self.predict_scored(batch)[0]
+
+    def predict_scored(
+        self, batch: torch.Tensor
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Probabilities (N, C) of a prepared batch, and its unknown scores (N,).
+
+        The scores are 0 for a model without a detector.
+        """
         batch = batch.to(self.device)
-        logs = _log_proba(self._fused, batch)
+        if self.unknown is None:
+            logs, scores = _log_proba(self._fused, batch), np.zeros(len(batch))
+        else:
+            features, logits = self.features_and_logits(batch)
+            scores = self.unknown.score(features, logits)
+            logs = log_softmax(logits)
         if self.average_turns:
             uncertain = self._probabilities(logs).max(1) < _CONFIDENT
             rest = batch[torch.from_numpy(uncertain).to(self.device)]
@@ -92,7 +110,24 @@ class Classifier:
                 rotated = _log_proba(self._fused, quarter_turns(rest)[len(rest) :])
                 logs[uncertain] += rotated.reshape(3, *logs[uncertain].shape).sum(0)
                 logs[uncertain] /= 4
-        return self._probabilities(logs)
+        return self._probabilities(logs), scores
+
+    @torch.inference_mode()
+    def features_and_logits(
+        self, batch: torch.Tensor
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Features (N, F) before the last layer and logits (N, C) of a prepared batch.
+
+        Raises:
+            ModelError: They are not finite.
+        """
+        batch = batch.to(self.device)
+        with mixed_precision(batch.device):
+            logits, features = with_features(self._fused, batch)
+        values = features.double().cpu().numpy(), logits.double().cpu().numpy()
+        if not all(np.isfinite(value).all() for value in values):
+            raise ModelError("The network's predictions are not finite; train it again.")
+        return values
 
     def _probabilities(self, logs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         probabilities: npt.NDArray[np.float64] = np.exp(log_softmax(logs / self.temperature))
@@ -121,6 +156,8 @@ class Classifier:
             "extra": dict(self.extra if extra is None else extra),
         }
         checkpoint.save(folder, self.network, description, name)
+        if self.unknown is not None:
+            self.unknown.save(folder, _detector_name(name))
 
     @classmethod
     def load(
@@ -177,10 +214,17 @@ class Classifier:
         except ParameterError as exc:
             raise ModelError("{path}: {reason}", path=path, reason=exc.message) from exc
         checkpoint.load_weights(folder, network, name, sha256)
-        return cls(
+        classifier = cls(
             network, architecture, preparation, names, float(temperature or 1), average_turns,
             config, extra, device,
         )  # fmt: skip
+        size = last_layer(network)[1].in_features
+        classifier.unknown = unknown.load(folder, size, len(names), _detector_name(name))
+        return classifier
+
+
+def _detector_name(name: str) -> str:
+    return unknown.NAME if name == checkpoint.NAME else f"{name}-{unknown.NAME}"
 
 
 @torch.inference_mode()

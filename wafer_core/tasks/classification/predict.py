@@ -147,13 +147,14 @@ def _predict(
     for chunk in _read_chunks(classifier, candidates):
         rejected += chunk.rejected
         if chunk.batch is not None:
-            rows = classifier.predict_prepared(chunk.batch)
-            for position, row, doubt in zip(chunk.positions, rows, chunk.doubts, strict=True):
+            rows, scores = classifier.predict_scored(chunk.batch)
+            judged = zip(chunk.positions, rows, scores.tolist(), chunk.doubts, strict=True)
+            for position, row, score, doubt in judged:
                 candidate = candidates[position]
                 predictions.append(
                     _prediction(
-                        classifier, row, doubt, candidate.name, review_below, candidate.class_name,
-                        position,
+                        classifier, row, score, doubt, candidate.name, review_below,
+                        candidate.class_name, position,
                     )
                 )  # fmt: skip
         done += len(chunk.positions) + len(chunk.rejected)
@@ -174,14 +175,15 @@ def predict_picture(
         ParameterError: ``review_below`` is not a probability.
     """
     check_threshold(review_below)
-    row = classifier.predict_proba([picture])[0]
+    rows, scores = classifier.predict_scored(classifier.preparation.prepare([picture]))
     doubt = input_check.doubts(classifier, [picture])[0]
-    return _prediction(classifier, row, doubt, name, review_below)
+    return _prediction(classifier, rows[0], float(scores[0]), doubt, name, review_below)
 
 
 def _prediction(
     classifier: Classifier,
     row: npt.NDArray[np.float64],
+    score: float,
     doubt: Message | None,
     name: str,
     review_below: float,
@@ -189,15 +191,24 @@ def _prediction(
     position: int = 0,
 ) -> Prediction:
     best = int(row.argmax())
+    reason = doubt
+    if reason is None and classifier.unknown and score > classifier.unknown.threshold:
+        reason = message(
+            "Unlike the training wafers; the nearest class is {name} (unknown score {score:.1f}, "
+            "threshold {threshold:.1f}).",
+            name=classifier.class_names[best],
+            score=score,
+            threshold=classifier.unknown.threshold,
+        )
     prediction = Prediction(
         name,
         classifier.class_names[best],
-        REVIEW if doubt is None else UNKNOWN,
+        REVIEW if reason is None else UNKNOWN,
         dict(zip(classifier.class_names, row.tolist(), strict=True)),
         truth,
         position,
-        0.0 if doubt is None else NOT_A_WAFER,
-        doubt,
+        score if doubt is None else NOT_A_WAFER,
+        reason,
     )
     return prediction.judged(review_below)
 

@@ -67,7 +67,7 @@ class UnknownDetector:
         clipped: Floats = np.clip(total, -MAX_SCORE, MAX_SCORE)
         return clipped
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, name: str = NAME) -> None:
         """Store in a model's folder.
 
         Raises:
@@ -78,16 +78,18 @@ class UnknownDetector:
             for name in ("means", "whitening", "centre", "spread")
         }
         tensors["threshold"] = torch.tensor([self.threshold, self.units], dtype=torch.float64)
-        files.write_bytes(folder / NAME, safetensors.torch.save(tensors))
+        files.write_bytes(folder / name, safetensors.torch.save(tensors))
 
 
-def load(folder: Path, num_features: int, num_classes: int) -> UnknownDetector | None:
+def load(
+    folder: Path, num_features: int, num_classes: int, name: str = NAME
+) -> UnknownDetector | None:
     """Read the detector of a model; ``None`` if it has none.
 
     Raises:
         ModelError: Damaged, or it belongs to another model.
     """
-    path = folder / NAME
+    path = folder / name
     if not path.exists():
         return None
     F, C = num_features, num_classes
