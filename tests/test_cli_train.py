@@ -92,6 +92,7 @@ def test_a_run_is_whole_and_current(trained: tuple[Project, dict[str, Any]]) -> 
     names = {path.name for path in (project.models_path / run.run).iterdir()}
     assert names == {
         "model.safetensors", "model.json", "report.json", "curves.csv", "dataset.json",
+        "unknown.safetensors",
     }  # fmt: skip
     assert models.changes(project, run.run) == []
 
@@ -291,7 +292,9 @@ def test_predict_takes_files_and_folders(
     names = ("1.png", "0.png", "1.png", "2.png")
     assert [entry["file"] for entry in entries] == [str(wafers / name) for name in names]
     for entry in entries:
-        assert set(entry) == {"file", "label", "verdict", "probabilities"}
+        assert set(entry) == {
+            "file", "label", "verdict", "reason", "unknown_score", "probabilities",
+        }  # fmt: skip
         assert list(entry["probabilities"]) == list(CLASSES)
         assert sum(entry["probabilities"].values()) == pytest.approx(1, abs=1e-9)
         assert entry["label"] == max(entry["probabilities"], key=entry["probabilities"].get)

@@ -1,6 +1,6 @@
 """Trained models of a project: what each was trained on, its scores, whether it is out of date.
 
-models/<run>/model.safetensors model.json report.json curves.csv dataset.json
+models/<run>/model.safetensors model.json report.json curves.csv dataset.json unknown.safetensors
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ MEMBERS = (
     Member(rf"{_FOLDER}/report\.json", RunReport.from_json, _MAX_REPORT),
     Member(rf"{_FOLDER}/dataset\.json", dataset.Dataset.from_json, dataset.MAX_BYTES),
     Member(rf"{_FOLDER}/curves\.csv", None, _MAX_CURVES),
+    Member(rf"{_FOLDER}/unknown\.safetensors", None, 64 * 2**20),
     Member(rf"{_FOLDER}/model\.safetensors", None, 2048 * MEGABYTE),
 )
 

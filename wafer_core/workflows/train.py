@@ -72,10 +72,10 @@ def run(context: WorkflowContext, parameters: TrainParameters) -> dict[str, Any]
     curve, classifier = _train(context, data, config, initial, training, steps)
     classifier.extra[input_check.KEY] = input_check.kind_of(data.train_pictures)
     classifier.unknown = _fit_detector(project, used, data, classifier)
-    notes += detector.notes(classifier.unknown)
     config = TrainConfig.from_mapping(classifier.config)  # with the numbers that were chosen
     stopped = context.stop_requested()
     notes += training_notes(curve, data, config, stopped)
+    notes += detector.notes(classifier.unknown)
 
     read_test, examine = testing.named(message("Testing on the test split")).split(0.5, 0.5)
     read_test(0.0)

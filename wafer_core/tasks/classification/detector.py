@@ -56,10 +56,8 @@ def measure(classifier: Classifier, pictures: Sequence[Picture]) -> tuple[Floats
 
 
 def notes(detector: UnknownDetector | None) -> list[Message]:
-    """What a report says about the threshold; empty where the rate is kept."""
-    if detector is None:
-        return [message("Without validation wafers, wafers of unknown patterns are not detected.")]
-    if detector.keeps_rate:
+    """What a report says about the threshold; empty where the rate is kept or there is none."""
+    if detector is None or detector.keeps_rate:
         return []
     return [
         message(
