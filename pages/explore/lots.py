@@ -118,7 +118,7 @@ def _columns() -> dict[str, Any]:
         "lowest yield": config.NumberColumn(t_raw("Lowest yield"), **share),
         "highest yield": config.NumberColumn(t_raw("Highest yield"), **share),
         "dies": config.NumberColumn(t_raw("Dies"), format="localized", width="small"),
-        "failed": config.NumberColumn(t_raw("Failed"), format="localized", width="small"),
+        "failed": config.NumberColumn(t_raw("Failed dies"), format="localized", width="small"),
         "classes": config.TextColumn(t_raw("Classes")),
         "product": config.TextColumn(t_raw("Product")),
         "tester": config.TextColumn(t_raw("Tester")),

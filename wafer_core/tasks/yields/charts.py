@@ -83,7 +83,7 @@ def _shares(share: Floats, translate: Translate, **more: Any) -> go.Heatmap:
         colorscale="Cividis",
         hoverongaps=False,
         colorbar={
-            "title": {"text": translate(message("failed")), "side": "top"},
+            "title": {"text": translate(message("failing share")), "side": "top"},
             "tickformat": ".0%" if float(known.max(initial=0.0)) > 0.05 else ".1%",
             "thickness": 12,
         },
@@ -136,7 +136,7 @@ def _profile(profile: Profile, interval: str, number: str, translate: Translate)
         )
     )
     return figure.update_yaxes(
-        title=translate(message("failed")), tickformat=".0%", rangemode="tozero"
+        title=translate(message("failing share")), tickformat=".0%", rangemode="tozero"
     )
 
 
