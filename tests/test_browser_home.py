@@ -154,6 +154,70 @@ def test_a_link_in_the_address_is_text(one_server: Server, page: sync_api.Page) 
     assert page.locator("a[href*='host.test']").count() == 0
 
 
+CONTRAST = """() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const luminance = (colour) => {
+    const [r, g, b] = numbers(colour).slice(0, 3).map((v) => {
+      v /= 255;
+      return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const alpha = (colour) => numbers(colour)[3] ?? 1;
+  const mix = (front, back, share) => {
+    const [f, b] = [numbers(front), numbers(back)];
+    return `rgb(${[0, 1, 2].map((i) => f[i] * share + b[i] * (1 - share)).join(',')})`;
+  };
+  const parents = function* (node) {
+    for (; node; node = node.parentElement ?? node.getRootNode().host) yield node;
+  };
+  const behind = (element) => {
+    const layers = [];
+    for (const node of parents(element)) {
+      const colour = getComputedStyle(node).backgroundColor;
+      if (colour.startsWith('rgb') && alpha(colour) > 0) layers.push(colour);
+      if (layers.length && alpha(layers.at(-1)) === 1) break;
+    }
+    return layers.reverse().reduce((base, c) => mix(c, base, alpha(c)), 'rgb(255,255,255)');
+  };
+  const found = [];
+  const visit = (root) => {
+    for (const element of root.querySelectorAll('*')) {
+      if (element.shadowRoot) visit(element.shadowRoot);
+      const text = [...element.childNodes].filter((n) => n.nodeType === 3)
+        .map((n) => n.textContent).join('').trim();
+      const style = getComputedStyle(element);
+      const box = element.getBoundingClientRect();
+      if (!text || !box.width || !style.color.startsWith('rgb')) continue;
+      if (element.closest('[disabled], [aria-disabled=true], [data-testid=stSlider], pre, ' +
+        '[data-testid=stIconMaterial]')) continue;
+      let opacity = 1;
+      for (const node of parents(element)) opacity *= Number(getComputedStyle(node).opacity);
+      const back = behind(element);
+      const [a, b] = [mix(style.color, back, alpha(style.color) * opacity), back].map(luminance);
+      const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      if (ratio < 4.5) found.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
+    }
+  };
+  visit(document);
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_has_enough_contrast(
+    one_server: Server, chromium: sync_api.Browser, theme: str
+) -> None:
+    small_project(one_server.home / f"contrast-{theme}", {"Alpha": 6, "Beta": 3})
+    with tab(chromium, color_scheme=theme) as page:
+        for step in ("", "Classes", "Augment", "Jobs", "Help"):
+            page.goto(f"{one_server.url}/{step}?project=contrast-{theme}")
+            expect(page.get_by_test_id("stMain").get_by_role("heading").first, LONG)
+            page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+            page.wait_for_timeout(700)
+            assert page.evaluate(CONTRAST) == [], step
+
+
 @pytest.mark.parametrize("width", [1280, 768])
 def test_no_page_is_wider_than_the_window(
     one_server: Server, chromium: sync_api.Browser, width: int

@@ -25,7 +25,10 @@ section[data-testid="stSidebar"] [data-testid="stVerticalBlock"] {gap: 0.55rem;}
 section[data-testid="stSidebar"] .st-key-layout_steps {gap: 0.15rem;}
 section[data-testid="stSidebar"] .st-key-layout_steps [data-testid="stCaptionContainer"]
   {margin: -0.25rem 0 0.3rem 2.1rem;}
-[data-testid="stCaptionContainer"] {color: inherit !important; opacity: 0.78;}
+[data-testid="stCaptionContainer"]
+  {color: light-dark(#4A555F, #B5BCC4) !important; opacity: 1 !important;}
+[data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"]
+  {color: light-dark(#FFFFFF, #0B1520) !important;}
 [data-testid="stFileUploaderDropzoneInstructions"] span {white-space: normal; overflow: visible;}
 [data-testid="stMetricValue"] {font-size: 1.5rem;}
 .js-plotly-plot .plotly .modebar {opacity: 0.35;}
