@@ -21,6 +21,7 @@ from wafer_core.errors import ArchiveError, InputError, PictureError
 from wafer_core.importers.archives import member_file, open_zip
 from wafer_core.importers.arrays import ARRAY_ENDINGS, array_candidates
 from wafer_core.importers.colours import Colour, Role
+from wafer_core.importers.fab import fab_candidates, is_fab_file, unpacked
 from wafer_core.importers.items import (
     Candidate,
     Limits,
@@ -160,11 +161,13 @@ def _scan_file(
 ) -> None:
     """Hand one file to the reader of its format. ``inside``: it is a member of a zip."""
     try:
+        file = unpacked(file, limits) or file
         reader = _find_reader(file)
         if reader is None:
             raise PictureError(
                 "{file}: files of this kind cannot be imported; use PNG, JPEG, BMP, TIFF or GIF "
-                "pictures, .npy, .npz or .csv wafer data, or a .zip of them.",
+                "pictures, .npy, .npz or .csv wafer data, STDF, ATDF, KLARF, SINF, SEMI E142 or "
+                "G85 files, text maps, or a .zip of them.",
                 file=file.name,
             )
         if inside and reader.is_archive:
@@ -229,6 +232,7 @@ READERS = {
     "picture": Reader(PICTURE_ENDINGS, PICTURE_MAGICS, _scan_picture),
     "array": Reader(ARRAY_ENDINGS, (b"\x93NUMPY",), array_candidates),
     "zip": Reader(frozenset((".zip",)), (), _scan_zip, is_archive=True),
+    "fab": Reader(frozenset(), (), fab_candidates),  # by content alone
 }
 
 
@@ -239,4 +243,5 @@ def _find_reader(file: SourceFile) -> Reader | None:
         if ending in reader.endings:
             return reader
     head = file.head(16)
-    return next((r for r in READERS.values() if head.startswith(r.magics) and r.magics), None)
+    found = next((r for r in READERS.values() if head.startswith(r.magics) and r.magics), None)
+    return found or (READERS["fab"] if is_fab_file(file) else None)
