@@ -57,7 +57,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const chosen = row.dataset.dropTarget === data.chosen;
     row.setAttribute('aria-selected', String(chosen));
     row.tabIndex = chosen ? 0 : -1;
-    if (chosen && list.shown !== data.chosen) row.scrollIntoView({ block: 'nearest' });
+    if (chosen && list.shown !== data.chosen) {  // scroll the list, never the page
+      const below = row.offsetTop + row.offsetHeight - list.offsetTop - list.clientHeight;
+      list.scrollTop = Math.min(Math.max(list.scrollTop, below), row.offsetTop - list.offsetTop);
+    }
   }
   list.shown = data.chosen;
 }
