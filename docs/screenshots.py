@@ -53,7 +53,17 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
 )
-PAGES = ("", "Classes", "Augment", "Generate", "Train", "Predict", "Jobs", "Help")  # "": Home
+PAGES = (
+    "",
+    "Classes",
+    "Augment",
+    "Generate",
+    "Train",
+    "Predict",
+    "Jobs",
+    "Explore",
+    "Help",
+)  # "": Home
 SCRATCH = "wafer-07.png"  # of the dropped wafers, the one that is shown large
 
 
@@ -317,6 +327,13 @@ def documents(shot: Camera, project: str, out: Path) -> None:
     take("predict-matrix")
     shot.open("Jobs", project)
     take("jobs")
+    shot.open("Explore", project)
+    box = shot.keyed("explore_class").locator("input")
+    box.fill("Edge-Loc")
+    box.press("Enter")
+    shot.page.keyboard.press("Escape")
+    shot.tab(2)
+    take("explore")
     shot.open("Help", project)
     take("help")
 

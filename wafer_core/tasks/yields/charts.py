@@ -150,8 +150,6 @@ def zones(
         height: Pixels.
         translate: From a message to the reader's language.
     """
-    known = [value for value in yields.values() if value is not None]
-    low = max(0.0, min(known, default=0.0) - 0.05)
     figure = go.Figure(
         go.Bar(
             y=list(yields),
@@ -159,9 +157,9 @@ def zones(
             orientation="h",
             marker={"color": BLUE},
             text=["" if value is None else f"{value:.1%}" for value in yields.values()],
-            textposition="inside",
+            textposition="auto",  # inside where it fits
             insidetextanchor="end",
-            textfont={"color": "#FFFFFF"},
+            insidetextfont={"color": "#FFFFFF"},
             hovertemplate="%{y}: %{x:.2%}<extra></extra>",
         )
     )
@@ -172,7 +170,7 @@ def zones(
         xaxis={
             "title": translate(message("yield")),
             "tickformat": ".0%",
-            "range": [low, 1],
+            "range": [0, 1],
             "nticks": 4,
         },
         yaxis={"autorange": "reversed"},
