@@ -12,6 +12,7 @@ from pages.shared.words import t, t_raw
 from wafer_core.data import models
 from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
+from wafer_core.errors import WaferError
 from wafer_core.messages import N_
 from wafer_core.tasks.classification import predict
 
@@ -49,7 +50,11 @@ def choose_run(project: Project, runs: list[ModelRun]) -> ModelRun:
         help=t("Macro-F1 on this project's test wafers: 0 to 1, higher is better."),
     )
     run = by_key[key]
-    changes = [] if run is SHIPPED else loaders.model_changes(project, run.run)
+    try:
+        changes = [] if run is SHIPPED else loaders.model_changes(project, run.run)
+    except WaferError as exc:  # the model predicts although what it was trained on is damaged
+        st.caption(f":orange[:material/error: {t(exc)}]")
+        changes = []
     if changes:
         told = " ".join((t("Out of date:"), "; ".join(t(change) for change in changes[:2])))
         st.caption(f":orange[:material/update: {told}]")

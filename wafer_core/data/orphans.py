@@ -26,8 +26,8 @@ def sweep(project: Project) -> int:
 
     Nothing is done while another process is writing to the project.
     """
-    found = {c: _orphans(project, c) for c in project.classes()}
-    if not any(found.values()):
+    classes = project.classes()
+    if not any(_orphans(project, c) for c in classes):
         return 0
     try:
         with files.lock(project.path / ".lock", timeout=0.0), project.lock():
@@ -36,7 +36,7 @@ def sweep(project: Project) -> int:
             ):
                 return 0  # what it has moved already is not listed yet
             known = _known(project)
-            return sum(_remove(project, c, _orphans(project, c), known) for c in found)
+            return sum(_remove(project, c, _orphans(project, c), known) for c in classes)
     except StorageError:
         return 0
 

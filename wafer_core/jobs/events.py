@@ -32,8 +32,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wafer_core.errors import JobError
+from wafer_core.errors import DataError, JobError
 from wafer_core.files import json_value, storage_errors
+from wafer_core.jobs.spec import MAX_TIME
+from wafer_core.json_fields import check_depth
 from wafer_core.messages import Message
 
 EVENTS_FILE = "events.jsonl"
@@ -154,6 +156,10 @@ def _parse(line: bytes) -> Event | None:
         values = json.loads(line)
         when, type_ = float(values.pop("t")), str(values.pop("type"))
         # Older versions did not store the second clock.
-        return Event(when, type_, values, float(values.pop("m", when)))
-    except (ValueError, TypeError, KeyError, AttributeError):
+        clock = float(values.pop("m", when))
+        check_depth("an event", values)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None  # half a line, or no event
+    except DataError:
+        return None
+    return Event(when, type_, values, clock) if 0 <= when < MAX_TIME > clock >= 0 else None

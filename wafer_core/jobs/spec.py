@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from wafer_core.errors import JobError, ProjectError
-from wafer_core.files import json_value, new_folder, read_json, storage_errors, write_json
-from wafer_core.messages import Message
+from wafer_core.files import json_value, new_folder, read_checked, storage_errors, write_json
+from wafer_core.json_fields import Fields, check_schema
+from wafer_core.messages import Message, message
 
 SCHEMA = 1
 SPEC_FILE = "spec.json"
 JOBS_FOLDER = "jobs"
 UPLOADS_FOLDER = "uploads"
+MAX_TIME = 1e11  # seconds since 1970, some thousand years
+START_AGAIN = message("Delete the job and start it again.")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,25 @@ class JobSpec:
     device: str
     created: float
     uploads: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def from_json(cls, value: object) -> JobSpec:
+        """Read ``spec.json``.
+
+        Raises:
+            DataError: A value is missing, of the wrong type, or out of range.
+        """
+        fields = Fields(value)
+        check_schema(fields, SCHEMA)
+        title = "title_message" if "title_message" in fields else "title"
+        return cls(
+            kind=fields.text("kind", most=60),
+            parameters=fields.free("parameters"),
+            title=fields.as_message(title),
+            device=fields.text("device", most=60),
+            created=fields.number("created", low=0, high=MAX_TIME),
+            uploads=fields.texts("uploads"),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """All fields, with the version of this format; ``title`` is also stored in English."""
@@ -107,34 +129,7 @@ def read_spec(folder: Path) -> JobSpec:
     Raises:
         JobError: The folder is no job, is damaged, or was written by a newer version.
     """
-    try:
-        value = read_json(folder / SPEC_FILE)
-    except ProjectError as exc:
-        raise JobError(
-            "{folder} is not a job that can be read: {reason}",
-            folder=folder.name[:200],
-            reason=exc.message,
-        ) from exc
-    try:
-        if int(value["schema"]) > SCHEMA:
-            raise JobError(
-                "The job {folder} was written by a newer version; update this program.",
-                folder=str(folder),
-            )
-        return JobSpec(
-            kind=str(value["kind"]),
-            parameters=dict(value["parameters"]),
-            title=Message.from_json(value.get("title_message") or value["title"]),
-            device=str(value["device"]),
-            created=float(value["created"]),
-            uploads=tuple(str(name) for name in value.get("uploads", ())),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise JobError(
-            "{path} is damaged ({reason}); delete the job and start it again.",
-            path=str(folder / SPEC_FILE),
-            reason=repr(exc),
-        ) from exc
+    return read_checked(folder / SPEC_FILE, JobSpec.from_json, error=JobError, remedy=START_AGAIN)
 
 
 def project_of(folder: Path) -> Path:

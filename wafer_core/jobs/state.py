@@ -6,6 +6,7 @@ new lines are read, and an ended job costs one look at its file's size.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -151,7 +152,11 @@ class _Record:
         return signature[0] != inode or signature[1] <= size
 
     def add(self, event: Event) -> None:
-        """Apply one event; nothing counts after the end."""
+        """Apply one event; nothing counts after the end, nor a line with values of other types."""
+        with contextlib.suppress(TypeError, ValueError, AttributeError, KeyError, OverflowError):
+            self._apply(event)
+
+    def _apply(self, event: Event) -> None:
         values = event.values
         self.last_event = max(self.last_event, event.time)
         if self.status not in ACTIVE:
@@ -175,15 +180,15 @@ class _Record:
                 self.started_clock = event.clock
                 self.pace = Pace([(event.clock, 0.0)])
             case "progress":
-                self.fraction = min(1.0, max(0.0, float(values.get("fraction") or 0.0)))
-                self.text = event.text
+                fraction = min(1.0, max(0.0, float(values.get("fraction") or 0.0)))
+                self.text, self.fraction = event.text, fraction
                 self.pace.add(event.clock, self.fraction)
             case "storing":
                 self.is_storing = True
             case "metric":
-                point = values.get("values")
-                fields = point if isinstance(point, dict) else {}
-                self.metrics.append({**fields, "name": values.get("name"), "t": event.time})
+                fields, name = values["values"], values["name"]
+                if isinstance(name, str) and isinstance(fields, dict):
+                    self.metrics.append({**fields, "name": name, "t": event.time})
             case "result":
                 self._end("done", event.time, message("Done."))
                 self.fraction = 1.0

@@ -42,4 +42,6 @@ def recover_all(home: Path) -> None:
             recover(Project.open(path))
         except (WaferError, OSError) as exc:
             logger.warning("%s: %s", path, exc)
+        except Exception:  # the server starts in spite of a defect here
+            logger.exception("%s", path)
     files.sweep_leftovers(home / workspace.TRASH, deep=False)
