@@ -144,9 +144,7 @@ def test_nothing_is_lost_when_the_server_is_killed_while_it_trains(
     page.get_by_test_id("stMain").get_by_text("More settings", exact=True).click()
     fill_in(page, "Early stopping: patience", 0)
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(
-        page.get_by_text("Epoch 3 of at most").or_(page.get_by_text("s per epoch")).first, LONG
-    )
+    expect(page.get_by_text("Epoch 3 of at most").or_(page.get_by_text("s per epoch")).first, LONG)
     server.kill()
     (state,) = jobs.list_jobs(server.home)
     assert state.is_active
