@@ -47,6 +47,12 @@ def test_other_grey_pictures_keep_their_brightness() -> None:
         torch.testing.assert_close(channel, torch.full((16, 16), 0.2))
 
 
+def test_a_white_picture_is_not_brighter_than_white() -> None:
+    """Rounding once gave a little more than 1."""
+    for shape in ((30, 42), (7, 254), (101, 33)):
+        assert Preparation(24).prepare([np.full(shape, 255, np.uint8)]).max() <= 1
+
+
 @settings(max_examples=40, deadline=None)
 @given(maps)
 def test_values_stay_in_range_and_rotation_commutes(picture: Picture) -> None:

@@ -19,7 +19,7 @@ from wafer_core.data.models import ModelRun
 from wafer_core.data.project import Project
 from wafer_core.data.summary import Summary
 from wafer_core.errors import InputError
-from wafer_core.messages import N_, Message, counted
+from wafer_core.messages import N_, counted, literal
 
 TABS = {
     "scores": N_("Scores"),
@@ -76,7 +76,7 @@ def _out_of_date(project: Project, shown: ModelRun) -> None:
         ":orange[:material/update:] "
         + t(
             "Out of date. Changes since this training: {changes}",
-            changes=Message(some if len(changes) <= 4 else f"{some} …"),
+            changes=literal(some if len(changes) <= 4 else f"{some} …"),
         )
     )
     right.button(

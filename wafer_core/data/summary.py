@@ -8,7 +8,7 @@ from wafer_core.data import models, pictures, synthetic
 from wafer_core.data.project import Project
 from wafer_core.data.split import SPLITS
 from wafer_core.errors import InputError
-from wafer_core.messages import Message, counted, listed, message
+from wafer_core.messages import Message, counted, joined, listed, message
 
 # With fewer, a class may not get a training, a validation and a test picture.
 MIN_WAFERS = 5
@@ -100,15 +100,10 @@ class Summary:
             return "train", message("Train a first model; the default settings are fine.")
         if self.changes:
             return "train", message(
-                "Train again. Since the last model: {changes}.", changes=joined(self.changes[:2])
+                "Train again. Since the last model: {changes}.",
+                changes=joined(self.changes[:2], "; "),
             )
         return "predict", message("The model is up to date. Drop test wafers onto Predict.")
-
-
-def joined(changes: tuple[Message, ...] | list[Message]) -> Message:
-    """Some changes in one line, separated by semicolons."""
-    fields = {f"change{i}": change for i, change in enumerate(changes)}
-    return Message("; ".join(f"{{{name}}}" for name in fields), fields)
 
 
 def class_summaries(project: Project) -> tuple[ClassSummary, ...]:

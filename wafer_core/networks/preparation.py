@@ -82,7 +82,7 @@ class Preparation:
         rows, columns = _cell_means(H, self.size), _cell_means(W, self.size).T
         if not is_map(picture):
             out[0] = 1.0
-            out[1] = rows @ (picture.astype(np.float32) / 255) @ columns
+            out[1] = np.clip(rows @ (picture.astype(np.float32) / 255) @ columns, 0.0, 1.0)
             out[2] = out[1]
             return
         failed = picture == FAIL
