@@ -309,7 +309,7 @@ def test_the_report_prints_on_two_pages(
         predict.get_by_role("button", name="CSV").last.click()
     table = Path(download.value.path()).read_text("utf-8-sig").splitlines()
     assert len(table) == 91
-    assert table[0].startswith("file,folder,prediction,probability,verdict,yield")
+    assert table[0].startswith("file,folder,prediction,probability,verdict,unknown_score,yield")
 
 
 def test_files_that_cannot_be_read_are_reported_beside_the_good_ones(
