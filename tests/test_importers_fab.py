@@ -69,10 +69,10 @@ def test_the_intact_part_of_a_compressed_file_that_was_cut_off_is_kept() -> None
 
 
 def test_a_bomb_is_refused_and_the_others_are_read() -> None:
-    bomb = gzip.compress(bytes(30_000_000))
-    found = scan([Upload("bomb.gz", bomb), Upload("a.stdf", TESTER)])
+    bomb = gzip.compress(b"0,1,2,0\n" * 3_000_000)
+    found = scan([Upload("bomb.csv.gz", bomb), Upload("a.stdf", TESTER)])
     assert len(found.candidates) == 1
-    assert "bomb.gz" in str(found.rejected[0].reason)
+    assert "bomb.csv.gz" in str(found.rejected[0].reason)
     assert "unpacks to more than" in str(found.rejected[0].reason)
 
 

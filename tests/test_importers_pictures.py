@@ -16,7 +16,7 @@ from PIL import Image
 from wafer_core.drawing import draw, to_png
 from wafer_core.errors import PictureError
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture, encode_png
-from wafer_core.importers import Limits, Role, Upload, decode_picture, scan
+from wafer_core.importers import Limits, ReadOptions, Role, Upload, decode_picture, scan
 from wafer_core.simulator import PATTERNS, simulate_many
 
 WAFER = simulate_many("Loc", 1, 0)[0]
@@ -109,12 +109,12 @@ def test_our_own_drawings_come_back_as_maps() -> None:
 def test_the_users_colours_replace_the_guess() -> None:
     _, green, red = SCHEMES["green and red on white"]
     data = save(render(WAFER))
-    swapped = decode_picture(data, "a.png", {green: Role.FAIL, red: Role.PASS}).picture
+    swapped = decode_picture(data, "a.png", ReadOptions({green: Role.FAIL, red: Role.PASS})).picture
     expected = np.select([WAFER == PASS, WAFER == FAIL], [FAIL, PASS], NO_DIE)
     assert np.array_equal(swapped, expected)
     nothing = dict.fromkeys(SCHEMES["green and red on white"], Role.NO_DIE)
     with pytest.raises(PictureError, match="no colour is a die; change the meaning of the colours"):
-        decode_picture(data, "a.png", nothing)
+        decode_picture(data, "a.png", ReadOptions(nothing))
 
 
 def test_a_colour_photograph_becomes_grey() -> None:
@@ -157,8 +157,8 @@ def test_sixteen_bits_are_scaled_to_the_brightest() -> None:
 
 def test_only_the_first_picture_of_an_animation_is_taken_and_that_is_told() -> None:
     frames = [Image.fromarray(np.roll(WAFER, k, axis=0)) for k in range(3)]
-    for kind in ("GIF", "PNG", "TIFF"):
-        data = save(frames[0], kind, save_all=True, append_images=frames[1:])
+    for kind in ("GIF", "PNG", "WebP"):
+        data = save(frames[0], kind, lossless=True, save_all=True, append_images=frames[1:])
         loaded = decode_picture(data, f"moving.{kind.lower()}")
         assert np.array_equal(loaded.picture, WAFER)
         (note,) = loaded.notes

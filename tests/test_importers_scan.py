@@ -13,7 +13,7 @@ import pytest
 from wafer_core.errors import PictureError
 from wafer_core.images import encode_png
 from wafer_core.importers import Candidate, Limits, Loaded, Upload, sample, scan
-from wafer_core.importers.scan import folder_classes
+from wafer_core.importers.folders import read_folders
 from wafer_core.simulator import simulate_many
 
 WAFER = simulate_many("Loc", 1, 0)[0]
@@ -38,7 +38,7 @@ def found_in(data: bytes, limits: Limits | None = None) -> list[tuple[str, str |
 def refusal(data: bytes, limits: Limits | None = None) -> str:
     """The error of a zip that is rejected as a whole."""
     found = scan([Upload("a.zip", data)], limits=limits or Limits())
-    assert found.candidates == []
+    assert list(found.candidates) == []
     assert [r.name for r in found.rejected] == ["a.zip"]
     return str(found.rejected[0].reason)
 
@@ -57,7 +57,7 @@ def refusal(data: bytes, limits: Limits | None = None) -> str:
     ],
 )
 def test_the_folder_names_the_class(names: list[str], classes: list[str | None]) -> None:
-    assert folder_classes(names) == classes
+    assert [facts.class_name for facts in read_folders(names)] == classes
 
 
 def test_a_folder_with_sub_folders(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_strange_packing_method_is_told() -> None:
         found.candidates[0].load()
 
 
-@pytest.mark.parametrize("data", [b"", b"text", PNG, make_zip(("a.png", PNG))[:-30]])
+@pytest.mark.parametrize("data", [b"", b"te\0xt", make_zip(("a.png", PNG))[:-30]])
 def test_a_broken_zip_is_told(data: bytes) -> None:
     sentence = "a.zip is not a zip, or it is damaged; pack or copy it again."
     assert refusal(data) == sentence

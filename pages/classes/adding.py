@@ -23,6 +23,7 @@ from wafer_core.importers import (
     Candidate,
     Colour,
     ColourTable,
+    ReadOptions,
     Rejected,
     Role,
     Scan,
@@ -86,7 +87,7 @@ class Drop:
                 if len(self.scans) > 1:  # keep the guess and the last correction
                     self.scans.clear()
                     self.samples.clear()
-                self.scans[key] = scan(self.uploads, colours=roles or None)
+                self.scans[key] = scan(self.uploads, options=ReadOptions(roles))
                 self.samples[key] = _samples(self.scans[key].candidates)
         return self.scans[key], self.samples[key]
 

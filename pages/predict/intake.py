@@ -13,7 +13,16 @@ from pages.shared import progress
 from pages.shared.words import tn
 from wafer_core.data import manifest, pictures
 from wafer_core.data.project import Project
-from wafer_core.importers import Candidate, Colour, Loaded, Rejected, Role, Upload, scan
+from wafer_core.importers import (
+    Candidate,
+    Colour,
+    Loaded,
+    ReadOptions,
+    Rejected,
+    Role,
+    Upload,
+    scan,
+)
 from wafer_core.importers.recognition import Observer
 from wafer_core.tasks.classification import predict
 from wafer_core.tasks.classification.classifier import Classifier
@@ -28,7 +37,7 @@ def take_files(state: PredictState, classifier: Classifier, uploads: Sequence[Up
 
     A tree with folders that name classes shows its confusion matrix, other files the newest wafer.
     """
-    found = scan(uploads, colours=state.roles or None)
+    found = scan(uploads, options=ReadOptions(state.roles))
     _add(state, classifier, Drop(tuple(uploads)), found.candidates, found.rejected)
     has_folders = any(c.class_name for c in found.candidates)
     state.next_view = "matrix" if has_folders else "wafer"
@@ -112,7 +121,7 @@ def read_with_colours(
     by_file: dict[tuple[int, str], list[Candidate]] = {}
     for number, drop in enumerate(state.drops):
         if drop.uploads:
-            for candidate in scan(drop.uploads, colours=state.roles).candidates:
+            for candidate in scan(drop.uploads, options=ReadOptions(state.roles)).candidates:
                 by_file.setdefault((number, candidate.name), []).append(candidate)
     wafers: list[PredictedWafer] = []
     for wafer in state.wafers:

@@ -2,6 +2,7 @@
 
 imports/<id>.<state>/journal.json     what the import adds to which class
 imports/<id>.<state>/<sha>.png        its pictures, while they are not in their classes
+imports/<id>.<state>/<sha>.bins.png   bins of their dies, named by their own hash
 
 The state is part of the folder's name, so that it changes at once: ``pending`` (to be completed),
 ``done``, ``undoing`` (to be completed) and ``undone``. The pictures are written to a temporary
@@ -13,6 +14,7 @@ repeated.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -24,6 +26,7 @@ from typing import Any
 from wafer_core import files, names
 from wafer_core.data import commits, trash
 from wafer_core.data.manifest import (
+    BINS_ENDING,
     PictureRecord,
     class_folder,
     read_manifest,
@@ -172,7 +175,7 @@ def commit(
 
     Args:
         project: The project.
-        folder: A folder inside the project with the file ``<sha>.png`` of every record; it is
+        folder: A folder inside the project with the files (``staged``) of every record; it is
             renamed.
         classes: What is added to which class.
         source: Where it came from, for people.
@@ -192,6 +195,14 @@ def commit(
         folder.rename(target)
         files.sync_folder(target.parent)
     return _apply(project, run)
+
+
+def staged(record: PictureRecord) -> dict[str, str]:
+    """Names of a record's files in the folder of an import, with those in its class."""
+    files_ = {f"{record.sha}.png": record.file}
+    if record.bins is not None and record.bins_file is not None:
+        files_[f"{record.bins}{BINS_ENDING}"] = record.bins_file
+    return files_
 
 
 def runs(project: Project) -> tuple[ImportRun, ...]:
@@ -336,7 +347,7 @@ def _change(project: Project, run: ImportRun, state: str) -> ImportRun:
 def _apply(project: Project, run: ImportRun) -> ImportRun:
     """Move the pictures of a pending import to their classes and list them there."""
     folder = _folder(project, run.id, PENDING)
-    uses = Counter(record.sha for c in run.classes for record in c.records)
+    uses = Counter(name for c in run.classes for record in c.records for name in staged(record))
     for c in run.classes:
         root = class_folder(project, c.slug)
         if not (root / "class.json").exists():
@@ -347,15 +358,20 @@ def _apply(project: Project, run: ImportRun) -> ImportRun:
                 root.mkdir(exist_ok=True)
             files.write_json(root / "class.json", c.new.to_json())
         present = list(read_manifest(root / "originals").records)
-        known, taken = {r.sha for r in present}, {r.file for r in present}
+        known, taken = {r.identity for r in present}, {r.file for r in present}
+        target = root / "originals"
         with files.storage_errors(root):
-            (root / "originals").mkdir(exist_ok=True)
+            target.mkdir(exist_ok=True)
+            before = {path.name for path in target.iterdir()}
             for record in c.records:
-                if record.sha not in known and record.file not in taken:
-                    target = root / "originals" / record.file
-                    _place(folder / f"{record.sha}.png", target, is_last=uses[record.sha] == 1)
-                    if target.exists():
-                        present.append(record)
+                if record.identity not in known and record.file not in taken:
+                    is_there = [
+                        _place(f"{folder}/{name}", f"{target}/{file}", uses[name] == 1)
+                        or file in before
+                        for name, file in staged(record).items()
+                    ]
+                    if is_there[0]:
+                        present.append(record if all(is_there) else replace(record, bins=None))
         sync_batch()
         write_manifest(root / "originals", present)
     if any(c.new for c in run.classes):
@@ -366,15 +382,19 @@ def _apply(project: Project, run: ImportRun) -> ImportRun:
     return _change(project, run, DONE)
 
 
-def _place(source: Path, target: Path, *, is_last: bool) -> None:
-    """Move or copy a picture; one that an interrupted process has moved already is there."""
-    if is_last:
-        with contextlib.suppress(FileNotFoundError):
-            source.replace(target)
-    elif source.exists():
-        part = target.with_name(f"{files.TEMPORARY_PREFIX}{target.name}")
-        shutil.copyfile(source, part)
-        part.replace(target)
+def _place(source: str, target: str, is_last: bool) -> bool:
+    """Move or copy a file, in texts because there are many; ``False`` if it is not there."""
+    try:
+        if is_last:
+            os.replace(source, target)  # noqa: PTH105
+        else:
+            place, _, name = target.rpartition("/")
+            part = f"{place}/{files.TEMPORARY_PREFIX}{name}"
+            shutil.copyfile(source, part)
+            os.replace(part, target)  # noqa: PTH105
+    except FileNotFoundError:  # an interrupted process has moved it already
+        return False
+    return True
 
 
 def _take_back(project: Project, run: ImportRun) -> None:
@@ -388,8 +408,9 @@ def _take_back(project: Project, run: ImportRun) -> None:
         listed = {r.file for r in read_manifest(root).records}
         with files.storage_errors(root):
             for record in c.records:
-                if record.file not in listed and (root / record.file).exists():
-                    (root / record.file).replace(folder / f"{record.sha}.png")
+                if record.file not in listed:
+                    for name, file in staged(record).items():
+                        _place(str(root / file), str(folder / name), is_last=True)
         if c.new is not None and _is_empty(project, c.slug):
             files.remove_folder(project.path / trash.FOLDER / project.delete_class(c.slug))
     _change(project, run, UNDONE)

@@ -18,6 +18,7 @@ from wafer_core import files, images
 from wafer_core.data.members import FILE_NAME
 from wafer_core.data.project import Project
 from wafer_core.data.split import SPLITS
+from wafer_core.data.wafer_facts import WaferFacts
 from wafer_core.errors import DataError, ProjectError
 from wafer_core.images import MAX_SIDE, Picture
 from wafer_core.json_fields import REQUIRED, Fields
@@ -25,6 +26,7 @@ from wafer_core.messages import Message
 from wafer_core.names import is_folder_name
 
 MANIFEST = "manifest.json"
+BINS_ENDING = ".bins.png"
 MAX_BYTES = 64 * 2**20
 _FILE = re.compile(rf"{FILE_NAME}\.png")
 _SHA = re.compile(r"[0-9a-f]{64}")
@@ -46,6 +48,8 @@ class PictureRecord:
         source: Name of the imported file, for people.
         parent: File of the original that an augmented picture was made from.
         details: Provenance of a synthetic picture, such as its random parameters.
+        wafer: Lot, wafer, tester and bin table, if the file said them.
+        bins: Content hash of the bins of the dies, which are stored beside the picture.
     """
 
     file: str
@@ -59,6 +63,24 @@ class PictureRecord:
     source: str = ""
     parent: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    wafer: WaferFacts | None = None
+    bins: str | None = None
+
+    @property
+    def bins_file(self) -> str | None:
+        """File of its bins; ``None`` without bins."""
+        return None if self.bins is None else f"{self.file.removesuffix('.png')}{BINS_ENDING}"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Its files in the folder of the manifest."""
+        return (self.file,) if self.bins_file is None else (self.file, self.bins_file)
+
+    @property
+    def identity(self) -> str:
+        """Equal for two records of the same wafer; perfect wafers of a lot look alike."""
+        named = self.wafer.identity if self.wafer else ""
+        return f"{self.sha}:{named}" if named else self.sha
 
     @classmethod
     def of(cls, picture: Picture, stem: str, **known: Any) -> PictureRecord:
@@ -75,7 +97,7 @@ class PictureRecord:
             sha=sha,
             height=picture.shape[0],
             width=picture.shape[1],
-            kind="map" if images.is_map(picture) else "grey",
+            kind="map" if images.is_map(picture) or known.get("bins") else "grey",
             **{"split": "train", **known},
         )
 
@@ -88,8 +110,10 @@ class PictureRecord:
         """
         fields = Fields(value)
         file, sha = picture_file(fields.text("file")), fields.text("sha")
-        if not _SHA.fullmatch(sha):
-            raise DataError("sha is {value} instead of 64 hex digits", value=repr(sha)[:40])
+        bins = fields.optional_text("bins")
+        for each in (sha, bins or sha):
+            if not _SHA.fullmatch(each):
+                raise DataError("sha is {value} instead of 64 hex digits", value=repr(each)[:40])
         return cls(
             file,
             sha,
@@ -102,6 +126,8 @@ class PictureRecord:
             fields.text("source", ""),
             picture_file(fields.text("parent")) if "parent" in fields else None,
             _details(fields.free("details")) if "details" in fields else {},
+            WaferFacts.from_json(fields.free("wafer")) if "wafer" in fields else None,
+            bins,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -109,6 +135,7 @@ class PictureRecord:
         values = {
             ("part" if name == "split" else name): value for name, value in vars(self).items()
         }
+        values["wafer"] = self.wafer.to_json() if self.wafer else None
         return {name: value for name, value in values.items() if value not in (None, "", {})}
 
 

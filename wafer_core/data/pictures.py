@@ -1,6 +1,7 @@
 """Originals of a class: adding, moving, deleting and restoring them.
 
-classes/<slug>/originals/<stem>-<sha8>.png     and manifest.json
+classes/<slug>/originals/<stem>-<sha8>.png        and manifest.json
+classes/<slug>/originals/<stem>-<sha8>.bins.png   bins of its dies, see wafer_bins
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from wafer_core import files, images, sampling
 from wafer_core.data import imports, trash
 from wafer_core.data.commits import Change
+from wafer_core.data.given_splits import assign
 from wafer_core.data.imports import ImportedClass
 from wafer_core.data.manifest import (
+    BINS_ENDING,
     MANIFEST,
     MAX_BYTES,
     Manifest,
@@ -28,24 +33,51 @@ from wafer_core.data.manifest import (
 )
 from wafer_core.data.members import FILE_NAME, MEGABYTE, SLUG, Member
 from wafer_core.data.project import Project
-from wafer_core.data.split import assign_splits
+from wafer_core.data.wafer_facts import WaferFacts
 from wafer_core.errors import InputError, ProjectError
 from wafer_core.images import Picture
+from wafer_core.importers.die_maps import Bins
 
 MAX_PICTURE_BYTES = 64 * MEGABYTE
 MEMBERS = (
     Member(rf"classes/{SLUG}/originals/manifest\.json", Manifest.from_json, MAX_BYTES),
     Member(rf"classes/{SLUG}/originals/{FILE_NAME}\.png", None, MAX_PICTURE_BYTES),
+    Member(rf"classes/{SLUG}/originals/{FILE_NAME}\.bins\.png", None, MAX_PICTURE_BYTES),
 )
 
 
 @dataclass(frozen=True)
 class NewPicture:
-    """A picture about to become an original."""
+    """A picture about to become an original.
+
+    Attributes:
+        picture: (H, W).
+        source: Where it comes from, for people.
+        group: Lot; wafers of one group share a split.
+        split: ``train``, ``validation`` or ``test`` if the data says it; ``None``: by the project.
+        wafer: Lot, wafer, tester and bin table, if known.
+        bins: Bins of the dies (H, W), if they say more than the picture.
+    """
 
     picture: Picture
     source: str = ""
     group: str | None = None
+    split: str | None = None
+    wafer: WaferFacts | None = None
+    bins: Bins | None = None
+
+
+@dataclass(frozen=True)
+class StagedPicture:
+    """A picture whose files are in the temporary folder.
+
+    Attributes:
+        record: As it will be in the manifest, with its final split if ``is_split_given``.
+        is_split_given: Whether the data says the split.
+    """
+
+    record: PictureRecord
+    is_split_given: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +145,7 @@ class Staging:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._folder = project.path / files.temporary_name()
-        self._waiting: dict[str, list[PictureRecord]] = {}
+        self._waiting: dict[str, list[StagedPicture]] = {}
 
     def __enter__(self) -> Staging:
         with files.storage_errors(self._folder):
@@ -130,17 +162,45 @@ class Staging:
             PictureError: It cannot be stored.
             StorageError: The disk is full.
         """
+        self.take(class_name, self.prepare(new))
+
+    def prepare(self, new: NewPicture) -> StagedPicture:
+        """Hash, encode and write one picture; several threads may do so at once.
+
+        Raises:
+            PictureError: It cannot be stored.
+            StorageError: The disk is full.
+        """
         picture = images.check_picture(new.picture, new.source or "picture")
-        waiting = self._waiting.setdefault(class_name, [])
         key = f"group:{new.group}" if new.group else f"content:{images.orbit_hash(picture)[:16]}"
-        # its split is assigned in commit
+        bins = None if new.bins is None else images.content_hash(new.bins)
+        # without a given split it is assigned in commit
         record = PictureRecord.of(
-            picture, _stem(new.source), key=key, group=new.group, source=new.source
+            picture,
+            _stem(new.source),
+            key=key,
+            group=new.group,
+            source=new.source,
+            split=new.split or "train",
+            wafer=new.wafer,
+            bins=bins,
         )
-        path = self._folder / f"{record.sha}.png"
-        if not path.exists():
-            files.write_bytes(path, images.encode_png(picture), sync=False)
-        waiting.append(record)
+        self._write(f"{record.sha}.png", picture)
+        if new.bins is not None:
+            self._write(f"{bins}{BINS_ENDING}", new.bins)
+        return StagedPicture(record, new.split is not None)
+
+    def _write(self, name: str, values: Picture | Bins) -> None:
+        """Write a file; two threads that write the same one write the same bytes."""
+        data = (
+            images.encode_png(values) if values.dtype == np.uint8 else images.encode_levels(values)  # type: ignore[arg-type]
+        )
+        with files.storage_errors(self._folder / name), open(f"{self._folder}/{name}", "wb") as f:  # noqa: PTH123
+            f.write(data)
+
+    def take(self, class_name: str, staged: StagedPicture) -> None:
+        """Put a prepared picture into a class."""
+        self._waiting.setdefault(class_name, []).append(staged)
 
     def commit(
         self,
@@ -163,7 +223,10 @@ class Staging:
         project = self._project
         with project.lock():
             # New classes are added in the order of their names, whatever the order of the files.
-            waiting = dict(sorted(self._waiting.items()))
+            waiting = {
+                name: [each.record for each in staged]
+                for name, staged in sorted(self._waiting.items())
+            }
             known = dict(slugs or {})
             planned = project.plan_classes(name for name in waiting if name not in known)
             known |= {name: c.slug for name, (c, _) in planned.items()}
@@ -177,8 +240,15 @@ class Staging:
                 present[name] = originals(project, known[name])
                 new[name], duplicates = _without_duplicates(waiting[name], present[name])
                 results[name] = AddResult(len(new[name]), tuple(duplicates))
-            splits = assign_splits(
-                {name: [r.key for r in fresh] for name, fresh in new.items()},
+            given = {
+                id(each.record)
+                for staged in self._waiting.values()
+                for each in staged
+                if each.is_split_given
+            }
+            new = assign(
+                new,
+                given,
                 _known_splits(project),
                 {name: Counter(r.split for r in records) for name, records in present.items()},
                 project.settings.fractions,
@@ -188,9 +258,7 @@ class Staging:
             batch = []
             for name, fresh in new.items():
                 taken = {r.file for r in present[name]}
-                records = tuple(
-                    replace(r, file=_free_file(r, taken), split=splits[r.key]) for r in fresh
-                )
+                records = tuple(replace(r, file=free_file(r, taken)) for r in fresh)
                 count = len(results[name].duplicates)
                 title = titles.get(known[name], name)
                 batch.append(ImportedClass(known[name], title, records, count, added.get(name)))
@@ -240,7 +308,8 @@ def delete_pictures(project: Project, slug: str, chosen: Iterable[str]) -> str:
         with Change(project.path) as change:
             item = trash.add(change, project.path, trash.PICTURES, title, details)
             for record in deleted:
-                change.move(source / record.file, item / trash.PICTURES / record.file)
+                for file in record.files:
+                    change.move(source / file, item / trash.PICTURES / file)
             _list(change, source, [r for r in present if r.file not in wanted])
             change.commit()
     return item.name
@@ -289,7 +358,8 @@ def move_pictures(project: Project, slug: str, chosen: Iterable[str], target: st
         with Change(project.path) as change:
             _receive(change, project, target, moving, source)
             for record in moving:  # those that the target has already
-                change.remove(source / record.file)
+                for file in record.files:
+                    change.remove(source / file)
             _list(change, source, [r for r in present if r.file not in wanted])
             change.commit()
     return len(moving)
@@ -309,9 +379,10 @@ def _receive(
     fresh, _ = _without_duplicates(records, present)
     taken = {r.file for r in present}
     for record in fresh:
-        file = _free_file(record, taken)
-        change.move(source / record.file, folder / file)
-        present.append(replace(record, file=file))
+        moved = replace(record, file=free_file(record, taken))
+        for old, new in zip(record.files, moved.files, strict=True):
+            change.move(source / old, folder / new)
+        present.append(moved)
     _list(change, folder, present)
     return len(fresh)
 
@@ -321,9 +392,12 @@ def _list(change: Change, folder: Path, records: Sequence[PictureRecord]) -> Non
     change.json(folder / MANIFEST, manifest_json(records), indent=None)
 
 
-def _free_file(record: PictureRecord, taken: set[str]) -> str:
+def free_file(record: PictureRecord, taken: set[str]) -> str:
     """A file name for a record that no other one has; it is then taken."""
-    file = record.file if record.file not in taken else f"{record.sha}.png"
+    file, number = record.file, 1
+    while file in taken:
+        file = f"{record.sha}.png" if number == 1 else f"{record.sha}-{number}.png"
+        number += 1
     taken.add(file)
     return file
 
@@ -332,12 +406,12 @@ def _without_duplicates(
     records: Sequence[PictureRecord], present: Sequence[PictureRecord]
 ) -> tuple[list[PictureRecord], list[str]]:
     """The records with new content, and the sources of the others."""
-    known, fresh, duplicates = {r.sha for r in present}, [], []
+    known, fresh, duplicates = {r.identity for r in present}, [], []
     for record in records:
-        if record.sha in known:
+        if record.identity in known:
             duplicates.append(record.source)
         else:
-            known.add(record.sha)
+            known.add(record.identity)
             fresh.append(record)
     return fresh, duplicates
 

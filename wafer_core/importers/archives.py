@@ -1,16 +1,22 @@
-"""Untrusted zip files: listed once, checked before unpacking, never extracted to the disk."""
+"""Untrusted archives: zips are listed once and checked before unpacking, gz, bz2 and xz while they
+are unpacked; nothing is extracted to the disk."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import re
 import stat
 import struct
 import zipfile
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import IO
+from typing import IO, Any
 
-from wafer_core.errors import ArchiveError, PictureError
+from wafer_core.errors import ArchiveError, PictureError, WaferError
 from wafer_core.importers.items import MEGA, Limits, SourceFile
 
 _END = struct.Struct("<4s4H2LH")  # end of central directory
@@ -18,6 +24,9 @@ _LOCATOR = struct.Struct("<4sLQL")  # position of its 64-bit form
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _SMALLEST_ENTRY = 46  # bytes of one file in the central directory, without its name
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+COMPRESSED_ENDINGS = (".gz", ".bz2", ".xz")
 
 
 class _Member(io.RawIOBase):
@@ -32,7 +41,7 @@ class _Member(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         try:
             return self._stream.read(size)
-        except MemoryError:
+        except (MemoryError, WaferError):
             raise
         except Exception as exc:  # a decompressor may raise anything on damaged data
             raise _damaged_member(self._name) from exc
@@ -166,12 +175,26 @@ def _bomb(name: str, member: str, limits: Limits) -> ArchiveError:
     )
 
 
-def member_file(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, class_name: str | None
-) -> SourceFile:
-    """One file of a zip, unpacked in memory when it is read."""
-    opener = partial(_open_member, archive, member, name)
-    return SourceFile(name, class_name, member.file_size, opener)
+def zip_names(file: SourceFile, limits: Limits) -> list[str] | None:
+    """The names of the files in a zip; ``None`` if it cannot be opened."""
+    try:
+        archive, members = open_zip(file, limits)
+    except WaferError:
+        return None
+    archive.close()
+    return [member.filename for member in members]
+
+
+def member_file(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: SourceFile) -> SourceFile:
+    """One file of a zip, unpacked in memory when it is read.
+
+    Args:
+        archive: The zip.
+        member: The file in it.
+        file: The zip, under the name of the file in it.
+    """
+    opener = partial(_open_member, archive, member, file.name)
+    return replace(file, size=member.file_size, open=opener, path=None)
 
 
 def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> IO[bytes]:
@@ -187,3 +210,107 @@ def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -
     except Exception as exc:  # the zip module may raise anything on damaged data
         raise _damaged_member(name) from exc
     return _Member(stream, name)  # type: ignore[return-value]
+
+
+class _Counter(io.RawIOBase):
+    """The compressed bytes of a file; counts how many were read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self.count = stream, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self.count += len(data)
+        return data
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _Unpacked(io.RawIOBase):
+    """The content of a compressed file, with limits on its size and its ratio."""
+
+    def __init__(self, file: SourceFile, kind: bytes, limits: Limits, intact: bool) -> None:
+        self._file, self._limits, self._intact, self._count = file, limits, intact, 0
+        self._source = _Counter(file.open())
+        source: IO[bytes] = self._source  # type: ignore[assignment]
+        self._stream = _COMPRESSED[kind](source)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._limits.max_pickle_bytes if size < 0 else size
+        chunks = []
+        try:
+            while wanted > 0 and (chunk := self._stream.read1(min(wanted, _CHUNK))):
+                chunks.append(chunk)
+                wanted -= len(chunk)
+                self._count += len(chunk)
+                self._check()
+        except (MemoryError, WaferError):
+            raise
+        except Exception as exc:  # a decompressor may raise anything on damaged data
+            if not (self._intact and isinstance(exc, EOFError) and self._count):
+                raise PictureError(
+                    "{file} is damaged or cut off, so it cannot be unpacked; copy it again.",
+                    file=self._file.name,
+                ) from exc
+        return b"".join(chunks)
+
+    def _check(self) -> None:
+        """Refuse what grows too large.
+
+        Raises:
+            ArchiveError: It does.
+        """
+        limits = self._limits
+        too_dense = self._count > limits.max_ratio * max(self._source.count, 1)
+        if self._count > limits.max_pickle_bytes or (
+            too_dense and self._count >= limits.ratio_from_bytes
+        ):
+            raise ArchiveError(
+                "{file} is rejected because it unpacks to more than {ratio:.0f} times its size, or "
+                "to more than {most:,.0f} MB; unpack it yourself and add the content.",
+                file=self._file.name,
+                ratio=limits.max_ratio,
+                most=limits.max_pickle_bytes / MEGA,
+            )
+
+    def close(self) -> None:
+        self._stream.close()
+        self._source.close()
+        super().close()
+
+
+_CHUNK = MEGA
+_COMPRESSED: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
+
+
+def unpacked(file: SourceFile, limits: Limits, intact: bool = False) -> SourceFile | None:
+    """The content of a gz, bz2 or xz file, unpacked whenever it is read; ``None`` for other files.
+
+    Args:
+        file: The file.
+        limits: Limits of the import.
+        intact: Whether what is intact of a file that is cut off is read, for formats whose readers
+            notice and report that.
+    """
+    head = file.head(6)
+    kind = next((magic for magic in _COMPRESSED if head.startswith(magic)), None)
+    if kind is None:
+        return None
+    opener = partial(_open_compressed, file, kind, limits, intact)
+    return replace(file, size=None, path=None, open=opener)
+
+
+def _open_compressed(file: SourceFile, kind: bytes, limits: Limits, intact: bool) -> IO[bytes]:
+    return _Unpacked(file, kind, limits, intact)  # type: ignore[return-value]

@@ -60,13 +60,14 @@ class FlatColours:
     exact: bool
 
 
-def flat_colours(pixels: Pixels) -> FlatColours | None:
+def flat_colours(pixels: Pixels, most: int = MAX_COLOURS) -> FlatColours | None:
     """The few flat colours of a rendering; ``None`` for any other picture.
 
     JPEG noise and soft borders between colours are tolerated.
 
     Args:
         pixels: (H, W, 3).
+        most: A picture with more colours is no rendering.
     """
     flat = pixels.reshape(-1, 3)
     step = max(len(flat) // _SAMPLE, 1)
@@ -75,7 +76,7 @@ def flat_colours(pixels: Pixels) -> FlatColours | None:
     codes, counts = np.unique(packed, return_counts=True)
     colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1).astype(np.int64)
     shares = counts / counts.sum()
-    exact = len(codes) <= 2 * MAX_COLOURS
+    exact = len(codes) <= 2 * most
     if not exact:  # noise spreads one colour over many, so group them in small boxes
         boxes = (colours // 8) @ np.array([1024, 32, 1])
         _, box = np.unique(boxes, return_inverse=True)
@@ -94,7 +95,7 @@ def flat_colours(pixels: Pixels) -> FlatColours | None:
             if rare and _blend_distance(colours[index][None], centres)[0] < 25:
                 continue  # a soft border between two colours, not a colour
             centres.append(colours[index])
-        if len(centres) > MAX_COLOURS:
+        if len(centres) > most:
             return None
     distances = np.abs(colours[:, None] - np.array(centres)[None]).max(axis=2)
     nearest, distance = distances.argmin(axis=1), distances.min(axis=1)
@@ -162,8 +163,11 @@ def guess(
         passing = dies[0]
     else:
         passing = min(dies, key=lambda colour: (_alarm(colour), -shares[colour]), default=None)
-        if passing is not None and _alarm(dies[0]) - _alarm(passing) < 0.3:
-            passing = dies[0]  # the colours do not differ enough: most dies pass
+        # Most dies pass where the colours do not differ enough, or where there are many bins whose
+        # colours follow a scale, unless most dies have an alarming colour.
+        least = 0.3 if len(dies) < 3 else 0.8
+        if passing is not None and _alarm(dies[0]) - _alarm(passing) < least:
+            passing = dies[0]
     for colour in dies:
         roles[colour] = Role.PASS if colour == passing else Role.FAIL
     return {colour: roles[colour] for colour in ranked}

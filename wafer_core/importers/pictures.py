@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import IO
 
 import numpy as np
@@ -12,9 +13,11 @@ from PIL import (
     GifImagePlugin,
     Image,
     ImageFile,
+    ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
+    WebPImagePlugin,
 )
 
 from wafer_core.errors import PictureError
@@ -25,7 +28,6 @@ from wafer_core.images import (
     PASS,
     Picture,
     check_picture,
-    from_die_codes,
     resize,
 )
 from wafer_core.importers.colours import (
@@ -40,11 +42,14 @@ from wafer_core.importers.colours import (
     override,
     paint,
 )
+from wafer_core.importers.figures import read_figure
 from wafer_core.importers.items import Limits, Loaded
+from wafer_core.importers.numbers import MAX_CODE, find_meaning, load_numbers
+from wafer_core.importers.options import ReadOptions
 from wafer_core.messages import Message, message
 
 PICTURE_ENDINGS = frozenset(
-    (".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff", ".gif")
+    (".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".webp")
 )
 # The readers are called directly instead of through Image.open, which emits a warning for a large
 # picture before it can be rejected, and which would try some forty other formats too.
@@ -54,25 +59,32 @@ _READERS: tuple[tuple[bytes, Callable[[IO[bytes], str], ImageFile.ImageFile]], .
     (b"BM", BmpImagePlugin.BmpImageFile),
     (b"II*\0", TiffImagePlugin.TiffImageFile),
     (b"MM\0*", TiffImagePlugin.TiffImageFile),
+    (b"II+\0", TiffImagePlugin.TiffImageFile),
+    (b"MM\0+", TiffImagePlugin.TiffImageFile),
     (b"GIF8", GifImagePlugin.GifImageFile),
+    (b"RIFF", WebPImagePlugin.WebPImageFile),
 )
 PICTURE_MAGICS = tuple(magic for magic, _ in _READERS)
 _LINEAR = frozenset(("I;16", "I;16L", "I;16B", "I;16N", "I", "F"))
 _DEFAULT_LIMITS = Limits()
+_DEFAULT_OPTIONS = ReadOptions()
+_CUT = message("The picture is a figure; it was cut to the wafer, without legend, axes and text.")
 
 
 def decode_picture(
     data: bytes,
     name: str,
-    colours: Mapping[Colour, Role] | None = None,
+    options: ReadOptions = _DEFAULT_OPTIONS,
     limits: Limits = _DEFAULT_LIMITS,
 ) -> Loaded:
-    """Read one picture file: PNG, JPEG, BMP, TIFF or GIF, whatever its file name extension.
+    """Read one picture file: PNG, JPEG, BMP, TIFF, GIF or WebP, whatever its file name extension.
+
+    A photo is turned upright as its EXIF says. Of several pictures in one file the first is read.
 
     Args:
         data: The content of the file.
         name: Its name, for messages.
-        colours: Roles of colours that replace the guess where they match.
+        options: What the user says about colours, bins and the box of a figure.
         limits: Limits of the import.
 
     Raises:
@@ -91,7 +103,8 @@ def decode_picture(
         )
     notes: tuple[Message, ...] = ()
     try:
-        frames = getattr(image, "n_frames", 1)
+        is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)  # its pages are read one by one
+        frames = 1 if is_tiff else getattr(image, "n_frames", 1)
         if frames > 1:
             notes = (
                 message(
@@ -102,17 +115,25 @@ def decode_picture(
             )
         image.seek(0)
         image.load()
+        upright = ImageOps.exif_transpose(image)
         if image.mode in _LINEAR:
-            return Loaded(storable(grey_from_numbers(np.asarray(image), name), name), None, notes)
-        pixels, transparent = _pixels(image)
+            return _from_numbers(np.asarray(upright), name, options, notes)
+        pixels, transparent = _pixels(upright)
     except PictureError:
         raise
     except Exception as exc:  # a decoder may raise anything on hostile bytes
         raise _damaged(name) from exc
     if transparent is not None and transparent.all():
         raise PictureError("{file}: the whole picture is transparent; export it again.", file=name)
-    loaded = interpret(pixels, transparent, colours, name)
-    return Loaded(loaded.picture, loaded.colours, notes)
+    loaded = interpret(pixels, transparent, options, name)
+    return replace(loaded, notes=(*notes, *loaded.notes))
+
+
+def _from_numbers(
+    values: np.ndarray, name: str, options: ReadOptions, notes: tuple[Message, ...] = ()
+) -> Loaded:
+    loaded = load_numbers(values, find_meaning(values, name), name, options)
+    return replace(loaded, picture=storable(loaded.picture, name), notes=(*notes, *loaded.notes))
 
 
 def _open(data: bytes, name: str) -> ImageFile.ImageFile:
@@ -124,7 +145,7 @@ def _open(data: bytes, name: str) -> ImageFile.ImageFile:
                 return reader(io.BytesIO(data), name)
             except Exception as exc:  # a decoder may raise anything on hostile bytes
                 raise _damaged(name) from exc
-    raise PictureError("{file} is not a picture; use PNG, JPEG, BMP, TIFF or GIF.", file=name)
+    raise PictureError("{file} is not a picture; use PNG, JPEG, BMP, TIFF, GIF or WebP.", file=name)
 
 
 def _damaged(name: str) -> PictureError:
@@ -148,20 +169,21 @@ def _pixels(image: Image.Image) -> tuple[Pixels | Picture, np.ndarray | None]:
 def interpret(
     pixels: Pixels | Picture,
     transparent: np.ndarray | None = None,
-    colours: Mapping[Colour, Role] | None = None,
+    options: ReadOptions = _DEFAULT_OPTIONS,
     name: str = "picture",
 ) -> Loaded:
-    """Decide whether pixels are a wafer map, a rendering of one, or another grey picture.
+    """Decide whether pixels are a wafer map, a rendering or a figure of one, or a grey picture.
 
     Args:
         pixels: (H, W) or (H, W, 3), uint8.
         transparent: Mask (H, W); transparent pixels are no die.
-        colours: Roles that replace the guess where they match.
+        options: What the user says about colours, bins and the box of a figure.
         name: For messages.
 
     Raises:
         PictureError: Too small, or uniform.
     """
+    colours = options.colours or None
     if pixels.ndim == 3:
         spread = pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)
         grey = np.asarray(Image.fromarray(pixels).convert("L")) if spread.max() <= 16 else None
@@ -169,13 +191,16 @@ def interpret(
         grey = pixels
     if grey is not None:
         values = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
-        if colours is None and PASS in values and not set(values.tolist()) - {NO_DIE, PASS, FAIL}:
+        is_open = not colours and options.box is None
+        if is_open and PASS in values and not set(values.tolist()) - {NO_DIE, PASS, FAIL}:
             return Loaded(storable(die_resolution(grey, exact=True), name))
-        if colours is None and values[-1] in (1, 2):
-            return Loaded(storable(from_die_codes(grey, name), name))
         if values[-1] == values[0] and transparent is None:
             raise _uniform(name)
+        if is_open and values[-1] <= MAX_CODE:
+            return _from_numbers(grey, name, options)
         pixels = np.repeat(grey[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+    if transparent is None and (figure := read_figure(pixels, colours, options.box)):
+        return Loaded(storable(figure.picture, name), figure.colours, (_CUT,), box=figure.box)
     solid = pixels if transparent is None else pixels[~transparent][None]
     flat = flat_colours(solid)
     # Two greys are a binarised picture, unless chosen roles or transparency say otherwise.
@@ -221,6 +246,10 @@ def _map_from_colours(
     # Renderings have margins; a wafer map ends at its dies.
     cropped = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     small = die_resolution(cropped, flat.exact)
+    if small.shape == cropped.shape and transparent is None:  # dies of 8.5 pixels, for example
+        figure = read_figure(pixels, chosen, needs_clutter=False)
+        if figure is not None:
+            return Loaded(storable(figure.picture, name), figure.colours, box=figure.box)
     return Loaded(storable(small if min(small.shape) >= 4 else picture, name), table)
 
 
@@ -243,62 +272,17 @@ def storable(picture: Picture, name: str) -> Picture:
     return check_picture(np.ascontiguousarray(picture, np.uint8), name)
 
 
-def grey_from_numbers(values: np.ndarray, name: str) -> Picture:
-    """A picture from numbers of any type: a wafer map if they are die values, else grey.
-
-    Die values are 0/1/2 or 0/127/255 (as fractions 0/0.5/1). Booleans become a binarised picture
-    of 0 and 255. Other fractions from 0 to 1 and numbers up to 255 are grey; larger numbers, as in
-    16-bit pictures, are scaled so that the brightest becomes 255.
-
-    Args:
-        values: (H, W), booleans, integers or floats.
-        name: For messages.
-
-    Raises:
-        PictureError: Not numbers, not finite, negative, all the same, or too large.
-    """
-    if values.dtype.kind not in "buif":
-        raise PictureError(
-            "{file}: the array contains {dtype} instead of numbers; save it as uint8.",
-            file=name,
-            dtype=str(values.dtype),
-        )
-    if values.size == 0:
-        raise PictureError(
-            "{file}: the array is empty, shape {shape}; save it again.",
-            file=name,
-            shape=str(values.shape),
-        )
-    if values.dtype.kind == "b":
-        return np.where(values, 255, 0).astype(np.uint8)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise PictureError(
-            "{file}: the array contains NaN or infinity; use 0 for no die, 1 for pass and 2 for "
-            "fail.",
-            file=name,
-        )
-    low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 65535:
-        raise PictureError(
-            "{file}: values from {low:g} to {high:g} are neither dies (0, 1, 2) nor grey (0 to "
-            "255); convert the array first.",
-            file=name,
-            low=low,
-            high=high,
-        )
-    if low == high:
-        raise PictureError(
-            "{file}: every value is {value:g}, so there is no wafer; leave it out.",
-            file=name,
-            value=low,
-        )
-    whole = values.dtype.kind in "ui"
-    if (whole or high == 2) and high <= 2 and np.isin(values, (0, 1, 2)).all():
-        return from_die_codes(values, name)
-    if not whole and high <= 1:
-        if np.isin(values, (0, 0.5, 1)).all() and (values == 0.5).any():
-            return from_die_codes(values * 2, name)
-        return np.asarray(np.rint(values * 255), np.uint8)
-    if high <= 255:
-        return np.asarray(np.rint(values), np.uint8)
-    return np.asarray(np.rint(values.astype(np.float64) * (255 / high)), np.uint8)
+def looks_like_mask(data: bytes) -> bool:
+    """Whether a picture has two levels only, as a mask that marks defects in another picture."""
+    try:
+        image = _open(data, "mask")
+        if image.size[0] * image.size[1] > _DEFAULT_LIMITS.max_pixels:
+            return False
+        pixels = np.asarray(image.convert("L")).astype(np.int16)
+    except MemoryError:
+        raise
+    except Exception:  # a decoder may raise anything on hostile bytes
+        return False
+    low, high = int(pixels.min()), int(pixels.max())
+    at_ends = np.minimum(pixels - low, high - pixels) <= 12
+    return bool(at_ends.mean() >= 0.97)

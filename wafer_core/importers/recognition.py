@@ -11,15 +11,11 @@ import numpy.typing as npt
 
 from wafer_core import images
 from wafer_core.images import FAIL, NO_DIE, PASS, Picture
+from wafer_core.importers import outline
 from wafer_core.importers.items import MEGA, Candidate, Loaded
 from wafer_core.messages import Message, counted, message
 
-# Of 3,000 real wafers of WM-811K drawn at random, 99% have dies on at least 92% of the ellipse
-# that their grid encloses, none has a die clearly outside of it, and none has fewer than 474 dies.
-_LEAST_FILL = 0.8
-_MOST_OUTSIDE = 0.03
-_OUTSIDE_FROM = 1.1  # radius, in units of the ellipse
-_LEAST_DIES = 40
+_LEAST_DIES = 40  # of 3,000 real wafers of WM-811K drawn at random, none has fewer than 474
 _MOST_ELONGATED = 6.0  # grids of narrow dies reach 5:1
 # Where failed dies meet passed ones, wafers are ragged: of the dies at the border, at least 11% of
 # each simulated wafer have at most two neighbours of their own kind; 0.5% in smooth drawings.
@@ -82,8 +78,7 @@ def find_doubt(picture: Picture) -> Message | None:
     if not images.is_map(picture):
         return message("No dies were recognised; it was read as a grey picture.")
     has_die = picture != NO_DIE
-    rows, columns = np.flatnonzero(has_die.any(1)), np.flatnonzero(has_die.any(0))
-    box = has_die[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    box = outline.cropped(has_die)
     H, W = box.shape
     dies = int(box.sum())
     if dies < _LEAST_DIES:
@@ -94,14 +89,10 @@ def find_doubt(picture: Picture) -> Message | None:
         return message(
             "The die grid of {width} × {height} is too elongated for a wafer.", width=W, height=H
         )
-    y = (np.arange(H) + 0.5) / H * 2 - 1
-    x = (np.arange(W) + 0.5) / W * 2 - 1
-    radius = np.hypot(y[:, None], x[None, :])
-    outside = float(box[radius > _OUTSIDE_FROM].sum()) / dies
-    if outside > _MOST_OUTSIDE:
+    fill, outside = outline.fill_and_outside(box)
+    if outside > outline.MAX_OUTSIDE:
         return message("{share:.0%} of the dies lie outside a round wafer.", share=outside)
-    fill = float(box[radius <= 1].mean())
-    if fill < _LEAST_FILL:
+    if fill < outline.MIN_FILL:
         return message("Only {share:.0%} of the wafer area has dies.", share=fill)
     if dies >= _DRAWN_DIES and _is_drawn(picture):
         return message("The failed dies form flat areas with smooth edges, as in a drawing.")

@@ -119,10 +119,11 @@ def predictions_of(
         found = scan([source])
         if not isinstance(source, Upload):
             parent = source if source.is_dir() else source.parent
-            found.candidates = [replace(c, name=str(parent / c.name)) for c in found.candidates]
-            found.rejected = [replace(r, name=str(parent / r.name)) for r in found.rejected]
-        candidates += found.candidates
-        rejected += found.rejected
+            candidates += [replace(c, name=str(parent / c.name)) for c in found.candidates]
+            rejected += [replace(r, name=str(parent / r.name)) for r in found.rejected]
+        else:
+            candidates += found.candidates
+            rejected += found.rejected
     if not candidates and not rejected:
         raise InputError("There are no pictures to predict; give pictures, a folder or a zip.")
     below = review_threshold(classifier) if review_below is None else review_below
