@@ -12,7 +12,7 @@ import pytest
 
 from pages.help import documents
 from wafer_core import __version__, cli
-from wafer_core.importers.scan import READERS
+from wafer_core.importers.formats import CONTAINERS, READERS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -76,7 +76,8 @@ def test_every_example_is_understood(line: str) -> None:
 def test_every_file_type_is_named(language: str) -> None:
     text = (ROOT / "docs" / language / "file-formats.md").read_text("utf-8")
     spelled = {"jpg": "JPEG", "jpe": "JPEG", "tif": "TIFF", "dib": "BMP"}
-    endings = {ending.lstrip(".") for reader in READERS.values() for ending in reader.endings}
+    read = [*CONTAINERS, *(ending for reader in READERS.values() for ending in reader.endings)]
+    endings = {ending.lstrip(".") for ending in read} - {""}
     assert {"png", "csv", "zip"} <= endings
     for ending in endings:
         assert re.search(rf"\b{spelled.get(ending, ending)}\b", text, re.IGNORECASE), ending

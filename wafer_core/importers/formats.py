@@ -118,7 +118,7 @@ READERS: dict[str, Reader] = {
 }
 REPORT_CUTS = frozenset(("STDF", "ATDF"))  # formats whose readers report files that are cut off
 ARRAY, ZIP, NPZ, SPREADSHEET = "array", "zip", "npz", "spreadsheet"
-_CONTAINERS = {".npy": ARRAY, ".zip": ZIP, ".npz": NPZ, ".xlsx": SPREADSHEET, ".xlsm": SPREADSHEET}
+CONTAINERS = {".npy": ARRAY, ".zip": ZIP, ".npz": NPZ, ".xlsx": SPREADSHEET, ".xlsm": SPREADSHEET}
 _ZIP_READERS = {NPZ: read_npz, SPREADSHEET: read_spreadsheet}
 
 
@@ -148,8 +148,8 @@ def find_format(file: SourceFile, limits: Limits) -> str | None:
             continue
         if head and reader.recognises(head):
             return key
-    if last in _CONTAINERS:
-        return _CONTAINERS[last]
+    if last in CONTAINERS:
+        return CONTAINERS[last]
     return next((k for k, r in READERS.items() if last and last in r.endings), None)
 
 
@@ -157,7 +157,7 @@ def _kind_of_zip(file: SourceFile, limits: Limits) -> str:
     """What a zip is, by the names in it."""
     names = zip_names(file, limits)
     if names is None:  # damaged: its name says what it should be
-        return _CONTAINERS.get(ending(file.name), ZIP)
+        return CONTAINERS.get(ending(file.name), ZIP)
     if "xl/workbook.xml" in names or "xl/workbook.bin" in names or "content.xml" in names:
         return SPREADSHEET
     if names and all(name.endswith(".npy") and "/" not in name for name in names):
