@@ -161,3 +161,11 @@ def test_the_help_page_shows_every_picture_and_follows_every_link(language: str)
         pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
         assert shown == [(folder / picture).resolve() for picture in pictures]
         assert not any(".md)" in block for block in blocks if isinstance(block, str))
+
+
+def test_the_pictures_are_small_and_there_in_both_languages() -> None:
+    folder = ROOT / "docs" / "images"
+    english, korean = ({p.name for p in f.glob("*.png")} for f in (folder, folder / "ko"))
+    assert english == korean
+    assert "predict.png" in english
+    assert max(p.stat().st_size for p in folder.rglob("*.png")) <= 150_000
