@@ -165,8 +165,7 @@ def test_download_and_upload_keep_every_kind_of_file(tmp_path: Path, project: Pr
     assert contents(uploaded) == expected
     assert contents(copy).keys() == expected.keys()
     for again in (uploaded, copy):
-        kept = synthetic.find_run(again, "scratch", run)
-        assert synthetic.stored_scores(kept).keys() == {"wafernet"}
+        assert synthetic.stored_scores(made).keys() == {"wafernet"}
 
 
 def contents(project: Project) -> dict[str, bytes]:
