@@ -12,9 +12,9 @@ from wafer_core.messages import N_
 
 SAMPLES = 12
 KINDS = N_(
-    "PNG, JPEG, BMP, TIFF or GIF pictures, .npy and .npz arrays, .csv tables of die values, or a "
-    ".zip or a folder of them. Sub-folders that are named like classes give a confusion matrix. "
-    "Nothing is stored."
+    "Pictures (PNG, JPEG, BMP, TIFF, GIF, WebP), arrays (.npy, .npz), tables (.csv, .xlsx), STDF, "
+    "ATDF, KLARF, SINF, E142, G85 and text maps, or a .zip or a folder of them. Subfolders that "
+    "are named like classes give a confusion matrix. Nothing is stored."
 )
 
 project = guards.require_project(layout.start(N_("Predict")))

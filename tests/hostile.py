@@ -251,7 +251,7 @@ def bad_arrays() -> Files:
     yield "complex.npy", saved(np.ones((20, 20), complex))
     yield "tiny-pictures.npy", saved(np.ones((8_000_000, 1, 1), np.uint8))
     yield "thin-pictures.npy", saved(np.ones((900_000, 9, 1), np.uint8))
-    yield "many-pictures.npy", saved(np.ones((400_000, 5, 5), np.uint8))
+    yield "many-pictures.npy", saved(np.ones((60_000, 5, 5), np.uint8))
     yield "text-instead.npz", b"PK\3\4 and no more"
     yield "no-arrays.npz", npz_of()
     yield "no-array-in-it.npz", npz_of(a=b"no array")
@@ -295,7 +295,7 @@ def bad_tables() -> Files:
     yield "latin.csv", "Größe,x\n1,2\n".encode("latin1")
     yield "quote.csv", b'"' + b"1,2,0\n" * 500
     yield "many-quotes.csv", b'"' * 100_001
-    yield "one-line.csv", b"1," * 4_000_000
+    yield "one-line.csv", b"1," * 1_500_000
     yield "columns.csv", b",".join([b"c"] * 60_000) + b"\n" + b",".join([b"1"] * 60_000)
     yield "ragged.csv", b"1,1,1\n1,1\n1\n"
     yield "huge-number.csv", b"1e999,1\n1,1\n"
@@ -306,8 +306,8 @@ def bad_tables() -> Files:
     yield "same-die.csv", b"x,y,bin\n" + b"3,3,1\n" * 2000
     yield "fraction.csv", b"x,y,bin\n0.5,1.5,1\n"
     yield "only-newlines.csv", b"\n" * 100_000
-    yield "many-rows.csv", b"1,1\n" * 6_000_000
-    yield "many-dies.csv", b"x,y,bin\n" + b"1,1,1\n" * 3_000_000
+    yield "many-rows.csv", b"1,1\n" * 2_000_000
+    yield "many-dies.csv", b"x,y,bin\n" + b"1,1,1\n" * 400_000
     yield "long-cell.csv", b"1," + b"x" * 3_000_000 + b"\n"
     yield "surrogate.csv", b"\xed\xa0\x80,1\n"
     yield "minus.csv", b"-1,-1\n-1,-1\n"

@@ -26,7 +26,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
     from wafer_core import cli
 
     out, err, trace, code = io.StringIO(), io.StringIO(), "", -1
-    began = time.perf_counter()
+    began = time.process_time()  # the tests share their processors
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = cli.main(arguments)
@@ -37,7 +37,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
         "out": out.getvalue(),
         "err": err.getvalue(),
         "trace": trace,
-        "seconds": round(time.perf_counter() - began, 3),
+        "seconds": round(time.process_time() - began, 3),
     }
 
 

@@ -76,8 +76,8 @@ def read(data: bytes) -> list[list[str]]:
 def test_csv_by_hand() -> None:
     row = PredictionRow(prediction("Ring", 1 / 3 + 0.6, "웨이퍼.png"), "Ring", 200, 50)
     header, first = read(to_csv([row]))
-    assert header == ["file", "folder", "prediction", "probability", "verdict",
-                      "unknown_score", "yield", "dies", "failed", "p Ring", "p Scratch"]  # fmt: skip
+    facts = ["verdict", "unknown_score", "yield", "dies", "failed"]
+    assert header == ["file", "folder", "prediction", "probability", *facts, "p Ring", "p Scratch"]
     assert first[:3] == ["웨이퍼.png", "Ring", "Ring"]
     assert float(first[3]) == 1 / 3 + 0.6
     assert first[4:9] == ["confident", "0.0", "0.75", "200", "50"]

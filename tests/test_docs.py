@@ -12,7 +12,7 @@ import pytest
 
 from pages.help import documents
 from wafer_core import __version__, cli
-from wafer_core.importers.formats import ENDINGS
+from wafer_core.importers.formats import CONTAINERS, READERS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -76,7 +76,8 @@ def test_every_example_is_understood(line: str) -> None:
 def test_every_file_type_is_named(language: str) -> None:
     text = (ROOT / "docs" / language / "file-formats.md").read_text("utf-8")
     spelled = {"jpg": "JPEG", "jpe": "JPEG", "tif": "TIFF", "dib": "BMP"}
-    endings = {ending.lstrip(".") for ending in ENDINGS}
+    read = [*CONTAINERS, *(ending for reader in READERS.values() for ending in reader.endings)]
+    endings = {ending.lstrip(".") for ending in read} - {""}
     assert {"png", "csv", "zip"} <= endings
     for ending in endings:
         assert re.search(rf"\b{spelled.get(ending, ending)}\b", text, re.IGNORECASE), ending
@@ -160,3 +161,11 @@ def test_the_help_page_shows_every_picture_and_follows_every_link(language: str)
         pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
         assert shown == [(folder / picture).resolve() for picture in pictures]
         assert not any(".md)" in block for block in blocks if isinstance(block, str))
+
+
+def test_the_pictures_are_small_and_there_in_both_languages() -> None:
+    folder = ROOT / "docs" / "images"
+    english, korean = ({p.name for p in f.glob("*.png")} for f in (folder, folder / "ko"))
+    assert english == korean
+    assert "predict.png" in english
+    assert max(p.stat().st_size for p in folder.rglob("*.png")) <= 150_000

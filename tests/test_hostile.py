@@ -78,10 +78,12 @@ def test_hostile_files_by_the_command_line(tmp_path: Path) -> None:
         if problem := complaint(result):
             wrong[shown] = problem
         elif (
-            result["code"] == 2 and path.name[-50:].isprintable() and path.name not in result["err"]
+            result["code"] == 2
+            and path.name.isprintable()
+            and path.name[-180:] not in result["err"]
         ):
             wrong[shown] = f"not named: {result['err'][-300:]}"
-        elif result["seconds"] > 12:
+        elif result["seconds"] > 10:
             wrong[shown] = f"took {result['seconds']} s"
     assert wrong == {}
     assert len(paths) > 300
@@ -104,7 +106,7 @@ def test_the_good_files_of_a_hostile_folder_are_kept(tmp_path: Path) -> None:
     [result] = run_all([["import", "--project", str(tmp_path / "p"), str(folder)]], tmp_path)
     assert complaint(result) == ""
     found = json.loads(result["out"])
-    assert found["added"]["Mine"] >= 5
+    assert sum(found["added"].values()) >= 5
     assert found["rejected_count"] > 150
     assert not list(tmp_path.rglob("unpickled-by-a-reader"))
 

@@ -96,7 +96,7 @@ def test_an_unknown_launcher_names_the_known_ones(folder: Path) -> None:
 
 
 def test_a_folder_that_is_no_job_is_not_started(tmp_path: Path) -> None:
-    with pytest.raises(JobError, match="spec.json is missing"):
+    with pytest.raises(JobError, match=r"spec\.json is missing"):
         start(tmp_path)
 
 

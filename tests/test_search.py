@@ -224,7 +224,9 @@ class FakeEvaluator:
 
     def loss(self, policy: str) -> float:
         steps = read_policy(policy)[0]
-        return sum(s.strength * s.probability + (s.operation not in ("blur", "edge")) for s in steps)
+        return sum(
+            s.strength * s.probability + (s.operation not in ("blur", "edge")) for s in steps
+        )
 
 
 @pytest.fixture

@@ -165,7 +165,8 @@ def test_download_and_upload_keep_every_kind_of_file(tmp_path: Path, project: Pr
     assert contents(uploaded) == expected
     assert contents(copy).keys() == expected.keys()
     for again in (uploaded, copy):
-        assert synthetic.stored_scores(made).keys() == {"wafernet"}
+        kept = synthetic.find_run(again, "scratch", run)
+        assert synthetic.stored_scores(kept).keys() == {"wafernet"}
 
 
 def contents(project: Project) -> dict[str, bytes]:

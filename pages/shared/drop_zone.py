@@ -237,8 +237,9 @@ def drop_zone(key: str, text: str, veil: str, has_targets: bool = False) -> Sequ
                 "bar": text,
                 "veil": veil,
                 "help": t_raw(
-                    "PNG, JPEG, BMP, TIFF or GIF pictures; .npy and .npz arrays; .csv tables of "
-                    "die values; a .zip or a folder of them."
+                    "Pictures (PNG, JPEG, BMP, TIFF, GIF, WebP); arrays (.npy, .npz); tables "
+                    "(.csv, .xlsx); STDF, ATDF, KLARF, SINF, E142, G85 and text maps; a .zip or a "
+                    "folder of them."
                 ),
                 "files": t_raw("Browse files"),
                 "folder": t_raw("Browse folder"),

@@ -23,6 +23,7 @@ _END = struct.Struct("<4s4H2LH")  # end of central directory
 _LOCATOR = struct.Struct("<4sLQL")  # position of its 64-bit form
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _SMALLEST_ENTRY = 46  # bytes of one file in the central directory, without its name
+_LONGEST_NAME = 400  # characters
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
@@ -193,8 +194,11 @@ def member_file(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: SourceF
         member: The file in it.
         file: The zip, under the name of the file in it.
     """
-    opener = partial(_open_member, archive, member, file.name)
-    return replace(file, size=member.file_size, open=opener, path=None)
+    name = file.name
+    if len(name) > _LONGEST_NAME:  # 65,535 are possible, and messages repeat it
+        name = f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 :]}"
+    opener = partial(_open_member, archive, member, name)
+    return replace(file, name=name, size=member.file_size, open=opener, path=None)
 
 
 def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> IO[bytes]:

@@ -23,7 +23,6 @@ from wafer_core.messages import N_
 
 HEAD = 8192  # bytes that decide on the format
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # .xls
-# other texts, such as programs and notes, are not searched for tables
 _TABLE_ENDINGS = frozenset((".csv", ".tsv", ".tab", ".txt", ".dat", ".asc", ".prn", ""))
 
 
@@ -105,29 +104,21 @@ def _is_picture(head: bytes) -> bool:
 # the files beside them, see ``scan``.
 READERS: dict[str, Reader] = {
     "picture": Reader(N_("picture"), _is_picture, PICTURE_ENDINGS, _read_picture),
-    "STDF": _die_file("STDF", stdf.recognises, stdf.read, ".stdf"),
-    "ATDF": _die_file("ATDF", atdf.recognises, atdf.read, ".atdf"),
+    "STDF": _die_file("STDF", stdf.recognises, stdf.read, ".stdf", ".std"),
+    "ATDF": _die_file("ATDF", atdf.recognises, atdf.read, ".atdf", ".atd"),
     "pickle": Reader(
-        N_("table of WM-811K"), lswmd.recognises, frozenset((".pkl",)), lswmd.read_table
+        N_("table of WM-811K"), lswmd.recognises, frozenset((".pkl", ".pickle")), lswmd.read_table
     ),
     "xls": Reader(N_("spreadsheet"), _begins(_OLE), frozenset((".xls",)), read_spreadsheet),
-    "KLARF": _die_file("KLARF", klarf.recognises, klarf.read, ".klarf"),
+    "KLARF": _die_file("KLARF", klarf.recognises, klarf.read, ".klarf", ".kla"),
     "XML map": _die_file("XML map", semi_xml.recognises, semi_xml.read, ".xml"),
     "SINF": _die_file("SINF", sinf.recognises, sinf.read, ".sinf"),
     "text map": _die_file("text map", text_maps.recognises, text_maps.read),
-    "table": Reader(N_("table"), is_text, frozenset((".csv", ".tsv", ".txt")), _read_table),
+    "table": Reader(N_("table"), is_text, _TABLE_ENDINGS, _read_table),
 }
 REPORT_CUTS = frozenset(("STDF", "ATDF"))  # formats whose readers report files that are cut off
 ARRAY, ZIP, NPZ, SPREADSHEET = "array", "zip", "npz", "spreadsheet"
-_CONTAINERS = {
-    ".npy": ARRAY,
-    ".zip": ZIP,
-    ".npz": NPZ,
-    ".xlsx": SPREADSHEET,
-    ".xlsm": SPREADSHEET,
-    ".ods": SPREADSHEET,
-}
-ENDINGS = frozenset(_CONTAINERS).union(*(reader.endings for reader in READERS.values()))
+CONTAINERS = {".npy": ARRAY, ".zip": ZIP, ".npz": NPZ, ".xlsx": SPREADSHEET, ".xlsm": SPREADSHEET}
 _ZIP_READERS = {NPZ: read_npz, SPREADSHEET: read_spreadsheet}
 
 
@@ -157,8 +148,8 @@ def find_format(file: SourceFile, limits: Limits) -> str | None:
             continue
         if head and reader.recognises(head):
             return key
-    if last in _CONTAINERS:
-        return _CONTAINERS[last]
+    if last in CONTAINERS:
+        return CONTAINERS[last]
     return next((k for k, r in READERS.items() if last and last in r.endings), None)
 
 
@@ -166,7 +157,7 @@ def _kind_of_zip(file: SourceFile, limits: Limits) -> str:
     """What a zip is, by the names in it."""
     names = zip_names(file, limits)
     if names is None:  # damaged: its name says what it should be
-        return _CONTAINERS.get(ending(file.name), ZIP)
+        return CONTAINERS.get(ending(file.name), ZIP)
     if "xl/workbook.xml" in names or "xl/workbook.bin" in names or "content.xml" in names:
         return SPREADSHEET
     if names and all(name.endswith(".npy") and "/" not in name for name in names):

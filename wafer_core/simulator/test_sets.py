@@ -45,9 +45,7 @@ def write_test_set(wafers: Iterable[DesignWafer], output: Path, class_name: str)
     try:
         for number, wafer in enumerate(wafers):
             name = f"{number:05d}.png"
-            files.write_bytes(
-                output / name, encode_png(wafer.picture), sync=False, parents=True
-            )
+            files.write_bytes(output / name, encode_png(wafer.picture), sync=False, parents=True)
             rows.append({"file": name, **wafer.row()})
         files.write_bytes(output / TABLE, _table(rows))
     except BaseException:  # also when cancelled: an incomplete test set is useless
