@@ -194,7 +194,6 @@ def test_bad_files_are_reported_and_the_good_ones_kept(project: Project) -> None
         "cut.png": png(504)[:60],
         "empty.png": b"",
         "objects.npy": _npy(np.array([{"a": 1}], object)),
-        "rank.npy": _npy(np.zeros(5)),
         "nan.npy": _npy(np.full((8, 8), np.nan)),
         "words.csv": b"this,is\nno,wafer",
         "broken.zip": b"PK\x03\x04 and then nothing",
