@@ -173,6 +173,12 @@ def test_fine_tuning_is_kept_if_its_loss_is_lower_by_a_standard_error(
     assert kept_epochs(monkeypatch, 0, 1.0, 1.2, 0.98, 0.7) == [True, False, False, True]
 
 
+def test_the_latest_epoch_within_a_standard_error_of_the_lowest_loss_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert kept_epochs(monkeypatch, 0, 1.0, 0.5, 0.52, 0.9, 0.5) == [True, True, True, False, True]
+
+
 def test_epochs_with_a_higher_loss_count_towards_early_stopping(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -44,12 +44,14 @@ from wafer_core.tasks.classification.linear_head import HeadFit, fit_head
 from wafer_core.tasks.classification.overlay import OverlaySampler
 from wafer_core.tasks.classification.train_data import TrainData
 
+Losses = npt.NDArray[np.float64]  # (N,) of each validation picture
+
 _HEAD_SHARE = 0.2  # of the time, if the last layer is fitted first
 # Classes are out of domain if the last layer makes more than so many times the errors that the
 # network makes on the classes of its pretraining, by so many standard errors.
 _MAX_ERROR_RATIO, _SIGNIFICANCE = 2.0, 2.0
-_MIN_GAIN = 1e-3  # a smaller rise of macro-F1 does not count for early stopping
-_SMOOTHING = 0.4  # weight of the newest epoch in the macro-F1 that selects the best
+# For early stopping: weight of the newest epoch in the smoothed macro-F1, and a rise that counts.
+_SMOOTHING, _MIN_GAIN = 0.4, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,16 +94,16 @@ def train(
     """Train a network, from random or pretrained weights.
 
     With pretrained weights the first epoch fits the last layer on the unchanged features. The other
-    epochs fine-tune all layers, within a budget of samples (``TrainConfig.resolved``); an epoch is
-    kept only if its validation loss is lower than that of the first by more than one standard
-    error, each at its best temperature. A network that is pretrained on wafers is not fine-tuned if
-    the last layer separates the classes about as well as those of the pretraining, unless the
-    number of epochs is set.
+    epochs fine-tune all layers, within a budget of samples (``TrainConfig.resolved``). A network
+    that is pretrained on wafers is not fine-tuned if the last layer separates the classes about as
+    well as those of the pretraining, unless the number of epochs is set.
 
-    The weights that are evaluated and kept are an average over the last steps. The best epoch has
-    the highest macro-F1 on the validation pictures, smoothed over a few epochs, since a single
-    epoch on a hundred pictures is noisy; without validation pictures it is the last epoch, or the
-    fitted last layer.
+    The weights that are evaluated and kept are an average over the last steps. The best epoch is
+    the latest whose validation loss is within one standard error of the lowest, since the learning
+    rate falls to 0 and a few validation pictures cannot tell good epochs apart. A fine-tuned epoch
+    counts only if its loss is lower than that of the fitted last layer by more than one standard
+    error. Losses are compared at their best temperature. Without validation pictures the best is
+    the last epoch, or the fitted last layer.
 
     Args:
         data: At least two classes with a training picture each.
@@ -173,6 +175,8 @@ class _Training:
         self._steps_per_epoch = max(1, round(len(self._labels) / self._batch_size))
         self._steps, self._step = self._steps_per_epoch * self.epochs, 0
         self._best_weights, self._best_epoch = copy.deepcopy(self.average.state_dict()), 0
+        self._first: Losses | None = None  # of the first epoch
+        self._lowest: Losses | None = None
 
     def _fit_head(self, initial: InitialNetwork) -> HeadFit:
         augment = None
@@ -186,8 +190,7 @@ class _Training:
 
     def run(self) -> Iterator[EpochResult]:
         """Train until the last epoch or until nothing improves."""
-        smoothed, best, stale = -1.0, -1.0, 0
-        head_losses: npt.NDArray[np.float64] | None = None  # of the fitted last layer
+        smoothed, best_f1, stale = 0.0, -1.0, 0
         labels = self.data.validation_labels
         for epoch in range(1, self.epochs + 1):
             started = time.perf_counter()
@@ -200,35 +203,38 @@ class _Training:
                     rate=self.config.learning_rate,
                 )
             loss = accuracy = macro_f1 = None
+            is_best = epoch == 1 or self.head is None
             if len(self._validation):
                 logs = predict_log_proba(self.average, self._validation, self.device, False)
                 loss = float(_losses(logs, labels).mean())
                 evaluation = evaluate(labels, np.exp(logs), self.data.class_names)
                 accuracy, macro_f1 = evaluation.accuracy, evaluation.macro_f1
+                is_best = self._is_best(_calibrated_losses(logs, labels))
             if macro_f1 is not None:
-                new = smoothed + _SMOOTHING * (macro_f1 - smoothed)
-                smoothed = macro_f1 if epoch == 1 else new
-            is_best = smoothed >= best if macro_f1 is not None else epoch == 1 or self.head is None
-            if is_best and self.head and macro_f1 is not None and self.epochs > 1:
-                losses = _calibrated_losses(logs, labels)
-                if head_losses is None:
-                    head_losses = losses
-                else:
-                    is_best = _is_lower(losses, head_losses)
-            improved = macro_f1 is None or (is_best and smoothed > best + _MIN_GAIN)
-            stale = 0 if improved else stale + 1
+                smoothed += (_SMOOTHING if epoch > 1 else 1.0) * (macro_f1 - smoothed)
+            stale = 0 if macro_f1 is None or smoothed > best_f1 + _MIN_GAIN else stale + 1
+            best_f1 = max(best_f1, smoothed)
             if is_best:
-                best = smoothed
-                self._best_weights, self._best_epoch = (
-                    copy.deepcopy(self.average.state_dict()),
-                    epoch,
-                )
+                self._best_weights = copy.deepcopy(self.average.state_dict())
+                self._best_epoch = epoch
             yield EpochResult(
                 epoch, self.epochs, train_loss, loss, accuracy, macro_f1,
                 time.perf_counter() - started, is_best, self._best_classifier,
             )  # fmt: skip
             if self.config.patience and stale >= self.config.patience:
                 return
+
+    def _is_best(self, losses: Losses) -> bool:
+        """Whether an epoch with these losses of the validation pictures is the best so far."""
+        if self._lowest is None or self._first is None:
+            self._first = self._lowest = losses
+            return True
+        if self.head and not _is_lower(losses, self._first):
+            return False
+        is_best = not _is_lower(self._lowest, losses)
+        if losses.mean() < self._lowest.mean():
+            self._lowest = losses
+        return is_best
 
     def _train_epoch(self, epoch: int) -> float:
         """Mean loss of an epoch; the first one of a pretrained network is the fitted last layer."""
@@ -314,22 +320,18 @@ def _is_out_of_domain(head: HeadFit, pretraining_error: float | None) -> bool:
     return error > _MAX_ERROR_RATIO * pretraining_error + _SIGNIFICANCE * standard_error
 
 
-def _losses(
-    logs: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
+def _losses(logs: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> Losses:
     """Cross-entropy of each picture in nats (N,), for log-probabilities (N, C)."""
-    losses: npt.NDArray[np.float64] = -logs[np.arange(len(logs)), labels]
+    losses: Losses = -logs[np.arange(len(logs)), labels]
     return losses
 
 
-def _calibrated_losses(
-    logs: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
+def _calibrated_losses(logs: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> Losses:
     """The same at the temperature that fits best."""
     return _losses(log_softmax(logs / fit_temperature(logs, labels)), labels)
 
 
-def _is_lower(losses: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> bool:
+def _is_lower(losses: Losses, others: Losses) -> bool:
     """Whether losses (N,) are lower than others of the same pictures by one standard error."""
     if len(losses) < 2:
         return False
