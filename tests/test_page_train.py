@@ -26,9 +26,9 @@ from wafer_core import jobs
 from wafer_core.data import models, pictures, workspace
 from wafer_core.data.project import Project
 from wafer_core.jobs.events import EventWriter
-from wafer_core.jobs.process import ProcessId
 from wafer_core.messages import message
 from wafer_core.parameters import parameters_of
+from wafer_core.process import ProcessId
 from wafer_core.tasks.classification.config import TrainConfig
 from wafer_core.workflows import submit
 from wafers import fill
